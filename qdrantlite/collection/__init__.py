@@ -1,0 +1,1 @@
+"""Station: one collection. Binds searches to frozen state, applies writes as transactions, recovers, optimizes."""

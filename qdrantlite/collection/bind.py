@@ -1,0 +1,327 @@
+"""Binding: a search meets one frozen state of a shard.
+
+Ids become vectors (those looked up in other collections included), texts become vectors, filters become sets of
+offsets, index
+keys are checked. Only what must belong to one commit happens under the shard's publish lock: opening the read
+transaction,
+taking the state, asking the indexes. What the bound tree holds is immutable.
+
+Not bound yet, and refused as Unsupported: recommend, discover, context, formula, MMR, relevance feedback and text
+queries.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qdrantlite.collection.filter_source import ShardFilterSource, settle
+from qdrantlite.collection.shard import Shard
+from qdrantlite.collection.snapshot import Snapshot
+from qdrantlite.errors import BadInput, BadRequest, NotFound, Unsupported
+from qdrantlite.plan.bound import (
+    BoundFusion,
+    BoundOrderBy,
+    BoundQuery,
+    BoundSample,
+    BoundSearch,
+    BoundStage,
+    NearestDense,
+    NearestMulti,
+    NearestSparse,
+)
+from qdrantlite.query.check import fit_vector, vector_kind
+from qdrantlite.query.filter import Filter, HasId, merge_filters
+from qdrantlite.query.search import (
+    PREFETCH_DEPTH_MAX,
+    Context,
+    Discover,
+    Formula,
+    Fusion,
+    LookupFrom,
+    Nearest,
+    NearestMmr,
+    OrderBy,
+    Prefetch,
+    Query,
+    Recommend,
+    RelevanceFeedback,
+    Sample,
+    Search,
+    TextQuery,
+    VectorInput,
+    VectorsSelector,
+)
+from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
+from qdrantlite.segment.payload_index.index import supports_order_by
+from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.vector_index.exact import prepare_query
+from qdrantlite.text.inference import embed_queried
+from qdrantlite.values.distance import Datatype
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.schema import CollectionConfig, Modifier
+from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
+
+OpenCollection = Callable[[str], Snapshot]
+"""Opens a snapshot of another collection by name; the caller closes it. Raises NotFound."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bound:
+    """A snapshot and the trees bound to it."""
+
+    snapshot: Snapshot
+    searches: tuple[BoundSearch, ...]
+
+
+def open_snapshot(
+    shard: Shard, filters: Sequence[Filter | None] = (), order_keys: Sequence[str] = ()
+) -> tuple[Snapshot, list[FilterBinding | None]]:
+    """A frozen view with filters bound to it. Raises BadInput for an order key without a fitting index."""
+    with shard.publish_lock:
+        reader = shard.store.open_snapshot()
+        try:
+            source = ShardFilterSource(shard, reader, shard.live)
+            bindings = [None if f is None or f.is_empty else bind_filter(f, source) for f in filters]
+            snapshot = Snapshot(shard, shard.state, reader, {key: _ordered(shard, key) for key in order_keys})
+        except BaseException:
+            reader.close()
+            raise
+    return snapshot, bindings
+
+
+def _ordered(shard: Shard, key: str) -> OrderedValues:
+    index, schema = shard.indexes.get(key), shard.schema.get(key)
+    if index is None or schema is None or not supports_order_by(schema):
+        raise BadInput(
+            f"No range index for `order_by` key: `{key}`. Please create one to use `order_by`. Check "
+            "https://qdrant.tech/documentation/concepts/indexing/#payload-index to see which payload schemas support "
+            "Range conditions"
+        )
+    return shard.ordered(key)
+
+
+def bind(shard: Shard, searches: Sequence[Search], *, collection: str, open_other: OpenCollection) -> Bound:
+    """Binds searches of one request to one and the same state. The caller closes ``Bound.snapshot``.
+
+    Raises InvalidRequest, NotFound, Unsupported; then nothing is left open.
+    """
+    stages = [_with_ids_excluded(search.stage, collection) for search in searches]
+    for stage in stages:
+        _check(stage, depth=0)
+    leaves = [leaf for stage in stages for leaf in _leaf_filters(stage, None)]
+    corpora = [stage.params.idf_corpus for root in stages for stage in _all_stages(root)]
+    keys = sorted({key for stage in stages for key in _order_keys(stage)})
+    snapshot, bindings = open_snapshot(shard, [*leaves, *corpora], keys)
+    try:
+        settled = iter([None if b is None else settle(b, snapshot.reader) for b in bindings])
+        selections = [next(settled) for _ in leaves]
+        binder = _Binder(snapshot, collection, open_other, iter(selections), settled)
+        bound = [
+            BoundSearch(binder.stage(stage), offset=search.offset)
+            for stage, search in zip(stages, searches, strict=True)
+        ]
+        for search in searches:
+            _check_vectors(snapshot.state.config, search.with_vectors)
+    except BaseException:
+        snapshot.close()
+        raise
+    return Bound(snapshot, tuple(bound))
+
+
+class _Binder:
+    """Walks a tree in the order in which its leaves' filters were gathered."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        collection: str,
+        open_other: OpenCollection,
+        selections: Iterator[Selection | None],
+        corpora: Iterator[Selection | None],
+    ) -> None:
+        self._snapshot = snapshot
+        self._collection = collection
+        self._open_other = open_other
+        self._selections = selections
+        self._corpora = corpora
+
+    def stage(self, stage: Prefetch) -> BoundStage:
+        """The bound form of a stage and all below it."""
+        corpus = next(self._corpora)
+        children = tuple(self.stage(child) for child in stage.prefetch)
+        selection = next(self._selections) if not children else None
+        query = None if stage.query is None else self._query(stage, stage.query, corpus)
+        if selection is not None and isinstance(query, NearestDense | NearestSparse | NearestMulti):
+            selection = selection.intersection(self._snapshot.state.present[stage.using])
+        return BoundStage(
+            children=children,
+            query=query,
+            using=stage.using,
+            selection=selection,
+            params=stage.params,
+            score_threshold=stage.score_threshold,
+            limit=stage.limit,
+        )
+
+    def _query(self, stage: Prefetch, query: Query, corpus: Selection | None) -> BoundQuery:
+        match query:
+            case Nearest(given):
+                vector_kind(self._snapshot.state.config, stage.using)
+                return self._nearest(stage.using, self._vector(given, stage.using, stage.lookup_from), corpus)
+            case OrderBy(key, direction, start_from):
+                return BoundOrderBy(key, direction, order_start(start_from))
+            case Fusion(kind, k, weights):
+                return BoundFusion(kind, k, weights)
+            case Sample():
+                return BoundSample()
+            case Recommend() | Discover() | Context() | Formula() | NearestMmr() | RelevanceFeedback() | TextQuery():
+                raise Unsupported(f"{_SPOKEN[type(query)]} queries are not supported yet")
+
+    def _vector(self, given: VectorInput, using: str, lookup: LookupFrom | None) -> Vector:
+        if isinstance(given, DenseVector | SparseVector | MultiVector):
+            return given
+        if not isinstance(given, PointId):
+            return embed_queried(given)
+        if lookup is None or (lookup.collection == self._collection and lookup.vector is None):
+            return _stored_vector(self._snapshot, given, using)
+        name = using if lookup.vector is None else lookup.vector
+        if lookup.collection == self._collection:
+            return _stored_vector(self._snapshot, given, name)
+        with self._open_other(lookup.collection) as other:
+            return _stored_vector(other, given, name)
+
+    def _nearest(self, using: str, given: Vector, corpus: Selection | None) -> BoundQuery:
+        config = self._snapshot.state.config
+        vector = fit_vector(config, using, given)
+        if isinstance(vector, SparseVector):
+            return NearestSparse(self._weighted(using, vector, corpus))
+        params = config.vectors[using]
+        values = vector.rows if isinstance(vector, MultiVector) else vector.values
+        prepared = prepare_query(values, params.distance, params.datatype or Datatype.FLOAT32)
+        larger_is_better = params.distance.larger_is_better
+        if isinstance(vector, MultiVector):
+            return NearestMulti(prepared, larger_is_better)
+        return NearestDense(prepared, larger_is_better)
+
+    def _weighted(self, using: str, vector: SparseVector, corpus: Selection | None) -> SparseVector:
+        params = self._snapshot.state.config.sparse_vectors[using]
+        if params.modifier is not Modifier.IDF:
+            if corpus is not None:
+                raise BadInput(f"IDF corpus is given but vector {using} has no IDF modifier")
+            return vector
+        present = self._snapshot.state.present[using]
+        if corpus is not None:
+            present = present.intersection(corpus)
+        weights = vector.weights * self._snapshot.sparse(using).idf(vector.indices, present)
+        return SparseVector(vector.indices, weights.astype(np.float32))
+
+
+_SPOKEN: Mapping[type, str] = {
+    Recommend: "Recommend",
+    Discover: "Discover",
+    Context: "Context",
+    Formula: "Formula",
+    NearestMmr: "MMR",
+    RelevanceFeedback: "Relevance feedback",
+    TextQuery: "Text",
+}
+
+
+def order_start(start_from: int | float | str | None) -> int | float | None:
+    """Where an order begins, as a number. Raises Unsupported for dates."""
+    if isinstance(start_from, str):
+        raise Unsupported("order_by from a date is not supported yet")
+    return start_from
+
+
+def _stored_vector(snapshot: Snapshot, point_id: PointId, name: str) -> Vector:
+    vector_kind(snapshot.state.config, name)
+    offset = snapshot.offset_of(point_id)
+    if offset is None:
+        raise NotFound(f"No point with id {point_id} found")
+    found = snapshot.vectors(np.array([offset], dtype=np.uint32), VectorsSelector(names=(name,)))[0]
+    if name not in found:
+        raise NotFound(f'Vector with name "{name}" for point not found')
+    return found[name]
+
+
+def _check_vectors(config: CollectionConfig, selector: VectorsSelector) -> None:
+    for name in selector.names or ():
+        vector_kind(config, name)
+
+
+def _check(stage: Prefetch, *, depth: int) -> None:
+    if depth > PREFETCH_DEPTH_MAX:
+        raise BadInput(f"Validation failed: prefetches depth {depth} exceeds max depth {PREFETCH_DEPTH_MAX}")
+    for child in stage.prefetch:
+        _check(child, depth=depth + 1)
+
+
+def _all_stages(stage: Prefetch) -> Iterator[Prefetch]:
+    yield stage
+    for child in stage.prefetch:
+        yield from _all_stages(child)
+
+
+def _leaf_filters(stage: Prefetch, outer: Filter | None) -> Iterator[Filter | None]:
+    """The merged filter of every leaf, in the order in which the binder meets them."""
+    merged = merge_filters(outer, stage.filter)
+    if not stage.prefetch:
+        yield merged
+    for child in stage.prefetch:
+        yield from _leaf_filters(child, merged)
+
+
+def _order_keys(stage: Prefetch) -> Iterator[str]:
+    for each in _all_stages(stage):
+        if isinstance(each.query, OrderBy):
+            yield each.query.key
+
+
+def _with_ids_excluded(root: Prefetch, collection: str) -> Prefetch:
+    """Every id that the tree refers to in the searched collection is kept out of all results."""
+    ids = tuple(
+        dict.fromkeys(
+            given
+            for stage in _all_stages(root)
+            if stage.lookup_from is None or stage.lookup_from.collection == collection
+            for given in _inputs(stage.query)
+            if isinstance(given, PointId)
+        )
+    )
+    if not ids:
+        return root
+    return replace(root, filter=merge_filters(root.filter, Filter(must_not=(HasId(ids),))))
+
+
+def _inputs(query: Query | None) -> Iterator[VectorInput]:
+    match query:
+        case Nearest(given) | NearestMmr(given):
+            yield given
+        case Recommend(positive, negative):
+            yield from positive
+            yield from negative
+        case Discover(target, context):
+            yield target
+            for pair in context:
+                yield from (pair.positive, pair.negative)
+        case Context(pairs):
+            for pair in pairs:
+                yield from (pair.positive, pair.negative)
+        case RelevanceFeedback(target, feedback):
+            yield target
+            yield from (item.example for item in feedback)
+        case _:
+            return
+
+
+def reject_offset_with_order(offset: PointId | None, order: OrderBy | None) -> None:
+    """Raises BadRequest: a page by value is continued by its start value, not by an id."""
+    if offset is not None and order is not None:
+        raise BadRequest(
+            "Cannot use an `offset` when using `order_by`. The alternative for paging is to use "
+            "`order_by.start_from` and a filter to exclude the IDs that you've already seen for the "
+            "`order_by.start_from` value"
+        )

@@ -1,0 +1,93 @@
+"""What a transaction did to a shard, collected while it is written and applied to derived state when it commits.
+
+Offsets are never reused, so the order between insertions and deaths does not matter: what was inserted and died in the
+same
+transaction is first added, then removed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qdrantlite.values.payload import Payload
+from qdrantlite.values.vector import U32, SparseVector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseInsert:
+    """Sparse vectors of new offsets."""
+
+    offsets: U32
+    vectors: Sequence[SparseVector]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MultiInsert:
+    """Where the rows of new offsets lie in the vector's file."""
+
+    offsets: U32
+    starts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inserted:
+    """New offsets, contiguous and ascending, with what derived state wants to know of them."""
+
+    offsets: U32
+    payloads: Sequence[Payload]
+    dense: dict[str, U32]
+    sparse: dict[str, SparseInsert]
+    multi: dict[str, MultiInsert]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PayloadChange:
+    """One offset's payload before and after."""
+
+    offset: int
+    before: Payload
+    after: Payload
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorsRemoved:
+    """Offsets that lost a named vector."""
+
+    name: str
+    offsets: U32
+
+
+@dataclass(slots=True)
+class Changes:
+    """Grows during a transaction. ``mark`` and ``undo_to`` take back what a failed request had added."""
+
+    inserted: list[Inserted] = field(default_factory=list)
+    dead: list[U32] = field(default_factory=list)
+    payloads: list[PayloadChange] = field(default_factory=list)
+    vectors_removed: list[VectorsRemoved] = field(default_factory=list)
+
+    def mark(self) -> tuple[int, int, int, int]:
+        """The present state, for ``undo_to``."""
+        return len(self.inserted), len(self.dead), len(self.payloads), len(self.vectors_removed)
+
+    def undo_to(self, mark: tuple[int, int, int, int]) -> None:
+        """Forgets what was added since ``mark``."""
+        del self.inserted[mark[0] :]
+        del self.dead[mark[1] :]
+        del self.payloads[mark[2] :]
+        del self.vectors_removed[mark[3] :]
+
+    @property
+    def is_empty(self) -> bool:
+        """True when derived state need not change."""
+        return not (self.inserted or self.dead or self.payloads or self.vectors_removed)
+
+    def touched(self) -> U32:
+        """Every offset inserted, dead or changed, perhaps repeated."""
+        parts = [part.offsets for part in self.inserted] + self.dead
+        parts += [part.offsets for part in self.vectors_removed]
+        parts.append(np.array([change.offset for change in self.payloads], dtype=np.uint32))
+        return np.concatenate(parts)

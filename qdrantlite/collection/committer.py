@@ -1,0 +1,173 @@
+"""Commits writes: many threads submit, one leads, all share its transaction and its sync.
+
+A thread that submits takes the writer lock; whoever gets it first leads and writes every request waiting, each under a
+savepoint of its own, so that one that fails takes nothing with it and leaves nothing behind. Order of a commit: rows
+are
+appended and synced, SQLite commits (visible), derived state follows, the log is synced (durable), the request is
+answered.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from threading import Lock
+from time import perf_counter
+
+from qdrantlite.collection.changes import Changes
+from qdrantlite.collection.columns import PointColumns, point_columns
+from qdrantlite.collection.shard import Shard
+from qdrantlite.collection.transaction import ResolveFilter, Transaction
+from qdrantlite.errors import QdrantliteError, StorageFailed
+from qdrantlite.query.operation import Operation, Upsert
+from qdrantlite.values.schema import CollectionConfig
+
+GROUP_REQUESTS_MAX = 64
+GROUP_POINTS_MAX = 20_000
+
+
+@dataclass(slots=True, eq=False)
+class WriteRequest:
+    """One request on its way; filled in by the leader."""
+
+    operations: tuple[Operation, ...]
+    config: CollectionConfig
+    columns: list[PointColumns | None]
+    done: bool = False
+    operation_ids: tuple[int, ...] = ()
+    commit_seq: int = 0
+    error: Exception | None = None
+
+    @property
+    def points(self) -> int:
+        """Points it brings, for sizing a group."""
+        return sum(len(columns.ids) for columns in self.columns if columns is not None)
+
+
+class Committer:
+    """The write path of one shard. Thread-safe."""
+
+    def __init__(self, shard: Shard, resolve_filter: ResolveFilter) -> None:
+        self._shard = shard
+        self._resolve_filter = resolve_filter
+        self._waiting: deque[WriteRequest] = deque()
+        self._waiting_lock = Lock()
+
+    def write(
+        self, operations: tuple[Operation, ...], *, config: CollectionConfig, wait: bool, timeout_s: float | None
+    ) -> tuple[tuple[int, ...], bool]:
+        """Applies a request whole or not at all; returns its operation ids and whether it was seen to be durable.
+
+        With ``wait`` it is on disk when this returns True; False tells that ``timeout_s`` passed first, and the write
+        happens all the same. Raises what the request deserves, and StorageFailed.
+        """
+        started = perf_counter()
+        request = WriteRequest(operations, config, _prepared(operations, config))
+        with self._waiting_lock:
+            self._waiting.append(request)
+        with self._shard.writer_lock:
+            while not request.done:
+                self._lead()
+        if request.error is not None:
+            raise request.error
+        if not wait:
+            return request.operation_ids, True
+        self._shard.store.sync(request.commit_seq)
+        in_time = timeout_s is None or perf_counter() - started <= timeout_s
+        return request.operation_ids, in_time
+
+    def _lead(self) -> None:
+        """Writes one group of waiting requests. The caller holds the writer lock."""
+        group = self._next_group()
+        try:
+            self._write_group(group)
+        except QdrantliteError as error:
+            for request in group:
+                request.error = request.error or error
+        finally:
+            for request in group:
+                request.done = True
+
+    def _next_group(self) -> list[WriteRequest]:
+        group: list[WriteRequest] = []
+        points = 0
+        with self._waiting_lock:
+            while self._waiting and len(group) < GROUP_REQUESTS_MAX and points < GROUP_POINTS_MAX:
+                request = self._waiting.popleft()
+                points += request.points
+                group.append(request)
+        return group
+
+    def _write_group(self, group: list[WriteRequest]) -> None:
+        shard, writer = self._shard, self._shard.store.writer
+        marks = [(slot.file, slot.file.mark()) for slot in shard.row_slots()]
+        writer.begin()
+        committed = False
+        try:
+            changes = Changes()
+            transaction = Transaction(
+                writer=writer,
+                config=shard.config,
+                slots=shard.slots,
+                resolve_filter=self._resolve_filter,
+                changes=changes,
+                offset_next=shard.state.rows,
+                operation_id=shard.state.operation_id,
+            )
+            for request in group:
+                self._write_request(transaction, request)
+            self._write_counters(transaction)
+            with shard.publish_lock:
+                commit_seq = writer.commit()
+                committed = True
+                for slot in shard.row_slots():
+                    slot.file.settle()
+                shard.absorb(changes)
+                shard.freeze(rows=transaction.offset_next, operation_id=transaction.operation_id)
+        finally:
+            if not committed:
+                writer.rollback()
+                for file, mark in marks:
+                    file.rewind(mark)
+        for request in group:
+            request.commit_seq = commit_seq
+
+    def _write_request(self, transaction: Transaction, request: WriteRequest) -> None:
+        writer, changes = transaction.writer, transaction.changes
+        mark = changes.mark()
+        offset_next, operation_id = transaction.offset_next, transaction.operation_id
+        marks = [(slot.file, slot.file.mark()) for slot in self._shard.row_slots()]
+        writer.savepoint()
+        try:
+            if request.config is not transaction.config:
+                request.columns = _prepared(request.operations, transaction.config)
+            request.operation_ids = tuple(
+                transaction.apply(operation, columns)
+                for operation, columns in zip(request.operations, request.columns, strict=True)
+            )
+        except StorageFailed:
+            raise
+        except QdrantliteError as error:
+            writer.rollback_to()
+            for file, file_mark in marks:
+                file.rewind(file_mark)
+            changes.undo_to(mark)
+            transaction.offset_next, transaction.operation_id = offset_next, operation_id
+            request.error = error
+        else:
+            writer.release()
+
+    def _write_counters(self, transaction: Transaction) -> None:
+        """Syncs appended rows, then tells the store of them and of the counters."""
+        writer = transaction.writer
+        for slot in self._shard.row_slots():
+            tail = slot.file.tail()
+            if tail.rows != writer.committed_rows(slot.id).rows:
+                slot.file.sync()
+                writer.put_rows(slot.id, rows=tail.rows, crc=tail.crc, finished=tail.finished)
+        writer.put_offset_next(transaction.offset_next)
+        writer.put_operation(transaction.operation_id)
+
+
+def _prepared(operations: tuple[Operation, ...], config: CollectionConfig) -> list[PointColumns | None]:
+    return [
+        point_columns(config, operation.points) if isinstance(operation, Upsert) else None for operation in operations
+    ]

@@ -1,0 +1,92 @@
+"""Filters over a shard: for searches under the publish lock, for writes inside an open transaction.
+
+A filter is bound in two steps. Under the lock, indexes, ids and vector presence give the offsets that surely pass and
+those that
+are doubtful; afterwards, without a lock, the payloads of the doubtful ones settle them.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from pyroaring import AbstractBitMap as Bitmap  # TODO
+
+from qdrantlite.collection.changes import Changes
+from qdrantlite.collection.columns import payload_of
+from qdrantlite.collection.shard import NO_POINTS, Shard
+from qdrantlite.query.filter import Filter
+from qdrantlite.segment.bitmaps import Offsets, offsets_in
+from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
+from qdrantlite.segment.payload_index.index import PayloadIndex
+from qdrantlite.segment.selection import Selection
+from qdrantlite.storage.store_reader import MISSING, StoreReader
+from qdrantlite.values.payload import Payload
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.vector import U32
+
+CHUNK_POINTS = 4096
+
+
+class ShardFilterSource:
+    """Answers for a shard as ``reader`` sees it; ``live`` narrows the points, ``indexed`` False hides the indexes."""
+
+    def __init__(self, shard: Shard, reader: StoreReader, live: Selection, *, indexed: bool = True) -> None:
+        self._shard = shard
+        self._reader = reader
+        self._live = live
+        self._indexed = indexed
+
+    @property
+    def live(self) -> Bitmap:
+        """Offsets the filter chooses from."""
+        return self._live.bitmap
+
+    def index(self, key: str) -> PayloadIndex | None:
+        """The payload index on exactly this key."""
+        return self._shard.indexes.get(key) if self._indexed else None
+
+    def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
+        """Offsets of the ids that exist."""
+        found = self._reader.offsets_of(ids)
+        return found[found != MISSING]
+
+    def presence(self, vector_name: str) -> Bitmap:
+        """Offsets of points that have this vector."""
+        slot = self._shard.slots.get(vector_name)
+        if slot is None:
+            return NO_POINTS.bitmap
+        if self._indexed:
+            return slot.present.bitmap
+        offsets = self._live.offsets()
+        owning = [mask >> slot.id & 1 for mask in self._reader.presence(offsets)]
+        return Selection.from_offsets(offsets[np.array(owning, dtype=bool)]).bitmap
+
+
+def settle(binding: FilterBinding, reader: StoreReader) -> Selection:
+    """The points that pass, reading the payloads of the doubtful ones."""
+    return binding.settle(_payloads(binding, reader))
+
+
+def _payloads(binding: FilterBinding, reader: StoreReader) -> Iterator[tuple[int, Payload]]:
+    doubtful = offsets_in(binding.doubtful)
+    for at in range(0, len(doubtful), CHUNK_POINTS):
+        chunk = doubtful[at : at + CHUNK_POINTS]
+        for offset, text in zip(chunk.tolist(), reader.payloads(chunk), strict=True):
+            yield offset, payload_of(text)
+
+
+def resolve_for_write(shard: Shard, filter: Filter, changes: Changes) -> U32:
+    """Live offsets, ascending, that pass a filter inside the open transaction.
+
+    Points the transaction has not touched are answered by derived state; for the others, which it does not know yet,
+    every
+    condition is settled by what the writer reads.
+    """
+    writer = shard.store.writer
+    if changes.is_empty:
+        return settle(bind_filter(filter, ShardFilterSource(shard, writer, shard.live)), writer).offsets()
+    touched = Selection.from_offsets(changes.touched())
+    dead = Selection.from_offsets(np.concatenate(changes.dead)) if changes.dead else NO_POINTS
+    known = ShardFilterSource(shard, writer, shard.live.difference(touched))
+    fresh = ShardFilterSource(shard, writer, touched.difference(dead), indexed=False)
+    passing = [settle(bind_filter(filter, source), writer) for source in (known, fresh)]
+    return passing[0].union(passing[1]).offsets()

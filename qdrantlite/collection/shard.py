@@ -1,0 +1,170 @@
+"""One shard: a point store, its vector files, and the derived state that answers searches.
+
+Two locks. The *writer lock* is held by whoever writes, for the length of a transaction. The *publish lock* is held
+while a
+commit becomes visible and derived state follows it, and while a search is bound; never during a sync, a scan or file
+work.
+Whoever needs both takes the writer lock first. ``state`` is immutable and replaced as a whole, so that a search which
+has
+taken it needs no lock.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock, RLock
+from typing import Literal
+
+import numpy as np
+
+from qdrantlite.collection.changes import Changes
+from qdrantlite.collection.slots import DenseSlot, MultiSlot, RowBounds, Slot, SparseSlot
+from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.multivector import MultiVectorView
+from qdrantlite.segment.payload_index.index import PayloadIndex
+from qdrantlite.segment.payload_index.numeric import NumericIndex
+from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.sparse import SparseIndex, SparseView
+from qdrantlite.storage import file_names
+from qdrantlite.storage.files import Files
+from qdrantlite.storage.point_store import PointStore
+from qdrantlite.storage.vector_file import RowFormat, VectorFile
+from qdrantlite.values.distance import Datatype
+from qdrantlite.values.payload import Payload, elements_at, parse_path
+from qdrantlite.values.schema import CollectionConfig, FieldIndex, SparseVectorParams, VectorParams
+
+ROW_DTYPES: Mapping[Datatype, Literal["float32", "float16", "uint8"]] = {
+    Datatype.FLOAT32: "float32",
+    Datatype.FLOAT16: "float16",
+    Datatype.UINT8: "uint8",
+    Datatype.TURBO4: "float32",
+}
+NO_POINTS = Selection.from_offsets(np.empty(0, dtype=np.uint32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardState:
+    """What readers see of one commit. ``rows`` is the number of offsets given out; ``present`` has every vector name."""
+
+    config: CollectionConfig
+    rows: int
+    operation_id: int
+    live: Selection
+    present: Mapping[str, Selection]
+    dense: Mapping[str, DenseView]
+    multi: Mapping[str, MultiVectorView]
+    sparse: Mapping[str, SparseView]
+
+
+class Shard:
+    """See the module. Made by ``recovery.open_shard``."""
+
+    def __init__(self, folder: Path, store: PointStore, files: Files) -> None:
+        self.folder = folder
+        self.store = store
+        self.files = files
+        self.writer_lock = RLock()
+        self.publish_lock = Lock()
+        self.slots: dict[str, Slot] = {}
+        self.indexes: dict[str, PayloadIndex] = {}
+        self.schema: dict[str, FieldIndex] = {}
+        self.live = NO_POINTS
+        self.config = CollectionConfig()
+        self.state: ShardState
+        self.changed_since_checkpoint = 0
+
+    def open_slot(self, params: VectorParams | SparseVectorParams, vector_id: int) -> Slot:
+        """An empty slot for a vector the store knows; its file holds what is committed."""
+        if isinstance(params, SparseVectorParams):
+            return SparseSlot(vector_id, params, NO_POINTS, SparseIndex())
+        committed = self.store.writer.committed_rows(vector_id)
+        datatype = params.datatype or Datatype.FLOAT32
+
+        def checksums() -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
+            with self.store.open_snapshot() as snapshot:
+                return snapshot.row_checksums(vector_id)
+
+        file = VectorFile(
+            file_names.vector_file(self.folder, vector_id),
+            RowFormat(ROW_DTYPES[datatype], params.size),
+            rows=committed.rows,
+            crc=committed.crc,
+            checksums=checksums,
+            files=self.files,
+        )
+        if params.multivector:
+            return MultiSlot(vector_id, params, file, NO_POINTS, RowBounds())
+        return DenseSlot(vector_id, params, file, NO_POINTS)
+
+    def row_slots(self) -> Iterator[DenseSlot | MultiSlot]:
+        """Slots that have a vector file."""
+        for slot in self.slots.values():
+            if not isinstance(slot, SparseSlot):
+                yield slot
+
+    def absorb(self, changes: Changes) -> None:
+        """Brings derived state up to a commit. The caller holds the publish lock and calls ``freeze`` afterwards."""
+        for inserted in changes.inserted:
+            self.live = self.live.union(Selection.from_offsets(inserted.offsets))
+            for name, slot in self.slots.items():
+                slot.add(inserted, name)
+            for key, index in self.indexes.items():
+                path = parse_path(key)
+                index.add(inserted.offsets, [elements_at(payload, path) for payload in inserted.payloads])
+        for removed in changes.vectors_removed:
+            self.slots[removed.name].drop(Selection.from_offsets(removed.offsets))
+        if changes.payloads:
+            self._reindex({change.offset: change.after for change in changes.payloads})
+        if changes.dead:
+            dead = Selection.from_offsets(np.concatenate(changes.dead))
+            self.live = self.live.difference(dead)
+            for slot in self.slots.values():
+                slot.drop(dead)
+        self.changed_since_checkpoint += len(changes.touched()) if not changes.is_empty else 0
+
+    def _reindex(self, payloads: Mapping[int, Payload]) -> None:
+        offsets = np.fromiter(payloads, dtype=np.uint32, count=len(payloads))
+        changed = Selection.from_offsets(offsets)
+        for key, index in self.indexes.items():
+            path = parse_path(key)
+            index.discard(changed.bitmap)
+            index.add(offsets, [elements_at(payload, path) for payload in payloads.values()])
+
+    def freeze(self, *, rows: int, operation_id: int) -> None:
+        """Publishes derived state as it is now. The caller holds the publish lock."""
+        dense: dict[str, DenseView] = {}
+        multi: dict[str, MultiVectorView] = {}
+        sparse: dict[str, SparseView] = {}
+        for name, slot in self.slots.items():
+            match slot:
+                case DenseSlot():
+                    if slot.file.rows_appended < rows:
+                        slot.file.append_zeros(rows - slot.file.rows_appended)
+                    dense[name] = slot.view(rows)
+                case MultiSlot():
+                    multi[name] = slot.view(rows)
+                case SparseSlot():
+                    sparse[name] = slot.view()
+        self.state = ShardState(
+            config=self.config,
+            rows=rows,
+            operation_id=operation_id,
+            live=self.live,
+            present={name: slot.present for name, slot in self.slots.items()},
+            dense=dense,
+            multi=multi,
+            sparse=sparse,
+        )
+
+    def ordered(self, key: str) -> OrderedValues:
+        """The values of a numeric index in order, frozen. The caller holds the publish lock and has checked the schema."""
+        index = self.indexes[key]
+        assert isinstance(index, NumericIndex)
+        return index.ordered()
+
+    def close(self) -> None:
+        """Closes files and store; nothing is written."""
+        for slot in self.row_slots():
+            slot.file.close()
+        self.store.close()

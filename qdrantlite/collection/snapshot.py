@@ -1,0 +1,190 @@
+"""A frozen view of one shard: what every stage of a search sees, from binding to the final page.
+
+Pairs an immutable ``ShardState`` with a read transaction of the point store that began under the same publish lock, so
+ids,
+payloads and vectors belong to the same commit as bitmaps and rows. Hold it for one request; close it. One thread at a
+time.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+import numpy as np
+
+from qdrantlite.collection.columns import payload_of
+from qdrantlite.collection.shard import Shard, ShardState
+from qdrantlite.collection.slots import sparse_vectors
+from qdrantlite.plan.bound import OffsetSet
+from qdrantlite.plan.statistics import VectorStatistics
+from qdrantlite.query.check import VectorKind, vector_kind
+from qdrantlite.query.search import VectorsSelector
+from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.multivector import MultiVectorView
+from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.sparse import SparseView
+from qdrantlite.storage.point_store import StoreSnapshot
+from qdrantlite.storage.store_reader import MISSING, Records
+from qdrantlite.values.payload import Payload
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.vector import U32, DenseVector, MultiVector, Vector
+
+ID_CHUNK = 4096
+
+
+class Snapshot:
+    """Implements ``execute.view.ShardView`` and ``plan.statistics.Statistics``."""
+
+    def __init__(
+        self, shard: Shard, state: ShardState, reader: StoreSnapshot, ordered: Mapping[str, OrderedValues]
+    ) -> None:
+        self.shard = shard
+        self.state = state
+        self.reader = reader
+        self._ordered = ordered
+
+    def close(self) -> None:
+        """Ends the read transaction."""
+        self.reader.close()
+
+    def __enter__(self) -> "Snapshot":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- what the executor asks
+
+    @property
+    def random(self) -> np.random.Generator:
+        """A generator of its own for each sample."""
+        return np.random.default_rng()
+
+    @property
+    def live(self) -> Selection:
+        """All points."""
+        return self.state.live
+
+    def kind(self, name: str) -> VectorKind:
+        """What the slot holds."""
+        return vector_kind(self.state.config, name)
+
+    def dense(self, name: str) -> DenseView:
+        """Rows of a dense vector."""
+        return self.state.dense[name]
+
+    def sparse(self, name: str) -> SparseView:
+        """Postings of a sparse vector."""
+        return self.state.sparse[name]
+
+    def multi(self, name: str) -> MultiVectorView:
+        """Rows of a multivector."""
+        return self.state.multi[name]
+
+    def ordered(self, key: str) -> OrderedValues:
+        """The ordered index frozen when the search was bound."""
+        return self._ordered[key]
+
+    def ids(self, offsets: U32) -> list[PointId]:
+        """Ids of live points, in the order given."""
+        return self.reader.ids(offsets)
+
+    def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int) -> U32:
+        """The first points by id. Walks the id index, or sorts the selection when that is the smaller work."""
+        assert selection is None or isinstance(selection, Selection)
+        if selection is None:
+            return self.reader.scan_ids(start, limit)[1]
+        walked = limit * max(1, len(self.live)) / max(1, len(selection))
+        if walked > 4 * len(selection) or len(selection) <= limit:
+            return self._sorted_by_id(selection, start, limit)
+        return self._walked_by_id(selection, start, limit)
+
+    def _sorted_by_id(self, selection: Selection, start: PointId | None, limit: int) -> U32:
+        offsets = selection.offsets()
+        keys = [(1, point_id.int) if not isinstance(point_id, int) else (0, point_id) for point_id in self.ids(offsets)]
+        first = (0, -1) if start is None else (0, start) if isinstance(start, int) else (1, start.int)
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        kept = [position for position in order if keys[position] >= first][:limit]
+        return offsets[np.array(kept, dtype=np.intp)]
+
+    def _walked_by_id(self, selection: Selection, start: PointId | None, limit: int) -> U32:
+        found: list[U32] = []
+        count = 0
+        while count < limit:
+            ids, offsets = self.reader.scan_ids(start, ID_CHUNK + 1)
+            passing = offsets[:ID_CHUNK][selection.contains(offsets[:ID_CHUNK])]
+            found.append(passing)
+            count += len(passing)
+            if len(ids) <= ID_CHUNK:
+                break
+            start = ids[ID_CHUNK]
+        return np.concatenate(found)[:limit]
+
+    # -- what the planner asks
+
+    @property
+    def live_points(self) -> int:
+        """Number of points."""
+        return len(self.state.live)
+
+    def vector(self, name: str) -> VectorStatistics:
+        """Facts about a vector."""
+        points = len(self.state.present[name])
+        match self.kind(name):
+            case "dense":
+                rows = self.state.dense[name].rows
+                return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize)
+            case "multi":
+                rows = self.state.multi[name].rows
+                return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize)
+            case "sparse":
+                return VectorStatistics(points, self.state.sparse[name].postings, 0)
+
+    def ordered_entries(self, key: str) -> int:
+        """Entries of an ordered index."""
+        return self._ordered[key].entries
+
+    # -- what the final page needs
+
+    def offset_of(self, point_id: PointId) -> int | None:
+        """Offset of one point."""
+        found = int(self.reader.offsets_of([point_id])[0])
+        return None if found == MISSING else found
+
+    def records(self, offsets: U32, *, with_payload: bool) -> Records:
+        """Ids, versions and payload texts."""
+        return self.reader.records(offsets, with_payload=with_payload)
+
+    def payloads(self, offsets: U32) -> list[Payload]:
+        """Payloads in the order given."""
+        return [payload_of(text) for text in self.reader.payloads(offsets)]
+
+    def vectors(self, offsets: U32, selector: VectorsSelector) -> list[dict[str, Vector]]:
+        """The vectors asked for of each point, as stored."""
+        names = selector.names if selector.names is not None else tuple(self.state.present)
+        found: list[dict[str, Vector]] = [{} for _ in range(len(offsets))]
+        for name in names:
+            positions = np.flatnonzero(self.state.present[name].contains(offsets)) if len(offsets) else offsets
+            for position, vector in zip(positions.tolist(), self._stored(name, offsets[positions]), strict=True):
+                found[position][name] = vector
+        return found
+
+    def _stored(self, name: str, offsets: U32) -> Sequence[Vector]:
+        if len(offsets) == 0:
+            return []
+        match self.kind(name):
+            case "dense":
+                view = self.state.dense[name]
+                view.verify(offsets)
+                return [DenseVector(row) for row in view.rows[offsets].astype(np.float32)]
+            case "multi":
+                multi = self.state.multi[name]
+                spans = [(int(multi.starts[o]), int(multi.starts[o]) + int(multi.counts[o])) for o in offsets.tolist()]
+                for start, end in spans:
+                    multi.verify(slice(start, end))
+                return [MultiVector(multi.rows[start:end].astype(np.float32)) for start, end in spans]
+            case "sparse":
+                slot_id = self.shard.slots[name].id
+                return sparse_vectors(self.reader.sparse(slot_id, offsets))

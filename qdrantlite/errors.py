@@ -1,0 +1,117 @@
+"""The one hierarchy of errors that qdrantlite raises on purpose.
+
+Raised where the fact is known, caught once in ``wire/`` (mapped by ``wire/status.py``) and at the head of background
+loops.
+The text of an error is what the client reads; ``prefix`` is the opening that Qdrant puts before it, part of the
+contract.
+
+    QdrantliteError
+    ├── InvalidRequest            400  INVALID_ARGUMENT
+    │   ├── BadInput                   "Wrong input: …"
+    │   ├── BadRequest                 "Bad request: …"
+    │   ├── MalformedRequest           no prefix: the message could not be converted
+    │   └── ValidationFailed      422  "Validation error in body: [field: …]"
+    ├── NotFound                  404  NOT_FOUND
+    ├── AlreadyExists             409  ALREADY_EXISTS
+    ├── Unsupported               501  UNIMPLEMENTED
+    ├── StandaloneMode            405  UNIMPLEMENTED
+    ├── TimedOut                  408  DEADLINE_EXCEEDED
+    ├── Locked                    403  FAILED_PRECONDITION
+    ├── Corrupted                 500  DATA_LOSS
+    └── StorageFailed             503  UNAVAILABLE
+"""
+
+from typing import ClassVar
+
+
+class QdrantliteError(Exception):
+    """Root of the hierarchy; never raised itself."""
+
+    prefix: ClassVar[str] = ""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    @property
+    def message(self) -> str:
+        """What a client reads: the prefix of the kind, then the text."""
+        return self.prefix + self.text
+
+
+class InvalidRequest(QdrantliteError):
+    """The request cannot be meant as it stands."""
+
+
+class BadInput(InvalidRequest):
+    """A value in the request is wrong for the collection or for its kind."""
+
+    prefix = "Wrong input: "
+
+
+class BadRequest(InvalidRequest):
+    """The request contradicts itself or lacks a part."""
+
+    prefix = "Bad request: "
+
+
+class MalformedRequest(InvalidRequest):
+    """The message could not be converted into a request; the text stands alone."""
+
+
+class ValidationFailed(InvalidRequest):
+    """A field is outside its bounds. ``text`` is the bracketed list: ``limit: value 0 invalid, must be 1 or larger``."""
+
+    prefix = "Validation error in body: "
+
+    @property
+    def message(self) -> str:
+        """The text in brackets, as Qdrant prints validation errors."""
+        return f"{self.prefix}[{self.text}]"
+
+
+class NotFound(QdrantliteError):
+    """A collection, point, vector or snapshot named in the request does not exist."""
+
+    prefix = "Not found: "
+
+
+class AlreadyExists(QdrantliteError):
+    """What the request would create is there already."""
+
+    prefix = "Wrong input: "
+
+
+class Unsupported(QdrantliteError):
+    """A part of Qdrant's API that this server does not have (yet)."""
+
+
+class StandaloneMode(QdrantliteError):
+    """A call that only a cluster can answer."""
+
+    def __init__(self) -> None:
+        super().__init__("Qdrant is running in standalone mode")
+
+
+class TimedOut(QdrantliteError):
+    """The request's own timeout has passed."""
+
+    prefix = "Timeout: "
+
+
+class Locked(QdrantliteError):
+    """The storage folder, or a part of it, is held by somebody else."""
+
+    prefix = "Storage locked: "
+
+
+class Corrupted(QdrantliteError):
+    """Bytes on disk are not what was written."""
+
+    prefix = "Service internal error: "
+
+
+class StorageFailed(QdrantliteError):
+    """The operating system refused to read or write."""
+
+    prefix = "Service internal error: "

@@ -1,0 +1,217 @@
+"""Runs a plan over a frozen view of a shard, node by node, sources first.
+
+Between nodes the deadline is asked; inside one nothing is interrupted. The plan decides everything: here each node
+class has exactly one way to run.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import TypeAlias, assert_never
+
+import numpy as np
+
+from qdrantlite.execute.fuse import fuse_dbsf, fuse_rrf
+from qdrantlite.execute.merge import Fetch, best_first, fetch_best, passing_threshold, settled
+from qdrantlite.execute.ranking import OrderValues, Ranking
+from qdrantlite.execute.view import ShardView
+from qdrantlite.plan.bound import NearestDense, NearestMulti, NearestSparse, OffsetSet
+from qdrantlite.plan.nodes import (
+    DenseLeaf,
+    ExactScan,
+    Fuse,
+    GraphScan,
+    IdScan,
+    Merge,
+    MultiScan,
+    Node,
+    Nothing,
+    Order,
+    OrderScan,
+    ReadingLeaf,
+    Rescore,
+    SampleOf,
+    SampleScan,
+    SparseScan,
+    SubsetScan,
+    Top,
+)
+from qdrantlite.plan.trace import Step, Trace
+from qdrantlite.query.search import Direction, FusionKind
+from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.vector_index.exact import MISSING
+from qdrantlite.values.vector import U32
+
+Deadline: TypeAlias = Callable[[], None]
+"""Raises errors.TimedOut when the request's time is over."""
+
+
+def execute(node: Node, view: ShardView, trace: Trace | None = None, *, deadline: Deadline | None = None) -> Ranking:
+    """The rows of a plan, best first.
+
+    ``trace`` receives one step a node. Raises whatever ``deadline`` raises, and Corrupted from stored rows.
+    """
+    return _Run(view, trace, deadline).rows(node)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """One execution."""
+
+    view: ShardView
+    trace: Trace | None
+    deadline: Deadline | None
+
+    def rows(self, node: Node) -> Ranking:
+        """What a node hands up."""
+        if self.deadline is not None:
+            self.deadline()
+        if self.trace is None:
+            return self._run(node)[0]
+        started = perf_counter_ns()
+        ranking, rows_in = self._run(node)
+        self.trace.add(Step(rows_in, len(ranking), (perf_counter_ns() - started) / 1000))
+        return ranking
+
+    def _run(self, node: Node) -> tuple[Ranking, int]:
+        """The rows of a node and how many candidates it saw."""
+        match node:
+            case Nothing():
+                return Ranking.empty(), 0
+            case Rescore() | Fuse() | Order() | SampleOf():
+                sources = [self.rows(source) for source in node.sources]
+                return self._merged(node, sources), sum(map(len, sources))
+            case Top():
+                source = self.rows(node.source)
+                return source.take(slice(node.offset, node.offset + node.limit)), len(source)
+            case _:
+                seen = self.view.live if node.selection is None else node.selection
+                return self._leaf(node), len(seen)
+
+    def _leaf(self, node: ReadingLeaf) -> Ranking:
+        view = self.view
+        selection = _as_selection(node.selection)
+        among = view.live if selection is None else selection
+        match node:
+            case ExactScan() | SubsetScan() | GraphScan():
+                ranking = fetch_best(_dense_fetch(node, view.dense(node.using), selection), node.limit, view.ids)
+                return passing_threshold(ranking, node.threshold, larger_is_better=node.query.larger_is_better)
+            case SparseScan():
+                postings = view.sparse(node.using)
+                ranking = fetch_best(
+                    lambda limit: postings.search(node.query.vector, selection=among, limit=limit), node.limit, view.ids
+                )
+                return passing_threshold(ranking, node.threshold, larger_is_better=True)
+            case MultiScan():
+                rows = view.multi(node.using)
+                ranking = fetch_best(
+                    lambda limit: rows.search(node.query.rows, selection=among, limit=limit), node.limit, view.ids
+                )
+                return passing_threshold(ranking, node.threshold, larger_is_better=node.query.larger_is_better)
+            case IdScan():
+                return Ranking.unscored(view.id_page(selection, None, node.limit))
+            case OrderScan():
+                return _ordered(node, view, among)
+            case SampleScan():
+                return _sample(among.offsets(), node.limit, view)
+            case _:
+                assert_never(node)
+
+    def _merged(self, node: Merge, sources: Sequence[Ranking]) -> Ranking:
+        view = self.view
+        match node:
+            case Fuse():
+                return _fused(node, sources, view)
+            case Rescore():
+                return _rescored(node, _union(sources), view)
+            case Order():
+                return _ordered(node, view, Selection.from_offsets(_union(sources)))
+            case SampleOf():
+                return _sample(_union(sources), node.limit, view)
+            case _:
+                assert_never(node)
+
+
+def _as_selection(offsets: OffsetSet | None) -> Selection | None:
+    """The plan knows only the size of a set; what the binder put there is a segment's selection."""
+    assert offsets is None or isinstance(offsets, Selection)
+    return offsets
+
+
+def _union(sources: Sequence[Ranking]) -> U32:
+    """Offsets of all sources, each once, ascending."""
+    return np.unique(np.concatenate([source.offsets for source in sources]))
+
+
+def _dense_fetch(node: DenseLeaf, rows: DenseView, selection: Selection | None) -> Fetch:
+    """How a dense leaf gets its best rows. A graph walk is answered by its exact twin while no segment has a graph."""
+    vector = node.query.vector
+    if not isinstance(node, SubsetScan):
+        return lambda limit: rows.scan(vector, limit=limit, selection=selection)
+    assert selection is not None
+    chosen = selection if rows.present is None else selection.intersection(rows.present)
+    offsets = chosen.offsets()
+    return lambda limit: rows.subset(vector, offsets, limit=limit)
+
+
+def _rescored(node: Rescore, offsets: U32, view: ShardView) -> Ranking:
+    """Scores of the candidates that have the vector (sparse: that share an index with the query)."""
+    larger_is_better = True
+    match node.query:
+        case NearestSparse(vector):
+            scores, overlap = view.sparse(node.using).score(vector, offsets)
+            offsets, scores = offsets[overlap], scores[overlap]
+        case NearestDense(query, larger_is_better):
+            dense = view.dense(node.using)
+            if dense.present is not None:
+                offsets = offsets[dense.has(offsets)]
+            scores = dense.score(query, offsets)
+        case NearestMulti(query, larger_is_better):
+            multi = view.multi(node.using)
+            offsets = offsets[multi.has(offsets)]
+            scores = multi.score(query, offsets)
+        case _:
+            assert_never(node.query)
+    order = best_first(scores, larger_is_better=larger_is_better)
+    ranking = Ranking.scored(offsets[order], scores[order])
+    ranking = settled(ranking, ranking.scores, node.limit, view.ids)
+    return passing_threshold(ranking, node.threshold, larger_is_better=larger_is_better)
+
+
+def _fused(node: Fuse, sources: Sequence[Ranking], view: ShardView) -> Ranking:
+    """The best fused rows. Qdrant reads them in order and stops at the first score below the threshold."""
+    match node.kind:
+        case FusionKind.RRF:
+            fused = fuse_rrf(sources, k=node.k, weights=node.weights)
+        case FusionKind.DBSF:
+            fused = fuse_dbsf(sources)
+        case _:
+            assert_never(node.kind)
+    ranking = settled(fused.ranking, fused.keys, node.limit, view.ids)
+    if node.threshold is None:
+        return ranking
+    below = np.flatnonzero(ranking.scores < np.float32(node.threshold))
+    return ranking.head(int(below[0])) if len(below) else ranking
+
+
+def _ordered(node: OrderScan | Order, view: ShardView, among: Selection) -> Ranking:
+    """A page by value, then id in the same direction, filled up to the limit where repeats are dropped."""
+    values = view.ordered(node.key)
+    ascending = node.direction is Direction.ASC
+    entries = node.limit
+    while True:
+        offsets, numbers = values.page(among, ascending=ascending, start_from=node.start_from, limit=entries)
+        ranking = Ranking.unscored(offsets, OrderValues.of(numbers))
+        ranking = settled(ranking, numbers, entries, view.ids, ascending=ascending)
+        if node.repeats:
+            return ranking
+        distinct = np.flatnonzero(np.diff(ranking.offsets, prepend=np.uint32(MISSING)))
+        if len(distinct) >= node.limit or len(offsets) < entries:
+            return ranking.take(distinct[: node.limit])
+        entries *= 2
+
+
+def _sample(offsets: U32, limit: int, view: ShardView) -> Ranking:
+    """Random rows in random order."""
+    return Ranking.unscored(view.random.choice(offsets, min(limit, len(offsets)), replace=False))

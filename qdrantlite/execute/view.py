@@ -1,0 +1,61 @@
+"""What the executor asks of a shard: one frozen state, read by many queries at a time.
+
+The collection's snapshot implements it; tests do so over plain lists. Every answer belongs to the same state, and
+nothing here takes a lock.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from qdrantlite.plan.bound import OffsetSet
+from qdrantlite.query.check import VectorKind
+from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.multivector import MultiVectorView
+from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.sparse import SparseView
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.vector import U32
+
+class ShardView(Protocol):
+    """A frozen shard. Names and keys have been checked by the binder; an unknown one is our own mistake."""
+
+    @property
+    def live(self) -> Selection:
+        """Offsets of all points that are not deleted."""
+        ...
+
+    @property
+    def random(self) -> np.random.Generator:
+        """Source of samples; safe to use from the calling thread."""
+        ...
+
+    def kind(self, name: str) -> VectorKind:
+        """Which of the three view methods answers for this vector."""
+        ...
+
+    def dense(self, name: str) -> DenseView:
+        """Rows of a dense vector."""
+        ...
+
+    def sparse(self, name: str) -> SparseView:
+        """Postings of a sparse vector."""
+        ...
+
+    def multi(self, name: str) -> MultiVectorView:
+        """Rows of a multivector."""
+        ...
+
+    def ordered(self, key: str) -> OrderedValues:
+        """The ordered payload index at ``key``; may list dead offsets."""
+        ...
+
+    def ids(self, offsets: U32) -> Sequence[PointId]:
+        """Ids of live points, in the order of ``offsets`` ``(n,) uint32``. Asked for ties only."""
+        ...
+
+    def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int) -> U32:
+        """The first ``limit`` live points of ``selection`` (None = all) by id, from ``start`` on (inclusive)."""
+        ...

@@ -1,0 +1,145 @@
+"""The bound tree: a search whose ids have become vectors and whose filters have become sets of offsets.
+
+What ``collection/bind.py`` makes and the planner reads. Everything in it is immutable and belongs to one frozen state
+of the shard. A stage that Qdrant refuses cannot be built: the constructor raises what the client reads.
+Knows no segment: a set of offsets is whatever tells its length.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+from qdrantlite.errors import BadRequest
+from qdrantlite.query.search import DEFAULT_PARAMS, LIMIT_DEFAULT, Direction, FusionKind, SearchParams
+from qdrantlite.values.vector import DEFAULT_VECTOR, F32, SparseVector
+
+
+class OffsetSet(Protocol):
+    """An immutable set of offsets of live points."""
+
+    def __len__(self) -> int:
+        """How many offsets it holds; takes no time in proportion to them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestDense:
+    """Points most similar to ``vector`` ``(dim,) float32``, prepared as the stored rows expect it.
+
+    ``larger_is_better`` is the direction of the field's distance.
+    """
+
+    vector: F32
+    larger_is_better: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestSparse:
+    """Points with the largest dot product; the weights have been multiplied by IDF where the field asks for it."""
+
+    vector: SparseVector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestMulti:
+    """Points with the best MaxSim to ``rows`` ``(q, dim) float32``, prepared as the stored rows expect them."""
+
+    rows: F32
+    larger_is_better: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BoundOrderBy:
+    """By the values of a payload index; ``start_from`` is inclusive and already in the index's own numbers."""
+
+    key: str
+    direction: Direction = Direction.ASC
+    start_from: int | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundFusion:
+    """Merge of the children; ``k`` and ``weights`` belong to RRF, ``None`` weights mean 1 each."""
+
+    kind: FusionKind
+    k: int = 2
+    weights: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundSample:
+    """A random subset."""
+
+
+BoundVectorQuery: TypeAlias = NearestDense | NearestSparse | NearestMulti
+BoundQuery: TypeAlias = BoundVectorQuery | BoundOrderBy | BoundFusion | BoundSample
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundStage:
+    """One stage; a stage without children is a leaf and reads the shard.
+
+    ``selection`` counts at leaves only: the live points that pass the filters of the leaf and of all stages above it,
+    None = no filter. ``limit`` is how many candidates the stage hands up.
+
+    Raises BadRequest for a combination that has no meaning (a fusion of nothing, a threshold without scores …).
+    """
+
+    children: "tuple[BoundStage, ...]" = ()
+    query: BoundQuery | None = None
+    using: str = DEFAULT_VECTOR
+    selection: OffsetSet | None = None
+    params: SearchParams = DEFAULT_PARAMS
+    score_threshold: float | None = None
+    limit: int = LIMIT_DEFAULT
+
+    def __post_init__(self) -> None:
+        match self.query:
+            case None:
+                self._require_no_query_needed()
+            case BoundFusion() as fusion:
+                self._require_fusible(fusion)
+            case BoundOrderBy() if self.score_threshold is not None:
+                raise BadRequest("Can't use score_threshold with an order_by query.")
+            case _:
+                pass
+
+    def _require_no_query_needed(self) -> None:
+        if self.children:
+            raise BadRequest(
+                "A query is needed to merge the prefetches. Can't have prefetches without defining a query."
+            )
+        if self.score_threshold is not None:
+            raise BadRequest(
+                "A query is needed to use the score_threshold. Can't have score_threshold without defining a query."
+            )
+
+    def _require_fusible(self, fusion: BoundFusion) -> None:
+        if not self.children:
+            raise BadRequest("cannot apply Fusion without prefetches")
+        if self.using != DEFAULT_VECTOR:
+            raise BadRequest("Fusion queries cannot be combined with the 'using' field.")
+        if fusion.weights is not None and len(fusion.weights) != len(self.children):
+            raise BadRequest(
+                f"RRF weights length ({len(fusion.weights)}) does not match number of prefetches ({len(self.children)})"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundSearch:
+    """The root stage and what is skipped of its answer.
+
+    ``repeats``: an order by value lists a point once per value (scroll) instead of dropping its neighbouring repeats
+    (Query API). It matters only when the root stage is an order.
+    """
+
+    stage: BoundStage
+    offset: int = 0
+    repeats: bool = False
+
+
+def widened(stage: BoundStage, factor: int) -> BoundStage:
+    """The stage with the limits of all stages below it multiplied; its own limit stays."""
+    if factor == 1 or not stage.children:
+        return stage
+    children = tuple(replace(widened(child, factor), limit=child.limit * factor) for child in stage.children)
+    return replace(stage, children=children)

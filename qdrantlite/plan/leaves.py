@@ -1,0 +1,126 @@
+"""How a stage without children reads the shard: the leaf of each kind of query, by cost where there is a choice.
+
+Pure functions of the bound stage and the statistics.
+"""
+
+from typing import assert_never
+
+from qdrantlite.plan import estimate
+from qdrantlite.plan.bound import (
+    BoundFusion,
+    BoundOrderBy,
+    BoundSample,
+    BoundStage,
+    NearestDense,
+    NearestMulti,
+    NearestSparse,
+    OffsetSet,
+)
+from qdrantlite.plan.nodes import (
+    DenseLeaf,
+    Estimate,
+    ExactScan,
+    IdScan,
+    MultiScan,
+    OrderScan,
+    ReadingLeaf,
+    SampleScan,
+    SparseScan,
+    SubsetScan,
+)
+from qdrantlite.plan.statistics import Statistics, VectorStatistics
+from qdrantlite.values.cardinality import Cardinality
+
+
+def leaf(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> ReadingLeaf:
+    """The leaf for a stage without children. ``repeats`` is for orders by value, see ``OrderScan``."""
+    match stage.query:
+        case NearestDense():
+            return _dense(stage, stage.query, statistics)
+        case NearestSparse():
+            return _sparse(stage, stage.query, statistics)
+        case NearestMulti():
+            return _multi(stage, stage.query, statistics)
+        case BoundOrderBy():
+            return _ordered(stage, stage.query, statistics, repeats=repeats)
+        case BoundSample():
+            return _sample(stage, statistics)
+        case None:
+            return _by_id(stage, statistics)
+        case BoundFusion():
+            raise AssertionError("a stage that fuses has children")
+        case _:
+            assert_never(stage.query)
+
+
+def _dense(stage: BoundStage, query: NearestDense, statistics: Statistics) -> DenseLeaf:
+    facts = statistics.vector(stage.using)
+    selection = _narrowing(stage, statistics)
+    passing = None if selection is None else min(len(selection), facts.points)
+    rows = _vector_rows(stage, facts, passing, statistics)
+    scan_us = estimate.scan_cost(facts, passing)
+    if selection is not None and passing is not None:
+        subset_us = estimate.subset_cost(facts, passing)
+        if subset_us <= scan_us:
+            expected = Estimate(rows, subset_us)
+            return SubsetScan(stage.using, query, selection, stage.limit, stage.score_threshold, expected)
+    expected = Estimate(rows, scan_us)
+    return ExactScan(stage.using, query, selection, stage.limit, stage.score_threshold, expected)
+
+
+def _sparse(stage: BoundStage, query: NearestSparse, statistics: Statistics) -> SparseScan:
+    facts = statistics.vector(stage.using)
+    selection = _narrowing(stage, statistics)
+    passing = facts.points if selection is None else min(len(selection), facts.points)
+    rows = estimate.rows_up(passing, stage.limit, certain=False)
+    expected = Estimate(rows, estimate.sparse_cost(facts, len(query.vector.indices)))
+    return SparseScan(stage.using, query, selection, stage.limit, stage.score_threshold, expected)
+
+
+def _multi(stage: BoundStage, query: NearestMulti, statistics: Statistics) -> MultiScan:
+    facts = statistics.vector(stage.using)
+    selection = _narrowing(stage, statistics)
+    passing = None if selection is None else min(len(selection), facts.points)
+    rows = _vector_rows(stage, facts, passing, statistics)
+    cost_us = estimate.multi_cost(facts, facts.points if passing is None else passing, len(query.rows))
+    return MultiScan(stage.using, query, selection, stage.limit, stage.score_threshold, Estimate(rows, cost_us))
+
+
+def _ordered(stage: BoundStage, query: BoundOrderBy, statistics: Statistics, *, repeats: bool) -> OrderScan:
+    selection = _narrowing(stage, statistics)
+    entries = statistics.ordered_entries(query.key)
+    rows = estimate.rows_up(entries, stage.limit, certain=False)
+    expected = Estimate(rows, estimate.order_cost(entries))
+    return OrderScan(query.key, query.direction, query.start_from, repeats, selection, stage.limit, expected)
+
+
+def _sample(stage: BoundStage, statistics: Statistics) -> SampleScan:
+    selection = _narrowing(stage, statistics)
+    passing = _passing(selection, statistics)
+    rows = estimate.rows_up(passing, stage.limit, certain=True)
+    return SampleScan(selection, stage.limit, Estimate(rows, estimate.sample_cost(passing)))
+
+
+def _by_id(stage: BoundStage, statistics: Statistics) -> IdScan:
+    selection = _narrowing(stage, statistics)
+    rows = estimate.rows_up(_passing(selection, statistics), stage.limit, certain=True)
+    return IdScan(selection, stage.limit, Estimate(rows, estimate.id_cost(rows.expected)))
+
+
+def _narrowing(stage: BoundStage, statistics: Statistics) -> OffsetSet | None:
+    """The stage's selection, or None when it lets every live point through and so need not be asked."""
+    selection = stage.selection
+    return None if selection is None or len(selection) >= statistics.live_points > 0 else selection
+
+
+def _passing(selection: OffsetSet | None, statistics: Statistics) -> int:
+    return statistics.live_points if selection is None else len(selection)
+
+
+def _vector_rows(
+    stage: BoundStage, facts: VectorStatistics, passing: int | None, statistics: Statistics
+) -> Cardinality:
+    """Rows of a dense or multi leaf: known unless a threshold or a point without the vector may drop some."""
+    everybody_has_it = passing is None or facts.points >= statistics.live_points
+    certain = stage.score_threshold is None and everybody_has_it
+    return estimate.rows_up(facts.points if passing is None else passing, stage.limit, certain=certain)

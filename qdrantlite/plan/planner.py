@@ -1,0 +1,85 @@
+"""From a bound search to a plan: one node for each stage.
+
+Qdrant's rules of what a stage does are decided here: a stage without children reads the shard, one with children
+merges them, the root alone knows an offset. How a leaf reads is decided in ``leaves``. Pure: the same search and
+statistics give the same plan.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from qdrantlite.plan import estimate
+from qdrantlite.plan.bound import (
+    BoundFusion,
+    BoundOrderBy,
+    BoundSample,
+    BoundSearch,
+    BoundStage,
+    NearestDense,
+    NearestMulti,
+    NearestSparse,
+)
+from qdrantlite.plan.leaves import leaf
+from qdrantlite.plan.nodes import Estimate, Fuse, Merge, Node, Order, Rescore, SampleOf, Top
+from qdrantlite.plan.rules import RULES
+from qdrantlite.plan.statistics import Statistics
+
+
+def plan(search: BoundSearch, statistics: Statistics) -> Node:
+    """The plan of a search. The root stage works with ``limit + offset``; what is skipped is skipped last."""
+    stage = search.stage
+    reach = replace(stage, limit=stage.limit + search.offset) if search.offset else stage
+    node = _node(reach, statistics, repeats=search.repeats)
+    candidates = node.estimate.rows
+    rows = estimate.rows_up(
+        max(candidates.high - search.offset, 0), stage.limit, certain=candidates.low == candidates.high
+    )
+    top = Top(node, search.offset, stage.limit, Estimate(rows, node.estimate.cost_us + estimate.TOP_US))
+    return _improved(top)
+
+
+def _node(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> Node:
+    """``repeats``: whether this very stage, when it orders by value, keeps neighbouring repeats of a point."""
+    if not stage.children:
+        return _improved(leaf(stage, statistics, repeats=repeats))
+    sources = tuple([_node(child, statistics, repeats=True) for child in stage.children])
+    return _improved(_merge(stage, sources, statistics, repeats=repeats))
+
+
+def _improved(node: Node) -> Node:
+    """The node after every rule; a rule may not promise rows that were not there before."""
+    for rule in RULES:
+        better = rule(node)
+        assert better.estimate.rows.high <= node.estimate.rows.high, rule
+        node = better
+    return node
+
+
+def _merge(stage: BoundStage, sources: tuple[Node, ...], statistics: Statistics, *, repeats: bool) -> Merge:
+    """The inner node of a stage. Points may come from several sources or drop out: only bounds are known."""
+    given = estimate.rows_of(sources)
+    below_us = estimate.cost_of(sources)
+    match stage.query:
+        case NearestDense() | NearestSparse() | NearestMulti():
+            rows = estimate.rows_up(given, stage.limit, certain=False)
+            rescore_us = estimate.rescore_cost(statistics.vector(stage.using), given, stage.query)
+            return Rescore(
+                *(sources, stage.using, stage.query, stage.limit, stage.score_threshold),
+                Estimate(rows, below_us + rescore_us),
+            )
+        case BoundFusion(kind, k, weights):
+            rows = estimate.rows_up(given, stage.limit, certain=False)
+            expected = Estimate(rows, below_us + estimate.fuse_cost(given))
+            return Fuse(sources, kind, k, weights, stage.limit, stage.score_threshold, expected)
+        case BoundOrderBy(key, direction, start_from):
+            entries = statistics.ordered_entries(key)
+            rows = estimate.rows_up(entries, stage.limit, certain=False)
+            expected = Estimate(rows, below_us + estimate.order_cost(entries))
+            return Order(sources, key, direction, start_from, repeats, stage.limit, expected)
+        case BoundSample():
+            rows = estimate.rows_up(given, stage.limit, certain=False)
+            return SampleOf(sources, stage.limit, Estimate(rows, below_us + estimate.sample_cost(given)))
+        case None:
+            raise AssertionError("a stage with children has a query")
+        case _:
+            assert_never(stage.query)

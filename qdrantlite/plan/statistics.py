@@ -1,0 +1,37 @@
+"""What the planner may ask about a shard: counts that are known without reading any point."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class VectorStatistics:
+    """One named vector.
+
+    ``points``: live points that have it. ``rows``: what a scan of everything passes over (dense: stored rows, the dead
+    ones included; multi: rows of all points; sparse: postings). ``dimension``: components of a row (sparse: 0).
+    ``component_bytes``: size of a stored component. ``sealed``: rows of each sealed segment that has a graph.
+    """
+
+    points: int
+    rows: int
+    dimension: int
+    component_bytes: int = 4
+    sealed: tuple[int, ...] = ()
+
+
+class Statistics(Protocol):
+    """Facts about the one frozen state that a bound search belongs to. Cheap: each answer takes about a microsecond."""
+
+    @property
+    def live_points(self) -> int:
+        """Points that are not deleted."""
+        ...
+
+    def vector(self, name: str) -> VectorStatistics:
+        """Facts about a vector of any kind; the name has been checked."""
+        ...
+
+    def ordered_entries(self, key: str) -> int:
+        """Entries (value, point) of the ordered payload index at ``key``, dead ones included."""
+        ...

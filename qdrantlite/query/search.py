@@ -1,0 +1,427 @@
+"""Searches: one immutable tree for every query that Qdrant's Query API can express.
+
+A ``Search`` is the root; ``Prefetch`` nodes nest below it. What a node asks is its ``query``, one of the ``Query``
+classes, or
+``None`` (scroll by id). The tree knows names and ids only; binding to a collection turns ids into vectors and filters
+into
+bitmaps. Older requests (search, recommend, discover) decode into the same tree.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from qdrantlite.query.filter import Condition, Filter, GeoPoint
+from qdrantlite.values.payload import Json
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.vector import DEFAULT_VECTOR, VectorSource
+
+PREFETCH_DEPTH_MAX = 64
+LIMIT_DEFAULT = 10
+GROUP_SIZE_DEFAULT = 3
+GROUPS_DEFAULT = 10
+
+VectorInput: TypeAlias = PointId | VectorSource
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nearest:
+    """Points most similar to one vector."""
+
+    input: VectorInput
+
+
+class RecommendStrategy(Enum):
+    """How examples become a score."""
+
+    AVERAGE_VECTOR = 0
+    BEST_SCORE = 1
+    SUM_SCORES = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recommend:
+    """Like the positives, unlike the negatives."""
+
+    positive: tuple[VectorInput, ...]
+    negative: tuple[VectorInput, ...]
+    strategy: RecommendStrategy = RecommendStrategy.AVERAGE_VECTOR
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContextPair:
+    """One positive and one negative example."""
+
+    positive: VectorInput
+    negative: VectorInput
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Discover:
+    """Near the target, on the positive side of each pair."""
+
+    target: VectorInput
+    context: tuple[ContextPair, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """On the positive side of each pair."""
+
+    pairs: tuple[ContextPair, ...]
+
+
+class Direction(Enum):
+    """Of an order."""
+
+    ASC = 0
+    DESC = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBy:
+    """By a payload value; ``start_from`` is inclusive (a date is given as its text or microseconds since the epoch)."""
+
+    key: str
+    direction: Direction = Direction.ASC
+    start_from: int | float | str | None = None
+
+
+class FusionKind(Enum):
+    """The two ways to merge result lists."""
+
+    RRF = 0
+    DBSF = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """Merge of the prefetches. ``k`` and ``weights`` belong to RRF; empty weights mean 1 each, ``None`` likewise."""
+
+    kind: FusionKind
+    k: int = 2
+    weights: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A random subset."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestMmr:
+    """Nearest, then picked one by one for relevance and diversity."""
+
+    input: VectorInput
+    diversity: float = 0.5
+    candidates_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeedbackItem:
+    """An example with the confidence the user gives it."""
+
+    example: VectorInput
+    score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RelevanceFeedback:
+    """Target re-scored by scored examples, naive strategy with coefficients a, b, c."""
+
+    target: VectorInput
+    feedback: tuple[FeedbackItem, ...]
+    a: float
+    b: float
+    c: float
+
+
+@dataclass(frozen=True, slots=True)
+class TextQuery:
+    """BM25 over a text index; ``using`` names the payload field."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A number."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """``$score``, ``$score[i]`` or a payload path."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionValue:
+    """1.0 where the condition holds, else 0.0."""
+
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class GeoDistance:
+    """Metres from ``origin`` to the payload value at ``to``."""
+
+    origin: GeoPoint
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Datetime:
+    """Seconds since the epoch of a date literal."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatetimeKey:
+    """Seconds since the epoch of a date in the payload."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mult:
+    """Product; stops at the first zero."""
+
+    factors: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Sum; empty is 0."""
+
+    terms: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Div:
+    """Quotient."""
+
+    left: "Expression"
+    right: "Expression"
+    by_zero_default: float | None = None
+
+
+class UnaryKind(Enum):
+    """Functions of one argument."""
+
+    NEG = "neg"
+    ABS = "abs"
+    SQRT = "sqrt"
+    EXP = "exp"
+    LOG10 = "log10"
+    LN = "ln"
+    ACOSH = "acosh"
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """A function of one argument."""
+
+    kind: UnaryKind
+    argument: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Pow:
+    """Power."""
+
+    base: "Expression"
+    exponent: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """Largest (or smallest) of at least one operand."""
+
+    operands: "tuple[Expression, ...]"
+    largest: bool
+
+
+class DecayKind(Enum):
+    """Shapes of decay."""
+
+    EXP = "exp_decay"
+    GAUSS = "gauss_decay"
+    LIN = "lin_decay"
+
+
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """Falls from 1 with the distance of ``x`` from ``target``."""
+
+    kind: DecayKind
+    x: "Expression"
+    target: "Expression | None" = None
+    scale: float = 1.0
+    midpoint: float = 0.5
+
+
+Expression: TypeAlias = (
+    Constant
+    | Variable
+    | ConditionValue
+    | GeoDistance
+    | Datetime
+    | DatetimeKey
+    | Mult
+    | Sum
+    | Div
+    | Unary
+    | Pow
+    | Extreme
+    | Decay
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """An expression evaluated for every candidate of the prefetches."""
+
+    expression: Expression
+    defaults: Mapping[str, Json]
+
+
+Query: TypeAlias = (
+    Nearest
+    | Recommend
+    | Discover
+    | Context
+    | OrderBy
+    | Fusion
+    | Sample
+    | Formula
+    | NearestMmr
+    | RelevanceFeedback
+    | TextQuery
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizationParams:
+    """How quantized codes are used; ``rescore`` None = the index decides."""
+
+    ignore: bool = False
+    rescore: bool | None = None
+    oversampling: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParams:
+    """Tuning of a leaf; ``idf_corpus`` None = the whole collection."""
+
+    hnsw_ef: int | None = None
+    exact: bool = False
+    quantization: QuantizationParams | None = None
+    indexed_only: bool = False
+    acorn_max_selectivity: float | None = None
+    idf_corpus: Filter | None = None
+
+
+DEFAULT_PARAMS = SearchParams()
+
+
+@dataclass(frozen=True, slots=True)
+class LookupFrom:
+    """Where ids of a node are resolved: another collection, and a vector name in it (None = the node's ``using``)."""
+
+    collection: str
+    vector: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prefetch:
+    """One stage below the root; ``limit`` is how many candidates it hands up."""
+
+    prefetch: "tuple[Prefetch, ...]" = ()
+    query: Query | None = None
+    using: str = DEFAULT_VECTOR
+    filter: Filter | None = None
+    params: SearchParams = DEFAULT_PARAMS
+    score_threshold: float | None = None
+    limit: int = LIMIT_DEFAULT
+    lookup_from: LookupFrom | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadSelector:
+    """What of the payload is returned. ``include``/``exclude`` hold paths; ``everything`` counts only when both are
+    None.
+    """
+
+    everything: bool = False
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """True when payload must be read at all."""
+        return self.everything or self.include is not None or self.exclude is not None
+
+
+@dataclass(frozen=True, slots=True)
+class VectorsSelector:
+    """Which vectors are returned; ``names`` counts when given."""
+
+    everything: bool = False
+    names: tuple[str, ...] | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """True when vectors must be read at all."""
+        return self.everything or bool(self.names)
+
+
+NO_PAYLOAD = PayloadSelector()
+ALL_PAYLOAD = PayloadSelector(everything=True)
+NO_VECTORS = VectorsSelector()
+ALL_VECTORS = VectorsSelector(everything=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """The root: a stage plus what is returned of its points."""
+
+    stage: Prefetch
+    offset: int = 0
+    with_payload: PayloadSelector = NO_PAYLOAD
+    with_vectors: VectorsSelector = NO_VECTORS
+
+
+@dataclass(frozen=True, slots=True)
+class WithLookup:
+    """Fetches, for each group, the point whose id is the group's key."""
+
+    collection: str
+    with_payload: PayloadSelector = ALL_PAYLOAD
+    with_vectors: VectorsSelector = NO_VECTORS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupSearch:
+    """``search.stage.limit`` groups of at most ``group_size`` hits, by the value at ``group_by``."""
+
+    search: Search
+    group_by: str
+    group_size: int = GROUP_SIZE_DEFAULT
+    with_lookup: WithLookup | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scroll:
+    """A page by id (``offset`` inclusive) or by a payload value."""
+
+    filter: Filter | None = None
+    offset: PointId | None = None
+    limit: int = LIMIT_DEFAULT
+    order_by: OrderBy | None = None
+    with_payload: PayloadSelector = ALL_PAYLOAD
+    with_vectors: VectorsSelector = NO_VECTORS

@@ -1,0 +1,252 @@
+"""An immutable HNSW graph over stored rows (Malkov and Yashunin, arXiv:1603.09320, built by FAISS).
+
+Node i of a graph is the row at offset ``first + i``. The graph keeps only links; vectors are read from the stored rows
+where they lie. Where FAISS cannot compare the rows as stored, the graph keeps codes of its own and rescores what it
+finds, so that returned scores are exact either way. Rows that were not given to ``build``, and rows that are not
+finite, are holes: nodes without links, never found.
+
+Invariants: nothing outside the selector is returned; a search changes nothing and may run in many threads at once.
+Fewer than ``limit`` rows may come back, above all under a narrow selector: choosing something else then, and widening
+``ef`` for selectors, is the caller's. Knows no plans, ids or deleted points.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from qdrantlite.errors import Corrupted, StorageFailed
+from qdrantlite.segment.vector_index.exact import MISSING, score
+from qdrantlite.segment.vector_index.graph_codes import choose_codes, lift, shares_direction
+from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
+from qdrantlite.segment.vector_index.row_view import RowView, is_viewable, view_rows
+from qdrantlite.values.distance import Distance
+from qdrantlite.values.vector import F32, U32
+
+__all__ = ["Graph", "build", "load", "save"]
+
+BATCH_ROWS = 4096
+"""Rows added between two calls of ``progress``: a fraction of a second each, so that a build stops soon when told."""
+
+RESCORED_MIN = 16
+"""Candidates rescored beyond twice the limit where the graph walks lossy codes."""
+
+RANK_SAMPLE = 1024
+"""Rows compared to estimate a rank: 0.1 ms; ranks below ``count / 1024`` come out as 0."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A graph over ``rows[first : first + index.ntotal]``; ``view`` is None where the graph keeps its own codes.
+
+    ``storage`` is what FAISS compares with: the index does not keep it alive itself.
+    """
+
+    index: faiss.IndexHNSW
+    rows: Rows
+    first: int
+    distance: Distance
+    view: RowView | None
+    storage: faiss.IndexFlatCodes
+
+    @property
+    def count(self) -> int:
+        """Nodes, holes included: the graph covers offsets ``first`` to ``first + count - 1``."""
+        return int(self.index.ntotal)
+
+    def holes(self) -> U32:
+        """Offsets inside the range that the graph can never find, ascending."""
+        hnsw = self.index.hnsw
+        starts = faiss.vector_to_array(hnsw.offsets)[:-1].astype(np.int64)
+        unlinked = faiss.vector_to_array(hnsw.neighbors)[starts] < 0
+        if hnsw.entry_point >= 0:
+            unlinked[hnsw.entry_point] = False
+        return (np.flatnonzero(unlinked) + self.first).astype(np.uint32)
+
+    def search(
+        self, queries: F32, *, limit: int, ef: int, selector: npt.NDArray[np.uint8] | None = None
+    ) -> tuple[U32, F32]:
+        """Walk the graph for each of ``queries`` ``(q, dim)``, keeping a beam of ``max(ef, limit)`` rows.
+
+        ``selector`` is a packed bitmap, little bit order, bit i for offset ``first + i``: only rows that pass are
+        returned, though the walk steps on others. One query uses one thread, more use all cores.
+
+        Returns offsets uint32 and exact scores float32, both ``(q, min(limit, count))``, best first; places without a
+        row hold ``MISSING`` and the worst score.
+        """
+        width = min(limit, self.count)
+        if width == 0 or len(queries) == 0:
+            return np.empty((len(queries), width), np.uint32), np.empty((len(queries), width), np.float32)
+        parameters = faiss.SearchParametersHNSW(efSearch=max(ef, width))
+        if selector is not None:
+            parameters.sel = faiss.IDSelectorBitmap(len(selector), faiss.swig_ptr(selector))
+        faiss.omp_set_num_threads(1 if len(queries) == 1 else os.cpu_count() or 1)
+        asked = width if self.view is not None else min(self.count, 2 * width + RESCORED_MIN)
+        raw, ids = self.index.search(unit_query(queries, self.rows, self.distance), asked, params=parameters)
+        if self.view is None:
+            return self._rescore(queries, ids, width)
+        missing = ids < 0
+        scores = np.sqrt(raw) if self.distance is Distance.EUCLID else raw
+        scores[missing] = -np.inf if self.distance.larger_is_better else np.inf
+        return np.where(missing, MISSING, ids + self.first).astype(np.uint32), scores
+
+    def rank(self, query: F32, bound: float) -> float:
+        """Estimate how many covered rows are better than score ``bound`` for ``query`` ``(dim,)``, selector or not.
+
+        A walk has seen about the ``ef`` best rows. If the worst row it returned under a selector ranks well within
+        ``ef`` (a half is safe), the answer is as good as without a selector; if beyond, better rows were likely missed,
+        as happens when the passing rows lie far from the query. Counts on ``RANK_SAMPLE`` evenly spaced rows.
+        """
+        if not np.isfinite(bound):
+            return float(self.count)
+        step = max(1, self.count // RANK_SAMPLE)
+        sampled = np.arange(self.first, self.first + self.count, step, dtype=np.uint32)
+        scores = score(self.rows, query, sampled, distance=self.distance)
+        better = scores > bound if self.distance.larger_is_better else scores < bound
+        return float(np.count_nonzero(better) * step)
+
+    def _rescore(self, queries: F32, ids: npt.NDArray[np.int64], width: int) -> tuple[U32, F32]:
+        """Order candidates ``(q, asked)`` by the scores of their rows and keep ``width``."""
+        offsets = np.full((len(queries), width), MISSING, dtype=np.uint32)
+        worst = -np.inf if self.distance.larger_is_better else np.inf
+        scores = np.full((len(queries), width), worst, dtype=np.float32)
+        for at, query in enumerate(queries):
+            candidates = (ids[at][ids[at] >= 0] + self.first).astype(np.uint32)
+            exact = score(self.rows, query, candidates, distance=self.distance)
+            order = np.argsort(-exact if self.distance.larger_is_better else exact, kind="stable")[:width]
+            offsets[at, : len(order)] = candidates[order]
+            scores[at, : len(order)] = exact[order]
+        return offsets, scores
+
+
+def build(
+    rows: Rows,
+    offsets: U32,
+    *,
+    m: int,
+    ef_construct: int,
+    distance: Distance,
+    threads: int,
+    progress: Progress | None = None,
+) -> Graph:
+    """Build a graph over the rows at ``offsets``, ascending and unique, at least one.
+
+    ``m`` links per node (twice that in the lowest layer), ``ef_construct`` candidates for each. The graph covers the
+    range from the first to the last offset; what lies between and is not listed becomes a hole (8 m + 12 bytes).
+    Uses up to ``threads`` cores; the operating system's priority is that of the calling thread. ``progress`` is called
+    with rows done and rows in all after each batch, and abandons the build by raising.
+    """
+    assert len(offsets)
+    first = int(offsets[0])
+    count = int(offsets[-1]) - first + 1
+    squares = _squared_norms(rows, offsets)
+    linked = offsets[np.isfinite(squares)]
+    largest = np.max(squares, where=np.isfinite(squares), initial=0)
+    faiss.omp_set_num_threads(threads)
+    lifted = distance is Distance.DOT and shares_direction(rows, linked)
+    storage = faiss.IndexFlat(rows.shape[1] + 1, faiss.METRIC_L2) if lifted else choose_codes(rows, linked, distance)
+    index = faiss.IndexHNSW(storage, m)
+    index.hnsw.efConstruction = ef_construct
+    for at in range(0, len(linked), BATCH_ROWS):
+        faiss.omp_set_num_threads(threads)
+        floats = as_float32(rows[linked[at : at + BATCH_ROWS]], distance)
+        index.add(lift(floats, largest) if lifted else floats)
+        if progress is not None:
+            progress(min(at + BATCH_ROWS, len(linked)), len(linked))
+    if lifted:
+        index.d, index.metric_type, index.hnsw.is_similarity = rows.shape[1], faiss.METRIC_INNER_PRODUCT, True
+    nodes = linked.astype(np.int64) - first
+    _spread_links(index, nodes, count)
+    view = None
+    if is_viewable(rows, distance):
+        view = view_rows(rows[first : first + count], distance)
+        storage = view.index
+    else:
+        _spread_codes(storage, nodes, count)
+    index.storage = storage
+    return Graph(index, rows, first, distance, view=view, storage=storage)
+
+
+def save(graph: Graph, path: Path) -> None:
+    """Write the graph, and its codes if it has its own; the rows are not written.
+
+    Not atomic and not synced: whoever names the file does that. Raises ``StorageFailed``.
+    """
+    try:
+        faiss.write_index(graph.index, str(path), 0 if graph.view is None else faiss.IO_FLAG_SKIP_STORAGE)
+    except RuntimeError as error:
+        raise StorageFailed(f"cannot write the graph {path.name}: {error}") from error
+
+
+def load(path: Path, rows: Rows, *, first: int, distance: Distance) -> Graph:
+    """Map a saved graph into memory, in milliseconds whatever its size, over the rows that it was built on.
+
+    Raises ``Corrupted`` if the file is no graph or does not fit ``rows``.
+    """
+    try:
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        raise Corrupted(f"the graph {path.name} cannot be read: {error}") from error
+    if not isinstance(index, faiss.IndexHNSW) or index.d != rows.shape[1] or first + index.ntotal > len(rows):
+        raise Corrupted(f"the graph {path.name} does not fit its rows")
+    if not is_viewable(rows, distance):
+        if index.storage is None:
+            raise Corrupted(f"the graph {path.name} lacks its codes")
+        return Graph(index, rows, first, distance, view=None, storage=index.storage)
+    view = view_rows(rows[first : first + index.ntotal], distance)
+    index.own_fields = False
+    index.storage = view.index
+    return Graph(index, rows, first, distance, view=view, storage=view.index)
+
+
+def _squared_norms(rows: Rows, offsets: U32) -> F32:
+    """Squared norms of the rows at ``offsets``. Those that are not finite would break the order of a beam."""
+    squares = np.empty(len(offsets), dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for at in range(0, len(offsets), BATCH_ROWS):
+            block = rows[offsets[at : at + BATCH_ROWS]].astype(np.float32, copy=False)
+            squares[at : at + BATCH_ROWS] = np.einsum("ij,ij->i", block, block)
+    return squares
+
+
+def _spread_links(index: faiss.IndexHNSW, nodes: npt.NDArray[np.int64], count: int) -> None:
+    """Renumber node i as ``nodes[i]`` among ``count`` nodes, so that numbers follow the stored rows.
+
+    A hole is a node of the lowest layer with nothing in its places for links: FAISS checks that every node has them.
+    ``nodes`` ascends, so the links of all nodes keep their order.
+    """
+    hnsw = index.hnsw
+    if len(nodes) == count:
+        return
+    levels = np.ones(count, dtype=np.int32)
+    levels[nodes] = faiss.vector_to_array(hnsw.levels)
+    widths = faiss.vector_to_array(hnsw.cum_nneighbor_per_level)[levels].astype(np.uint64)
+    present = np.zeros(count, dtype=np.bool_)
+    present[nodes] = True
+    present_links = faiss.vector_to_array(hnsw.neighbors)
+    linked = present_links >= 0
+    present_links[linked] = nodes[present_links[linked]]
+    links = np.full(int(widths.sum()), -1, dtype=np.int32)
+    links[np.repeat(present, widths.astype(np.int64))] = present_links
+    faiss.copy_array_to_vector(levels, hnsw.levels)
+    faiss.copy_array_to_vector(np.concatenate((np.zeros(1, np.uint64), np.cumsum(widths))), hnsw.offsets)
+    faiss.copy_array_to_vector(links, hnsw.neighbors)
+    if hnsw.entry_point >= 0:
+        hnsw.entry_point = int(nodes[hnsw.entry_point])
+    index.ntotal = count
+
+
+def _spread_codes(storage: faiss.IndexFlatCodes, nodes: npt.NDArray[np.int64], count: int) -> None:
+    """Move code i to place ``nodes[i]`` of ``count``, zeros between."""
+    if len(nodes) == count:
+        return
+    codes = np.zeros((count, storage.code_size), dtype=np.uint8)
+    codes[nodes] = faiss.vector_to_array(storage.codes).reshape(-1, storage.code_size)
+    faiss.copy_array_to_vector(codes.reshape(-1), storage.codes)
+    storage.ntotal = count

@@ -1,0 +1,50 @@
+"""How a text is to be tokenized: one value, shared by the BM25 model and by payload indexes on text.
+
+Invariant: a ``TextParams`` that exists is usable; its languages have stopwords and a stemmer. It is hashable, so
+what is derived from it can be cached by it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from qdrantlite.errors import BadInput
+from qdrantlite.text.stemming import STEMMERS
+from qdrantlite.text.stopwords import STOPWORDS
+
+
+class Tokenizer(StrEnum):
+    """The ways to cut a text into pieces, by Qdrant's names."""
+
+    PREFIX = "prefix"
+    WHITESPACE = "whitespace"
+    WORD = "word"
+    MULTILINGUAL = "multilingual"
+    CODE = "code"
+
+
+@dataclass(frozen=True, slots=True)
+class TextParams:
+    """What happens to a text. The defaults are those of a payload index on text: no stopwords, no stemmer.
+
+    ``stopword_languages`` name lists, ``stopwords_custom`` adds words to them (lowercased when ``lowercase`` is on).
+    ``stemmer`` is a Snowball language or None. Lengths are in characters and both bounds are inclusive.
+
+    Raises:
+        BadInput: a language without stopwords, or a stemmer that does not exist.
+    """
+
+    tokenizer: Tokenizer = Tokenizer.WORD
+    lowercase: bool = True
+    ascii_folding: bool = False
+    stopword_languages: tuple[str, ...] = ()
+    stopwords_custom: tuple[str, ...] = ()
+    stemmer: str | None = None
+    min_token_len: int | None = None
+    max_token_len: int | None = None
+
+    def __post_init__(self) -> None:
+        for language in self.stopword_languages:
+            if language not in STOPWORDS:
+                raise BadInput(f"No stopwords for language {language!r}, known are: {', '.join(sorted(STOPWORDS))}")
+        if self.stemmer is not None and self.stemmer not in STEMMERS:
+            raise BadInput(f"No stemmer for language {self.stemmer!r}, known are: {', '.join(sorted(STEMMERS))}")

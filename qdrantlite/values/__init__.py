@@ -1,0 +1,1 @@
+"""Cargo: what a request and a row are made of. Knows errors only."""

@@ -1,0 +1,161 @@
+"""Payloads: JSON objects whose integers and floats stay apart, and the paths that reach into them.
+
+Grammar of a path (Qdrant's): ``key(.key | [n] | [])*`` with ``key`` = letters, digits, ``_``, ``-`` or a double-quoted
+string.
+A plain ``.key`` never descends through an array; ``[]`` means every element, ``[n]`` one.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import TypeAlias
+
+from qdrantlite.errors import MalformedRequest
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Payload: TypeAlias = dict[str, Json]
+
+
+class EveryElement:
+    """The ``[]`` step of a path; one instance, ``EVERY``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "[]"
+
+
+EVERY = EveryElement()
+Step: TypeAlias = str | int | EveryElement
+Path: TypeAlias = tuple[Step, ...]
+
+_KEY = re.compile(r'[\w-]+|"([^"\\]+)"')
+_INDEX = re.compile(r"\[(\d*)\]")
+
+
+@lru_cache(maxsize=4096)
+def parse_path(text: str) -> Path:
+    """Steps of a path, e.g. ``a."b.c"[].d`` → ``("a", "b.c", EVERY, "d")``. Raises MalformedRequest."""
+    steps: list[Step] = []
+    position = 0
+    expect_key = True
+    while position < len(text):
+        if expect_key:
+            found = _KEY.match(text, position)
+            if found is None:
+                break
+            steps.append(found.group(1) if found.group(1) is not None else found.group(0))
+            expect_key = False
+        elif text[position] == ".":
+            position += 1
+            expect_key = True
+            continue
+        else:
+            found = _INDEX.match(text, position)
+            if found is None:
+                break
+            steps.append(int(found.group(1)) if found.group(1) else EVERY)
+        position = found.end()
+    if expect_key or position < len(text):
+        raise MalformedRequest(f"Invalid json path: '{text}'")
+    return tuple(steps)
+
+
+def values_at(value: Json, path: Path) -> Iterator[Json]:
+    """Every value the path reaches, in document order; nothing when the path leads nowhere."""
+    if not path:
+        yield value
+        return
+    step, rest = path[0], path[1:]
+    if isinstance(step, str):
+        if isinstance(value, dict) and step in value:
+            yield from values_at(value[step], rest)
+    elif isinstance(value, list):
+        if isinstance(step, EveryElement):
+            for element in value:
+                yield from values_at(element, rest)
+        elif step < len(value):
+            yield from values_at(value[step], rest)
+
+
+def elements_at(payload: Mapping[str, Json], path: Path) -> list[Json]:
+    """What a condition tests: each value reached, with a final array opened by one level."""
+    if len(path) == 1 and isinstance(path[0], str):
+        if path[0] not in payload:
+            return []
+        value = payload[path[0]]
+        return value if isinstance(value, list) else [value]
+    found: list[Json] = []
+    for value in values_at(dict(payload), path):
+        if isinstance(value, list):
+            found.extend(value)
+        else:
+            found.append(value)
+    return found
+
+
+def set_payload(payload: Payload, change: Mapping[str, Json], key: Path | None) -> Payload:
+    """``payload`` with ``change`` laid over it at the root or at ``key``; a null removes its key. The input is not
+    changed.
+
+    On the way to ``key`` missing objects are made and other values replaced; ``[n]`` counts only where it exists;
+    ``[]`` is every
+    element, and turns what is no array into an empty one.
+    """
+    if key is None:
+        return _merged(payload, change)
+    changed = _changed_at(payload, key, change)
+    assert isinstance(changed, dict)
+    return changed
+
+
+def _merged(target: Json, change: Mapping[str, Json]) -> Payload:
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in change.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = value
+    return merged
+
+
+def _changed_at(value: Json, path: Path, change: Mapping[str, Json]) -> Json:
+    if not path:
+        return _merged(value, change)
+    step, rest = path[0], path[1:]
+    if isinstance(step, str):
+        changed = dict(value) if isinstance(value, dict) else {}
+        changed[step] = _changed_at(changed.get(step), rest, change)
+        return changed
+    elements = list(value) if isinstance(value, list) else []
+    if isinstance(step, EveryElement):
+        return [_changed_at(element, rest, change) for element in elements]
+    if step < len(elements):
+        elements[step] = _changed_at(elements[step], rest, change)
+    return elements
+
+
+def delete_path(payload: Payload, path: Path) -> Payload:
+    """``payload`` without what lies at ``path``. The input is not changed."""
+    deleted = _deleted_at(payload, path)
+    assert isinstance(deleted, dict)
+    return deleted
+
+
+def _deleted_at(value: Json, path: Path) -> Json:
+    step, rest = path[0], path[1:]
+    if isinstance(step, str):
+        if not isinstance(value, dict) or step not in value:
+            return value
+        if not rest:
+            return {name: item for name, item in value.items() if name != step}
+        return {**value, step: _deleted_at(value[step], rest)}
+    if not isinstance(value, list):
+        return value
+    if isinstance(step, EveryElement):
+        return [] if not rest else [_deleted_at(element, rest) for element in value]
+    if step >= len(value):
+        return value
+    if not rest:
+        return [element for position, element in enumerate(value) if position != step]
+    return [_deleted_at(element, rest) if position == step else element for position, element in enumerate(value)]

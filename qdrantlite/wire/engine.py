@@ -1,0 +1,60 @@
+"""What the wire asks of the database: every call that a request can end in.
+
+``database.Database`` has all of these. Calls are synchronous and safe from any thread; names may be aliases except in
+``delete_collection``. Errors are those of ``errors.py``.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from qdrantlite.query.filter import Filter
+from qdrantlite.query.operation import Operation, SchemaOperation
+from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.record import (
+    AliasAction,
+    ClusterInfo,
+    CollectionInfo,
+    Group,
+    Record,
+    ScoredRecord,
+    ScrollPage,
+    UpdateResult,
+)
+from qdrantlite.values.schema import CollectionConfig, CollectionUpdate
+
+
+class Engine(Protocol):
+    """See the module; meanings and orders are told by ``Database``."""
+
+    def create_collection(self, name: str, config: CollectionConfig, /) -> bool: ...
+    def update_collection(self, name: str, update: CollectionUpdate, /) -> bool: ...
+    def delete_collection(self, name: str, /) -> bool: ...
+    def collection_info(self, name: str, /) -> CollectionInfo: ...
+    def list_collections(self) -> tuple[str, ...]: ...
+    def collection_exists(self, name: str, /) -> bool: ...
+    def update_aliases(self, actions: tuple[AliasAction, ...], /) -> bool: ...
+    def aliases(self) -> tuple[tuple[str, str], ...]: ...
+    def collection_aliases(self, name: str, /) -> tuple[tuple[str, str], ...]: ...
+    def cluster_info(self, name: str, /) -> ClusterInfo: ...
+
+    def write(
+        self, name: str, operations: tuple[Operation, ...], /, *, wait: bool, timeout_s: float | None
+    ) -> tuple[UpdateResult, ...]: ...
+    def alter(self, name: str, operation: SchemaOperation, /, *, wait: bool) -> UpdateResult: ...
+
+    def retrieve(
+        self,
+        name: str,
+        ids: tuple[PointId, ...],
+        with_payload: PayloadSelector,
+        with_vectors: VectorsSelector,
+        /,
+    ) -> Sequence[Record]: ...
+    def scroll(self, name: str, scroll: Scroll, /) -> ScrollPage: ...
+    def count(self, name: str, filter: Filter | None, /, *, exact: bool) -> int: ...
+    def search(self, name: str, search: Search, /, *, timeout_s: float | None) -> Sequence[ScoredRecord]: ...
+    def search_batch(
+        self, name: str, searches: tuple[Search, ...], /, *, timeout_s: float | None
+    ) -> Sequence[Sequence[ScoredRecord]]: ...
+    def search_groups(self, name: str, search: GroupSearch, /, *, timeout_s: float | None) -> Sequence[Group]: ...

@@ -1,0 +1,220 @@
+"""Filters: ``Filter`` messages to the tree of ``query.filter``. Conditions with nothing in them are dropped."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from qdrantlite.errors import MalformedRequest, ValidationFailed
+from qdrantlite.query import filter as tree
+from qdrantlite.query.filter import Condition, Filter, GeoPoint, Match, MinShould, Predicate
+from qdrantlite.values.payload import parse_path
+from qdrantlite.wire.bounds import at_least, each_inside, inside, within
+from qdrantlite.wire.grpc.id_codec import decode_ids
+from qdrantlite.wire.pb import qdrant_common as pb
+from qdrantlite.wire.pb import timestamp
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RING_POINTS_MIN = 4
+
+
+def decode_filter(message: pb.Filter) -> Filter:
+    """Raises InvalidRequest. Paths are checked here, so that nothing below meets a malformed one."""
+    return Filter(
+        should=_decode_conditions("should", message.should),
+        must=_decode_conditions("must", message.must),
+        must_not=_decode_conditions("must_not", message.must_not),
+        min_should=_decode_min_should(message.min_should) if message.HasField("min_should") else None,
+    )
+
+
+def _decode_min_should(message: pb.MinShould) -> MinShould:
+    at_least("min_should.min_count", message.min_count, 1)
+    return MinShould(_decode_conditions("min_should.conditions", message.conditions), message.min_count)
+
+
+def _decode_conditions(field: str, messages: Sequence[pb.Condition]) -> tuple[Condition, ...]:
+    if not messages:
+        return ()
+    conditions = each_inside(field, decode_condition, messages)
+    return tuple([condition for condition in conditions if condition is not None])
+
+
+def decode_condition(message: pb.Condition) -> Condition | None:
+    """One condition, None when the message holds none. Raises InvalidRequest."""
+    match message.WhichOneof("condition_one_of"):
+        case "field":
+            return _decode_field(message.field)
+        case "is_empty":
+            return tree.IsEmpty(_path(message.is_empty.key))
+        case "is_null":
+            return tree.IsNull(_path(message.is_null.key))
+        case "has_id":
+            return tree.HasId(decode_ids(message.has_id.has_id))
+        case "has_vector":
+            return tree.HasVector(message.has_vector.has_vector)
+        case "filter":
+            return inside("filter", decode_filter, message.filter)
+        case "nested":
+            return _decode_nested(message.nested)
+        case "slice":
+            return _decode_slice(message.slice)
+        case None:
+            return None
+
+
+def _decode_nested(message: pb.NestedCondition) -> tree.Nested:
+    if not message.HasField("filter"):
+        raise MalformedRequest("Nested condition must have a filter")
+    return tree.Nested(_path(message.key), inside("nested.filter", decode_filter, message.filter))
+
+
+def _decode_slice(message: pb.SliceCondition) -> tree.Slice:
+    at_least("slice.total", message.total, 1)
+    if message.index >= message.total:
+        text = f"slice.index: value {message.index} invalid, must be less than total {message.total}"
+        raise ValidationFailed(text)
+    return tree.Slice(total=message.total, index=message.index)
+
+
+def _path(key: str) -> str:
+    parse_path(key)
+    return key
+
+
+def _decode_field(message: pb.FieldCondition) -> Condition:
+    key = _path(message.key)
+    predicates = inside("field", _decode_predicates, message)
+    if not predicates:
+        raise ValidationFailed(f"field.{key}: at least one field condition must be specified")
+    if len(predicates) == 1:
+        return tree.FieldCondition(key, predicates[0])
+    return Filter(should=tuple(tree.FieldCondition(key, predicate) for predicate in predicates))
+
+
+def _decode_predicates(message: pb.FieldCondition) -> list[Predicate]:
+    predicates: list[Predicate] = []
+    if message.HasField("match"):
+        predicates.append(_decode_match(message.match))
+    if message.HasField("range"):
+        predicates.append(_decode_range(message.range))
+    if message.HasField("datetime_range"):
+        predicates.append(inside("datetime_range", _decode_datetime_range, message.datetime_range))
+    if message.HasField("geo_bounding_box"):
+        predicates.append(inside("geo_bounding_box", _decode_bounding_box, message.geo_bounding_box))
+    if message.HasField("geo_radius"):
+        predicates.append(inside("geo_radius", _decode_radius, message.geo_radius))
+    if message.HasField("geo_polygon"):
+        predicates.append(inside("geo_polygon", _decode_polygon, message.geo_polygon))
+    if message.HasField("values_count"):
+        predicates.append(_decode_values_count(message.values_count))
+    if message.HasField("is_empty"):
+        predicates.append(tree.IsEmptyFlag(message.is_empty))
+    if message.HasField("is_null"):
+        predicates.append(tree.IsNullFlag(message.is_null))
+    return predicates
+
+
+def _decode_match(message: pb.Match) -> Match:
+    match message.WhichOneof("match_value"):
+        case "keyword":
+            return tree.MatchKeyword(message.keyword)
+        case "integer":
+            return tree.MatchInteger(message.integer)
+        case "boolean":
+            return tree.MatchBool(message.boolean)
+        case "keywords":
+            return tree.MatchAnyKeyword(tuple(message.keywords.strings))
+        case "integers":
+            return tree.MatchAnyInteger(tuple(message.integers.integers))
+        case "except_keywords":
+            return tree.MatchExceptKeyword(tuple(message.except_keywords.strings))
+        case "except_integers":
+            return tree.MatchExceptInteger(tuple(message.except_integers.integers))
+        case "text":
+            return tree.MatchText(message.text)
+        case "text_any":
+            return tree.MatchTextAny(message.text_any)
+        case "phrase":
+            return tree.MatchPhrase(message.phrase)
+        case "prefix":
+            return tree.MatchPrefix(message.prefix)
+        case "substring":
+            return tree.MatchSubstring(message.substring)
+        case None:
+            raise MalformedRequest("Malformed Match condition")
+
+
+def _decode_range(message: pb.Range) -> tree.Range:
+    return tree.Range(
+        lt=message.lt if message.HasField("lt") else None,
+        gt=message.gt if message.HasField("gt") else None,
+        gte=message.gte if message.HasField("gte") else None,
+        lte=message.lte if message.HasField("lte") else None,
+    )
+
+
+def _decode_values_count(message: pb.ValuesCount) -> tree.ValuesCount:
+    return tree.ValuesCount(
+        lt=message.lt if message.HasField("lt") else None,
+        gt=message.gt if message.HasField("gt") else None,
+        gte=message.gte if message.HasField("gte") else None,
+        lte=message.lte if message.HasField("lte") else None,
+    )
+
+
+def _decode_datetime_range(message: pb.DatetimeRange) -> tree.DatetimeRange:
+    return tree.DatetimeRange(
+        lt=inside("lt", decode_timestamp, message.lt) if message.HasField("lt") else None,
+        gt=inside("gt", decode_timestamp, message.gt) if message.HasField("gt") else None,
+        gte=inside("gte", decode_timestamp, message.gte) if message.HasField("gte") else None,
+        lte=inside("lte", decode_timestamp, message.lte) if message.HasField("lte") else None,
+    )
+
+
+def decode_timestamp(message: timestamp.Timestamp) -> datetime:
+    """In UTC, cut to microseconds. Raises ValidationFailed outside the years 1 to 9999."""
+    try:
+        return _EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
+    except OverflowError:
+        text = f"seconds: value {message.seconds} invalid, must be within the years 1 to 9999"
+        raise ValidationFailed(text) from None
+
+
+def decode_geo_point(message: pb.GeoPoint) -> GeoPoint:
+    """Raises ValidationFailed for what is not on the globe."""
+    within("lon", message.lon, -180.0, 180.0)
+    within("lat", message.lat, -90.0, 90.0)
+    return GeoPoint(lon=message.lon, lat=message.lat)
+
+
+def _decode_bounding_box(message: pb.GeoBoundingBox) -> tree.GeoBoundingBox:
+    if not (message.HasField("top_left") and message.HasField("bottom_right")):
+        raise MalformedRequest("Malformed GeoBoundingBox condition")
+    return tree.GeoBoundingBox(
+        top_left=inside("top_left", decode_geo_point, message.top_left),
+        bottom_right=inside("bottom_right", decode_geo_point, message.bottom_right),
+    )
+
+
+def _decode_radius(message: pb.GeoRadius) -> tree.GeoRadius:
+    if not message.HasField("center"):
+        raise MalformedRequest("Malformed GeoRadius condition")
+    return tree.GeoRadius(center=inside("center", decode_geo_point, message.center), radius=message.radius)
+
+
+def _decode_polygon(message: pb.GeoPolygon) -> tree.GeoPolygon:
+    if not message.HasField("exterior"):
+        raise MalformedRequest("Malformed GeoPolygon condition")
+    return tree.GeoPolygon(
+        exterior=inside("exterior", _decode_ring, message.exterior),
+        interiors=each_inside("interiors", _decode_ring, message.interiors),
+    )
+
+
+def _decode_ring(message: pb.GeoLineString) -> tuple[GeoPoint, ...]:
+    ring = each_inside("points", decode_geo_point, message.points)
+    if len(ring) < _RING_POINTS_MIN:
+        text = f"points: polygon invalid, the size must be at least {_RING_POINTS_MIN}, got {len(ring)}"
+        raise ValidationFailed(text)
+    if ring[0] != ring[-1]:
+        raise ValidationFailed("points: polygon invalid, the first and the last points should be the same")
+    return ring

@@ -1,0 +1,178 @@
+"""Search, Recommend and Discover, the RPCs that Query replaced: decoded into the same tree, without prefetches."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qdrantlite.errors import BadRequest, MalformedRequest
+from qdrantlite.query.search import (
+    DEFAULT_PARAMS,
+    NO_PAYLOAD,
+    NO_VECTORS,
+    Context,
+    ContextPair,
+    Discover,
+    GroupSearch,
+    Nearest,
+    Prefetch,
+    Query,
+    Recommend,
+    RecommendStrategy,
+    Search,
+    VectorInput,
+)
+from qdrantlite.wire.bounds import at_least, collection_name, each_inside, inside
+from qdrantlite.wire.grpc.decode_filter import decode_filter
+from qdrantlite.wire.grpc.decode_query import decode_strategy, require_examples
+from qdrantlite.wire.grpc.decode_search import group_path
+from qdrantlite.wire.grpc.decode_selector import (
+    decode_lookup_from,
+    decode_payload_selector,
+    decode_search_params,
+    decode_timeout,
+    decode_vectors_selector,
+    decode_with_lookup,
+)
+from qdrantlite.wire.grpc.decode_vector import decode_sparse, decode_vector, dense
+from qdrantlite.wire.grpc.id_codec import decode_id, decode_ids
+from qdrantlite.wire.pb import points as pb
+from qdrantlite.wire.pb import qdrant_common
+
+Old = pb.SearchPoints | pb.SearchPointGroups | pb.RecommendPoints | pb.RecommendPointGroups | pb.DiscoverPoints
+
+
+def decode_old_search(message: pb.SearchPoints) -> Search:
+    """Raises InvalidRequest."""
+    return _search(message, _decode_nearest(message), using=message.vector_name, offset=message.offset)
+
+
+def decode_old_search_batch(message: pb.SearchBatchPoints) -> tuple[Search, ...]:
+    """In the order given. Raises InvalidRequest."""
+    collection_name(message.collection_name)
+    decode_timeout(message)
+    return each_inside("search_points", decode_old_search, message.search_points)
+
+
+def decode_old_search_groups(message: pb.SearchPointGroups) -> GroupSearch:
+    """Raises InvalidRequest."""
+    return _groups(message, _search(message, _decode_nearest(message), using=message.vector_name))
+
+
+def decode_recommend(message: pb.RecommendPoints) -> Search:
+    """Raises InvalidRequest."""
+    return _search(message, _decode_examples(message), using=message.using, offset=message.offset)
+
+
+def decode_recommend_batch(message: pb.RecommendBatchPoints) -> tuple[Search, ...]:
+    """In the order given. Raises InvalidRequest."""
+    collection_name(message.collection_name)
+    decode_timeout(message)
+    return each_inside("recommend_points", decode_recommend, message.recommend_points)
+
+
+def decode_recommend_groups(message: pb.RecommendPointGroups) -> GroupSearch:
+    """Raises InvalidRequest."""
+    return _groups(message, _search(message, _decode_examples(message), using=message.using))
+
+
+def decode_discover(message: pb.DiscoverPoints) -> Search:
+    """A request without a target is a context search. Raises InvalidRequest."""
+    return _search(message, _decode_discovery(message), using=message.using, offset=message.offset)
+
+
+def decode_discover_batch(message: pb.DiscoverBatchPoints) -> tuple[Search, ...]:
+    """In the order given. Raises InvalidRequest."""
+    collection_name(message.collection_name)
+    decode_timeout(message)
+    return each_inside("discover_points", decode_discover, message.discover_points)
+
+
+def _search(message: Old, query: Query, *, using: str, offset: int = 0) -> Search:
+    collection_name(message.collection_name)
+    decode_timeout(message)
+    at_least("limit", message.limit, 1)
+    threshold = None if isinstance(message, pb.DiscoverPoints) else _threshold(message)
+    return Search(
+        stage=Prefetch(
+            query=query,
+            using=using,
+            filter=inside("filter", decode_filter, message.filter) if message.HasField("filter") else None,
+            params=inside("params", decode_search_params, message.params)
+            if message.HasField("params")
+            else DEFAULT_PARAMS,
+            score_threshold=threshold,
+            limit=message.limit,
+            lookup_from=None
+            if isinstance(message, pb.SearchPoints | pb.SearchPointGroups) or not message.HasField("lookup_from")
+            else decode_lookup_from(message.lookup_from),
+        ),
+        offset=offset,
+        with_payload=decode_payload_selector(message.with_payload) if message.HasField("with_payload") else NO_PAYLOAD,
+        with_vectors=decode_vectors_selector(message.with_vectors) if message.HasField("with_vectors") else NO_VECTORS,
+    )
+
+
+def _threshold(
+    message: pb.SearchPoints | pb.SearchPointGroups | pb.RecommendPoints | pb.RecommendPointGroups,
+) -> float | None:
+    return message.score_threshold if message.HasField("score_threshold") else None
+
+
+def _groups(message: pb.SearchPointGroups | pb.RecommendPointGroups, search: Search) -> GroupSearch:
+    at_least("group_size", message.group_size, 1)
+    return GroupSearch(
+        search=search,
+        group_by=group_path(message.group_by),
+        group_size=message.group_size,
+        with_lookup=decode_with_lookup(message.with_lookup) if message.HasField("with_lookup") else None,
+    )
+
+
+def _decode_nearest(message: pb.SearchPoints | pb.SearchPointGroups) -> Nearest:
+    if message.HasField("sparse_indices"):
+        return Nearest(decode_sparse(message.sparse_indices.data, message.vector))
+    return Nearest(dense(np.array(message.vector, dtype=np.float32)))
+
+
+def _decode_examples(message: pb.RecommendPoints | pb.RecommendPointGroups) -> Recommend:
+    recommend = Recommend(
+        _examples("positive_vectors", message.positive, message.positive_vectors),
+        _examples("negative_vectors", message.negative, message.negative_vectors),
+        decode_strategy(message.strategy),
+    )
+    if recommend.strategy is RecommendStrategy.AVERAGE_VECTOR and not recommend.positive:
+        raise BadRequest("At least one positive vector ID required with this strategy")
+    return require_examples(recommend)
+
+
+def _examples(
+    field: str, ids: Sequence[qdrant_common.PointId], vectors: Sequence[pb.Vector]
+) -> tuple[VectorInput, ...]:
+    return (*decode_ids(ids), *each_inside(field, decode_vector, vectors))
+
+
+def _decode_discovery(message: pb.DiscoverPoints) -> Discover | Context:
+    pairs = each_inside("context", _decode_pair, message.context)
+    if message.target.WhichOneof("target") is not None:
+        return Discover(_decode_example(message.target.single), pairs)
+    if not pairs:
+        raise BadRequest("target and/or context_pairs must be specified")
+    return Context(pairs)
+
+
+def _decode_pair(message: pb.ContextExamplePair) -> ContextPair:
+    if not message.HasField("positive"):
+        raise MalformedRequest("ContextPair positive is missing")
+    if not message.HasField("negative"):
+        raise MalformedRequest("ContextPair negative is missing")
+    return ContextPair(_decode_example(message.positive), _decode_example(message.negative))
+
+
+def _decode_example(message: pb.VectorExample) -> VectorInput:
+    match message.WhichOneof("example"):
+        case "id":
+            return decode_id(message.id)
+        case "vector":
+            return decode_vector(message.vector)
+        case None:
+            raise MalformedRequest("No vector example provided")

@@ -1,0 +1,102 @@
+"""Query, QueryBatch and QueryGroups: messages to ``Search`` and ``GroupSearch``.
+
+Semantic checks that need the whole tree or the collection (a query to merge prefetches, depth, weights) belong to
+binding.
+"""
+
+from qdrantlite.query.search import (
+    DEFAULT_PARAMS,
+    GROUP_SIZE_DEFAULT,
+    GROUPS_DEFAULT,
+    LIMIT_DEFAULT,
+    NO_PAYLOAD,
+    NO_VECTORS,
+    GroupSearch,
+    Prefetch,
+    Search,
+)
+from qdrantlite.values.payload import parse_path
+from qdrantlite.wire.bounds import at_least, collection_name, each_inside, inside, not_empty
+from qdrantlite.wire.grpc.decode_filter import decode_filter
+from qdrantlite.wire.grpc.decode_query import decode_query
+from qdrantlite.wire.grpc.decode_selector import (
+    decode_lookup_from,
+    decode_payload_selector,
+    decode_search_params,
+    decode_timeout,
+    decode_vectors_selector,
+    decode_with_lookup,
+)
+from qdrantlite.wire.pb import points as pb
+
+
+def decode_search(message: pb.QueryPoints) -> Search:
+    """Raises InvalidRequest. The collection's name is checked, not kept."""
+    collection_name(message.collection_name)
+    decode_timeout(message)
+    return Search(
+        stage=_decode_stage(message, LIMIT_DEFAULT),
+        offset=message.offset,
+        with_payload=decode_payload_selector(message.with_payload) if message.HasField("with_payload") else NO_PAYLOAD,
+        with_vectors=decode_vectors_selector(message.with_vectors) if message.HasField("with_vectors") else NO_VECTORS,
+    )
+
+
+def decode_search_batch(message: pb.QueryBatchPoints) -> tuple[Search, ...]:
+    """In the order given. Names and timeouts inside are checked, then those of the batch count."""
+    collection_name(message.collection_name)
+    decode_timeout(message)
+    return each_inside("query_points", decode_search, message.query_points)
+
+
+def decode_group_search(message: pb.QueryPointGroups) -> GroupSearch:
+    """Raises InvalidRequest."""
+    collection_name(message.collection_name)
+    decode_timeout(message)
+    group_size = message.group_size if message.HasField("group_size") else GROUP_SIZE_DEFAULT
+    at_least("group_size", group_size, 1)
+    return GroupSearch(
+        search=Search(
+            stage=_decode_stage(message, GROUPS_DEFAULT),
+            with_payload=decode_payload_selector(message.with_payload)
+            if message.HasField("with_payload")
+            else NO_PAYLOAD,
+            with_vectors=decode_vectors_selector(message.with_vectors)
+            if message.HasField("with_vectors")
+            else NO_VECTORS,
+        ),
+        group_by=group_path(message.group_by),
+        group_size=group_size,
+        with_lookup=decode_with_lookup(message.with_lookup) if message.HasField("with_lookup") else None,
+    )
+
+
+def group_path(key: str) -> str:
+    """Raises InvalidRequest for a key that is empty or no path."""
+    not_empty("group_by", key)
+    parse_path(key)
+    return key
+
+
+def _decode_stage(message: pb.QueryPoints | pb.QueryPointGroups | pb.PrefetchQuery, limit_default: int) -> Prefetch:
+    """The fields that the root and every prefetch share. Absent messages cost one ``HasField`` each."""
+    limit = message.limit
+    if limit == 0:
+        if message.HasField("limit"):
+            at_least("limit", 0, 1)
+        limit = limit_default
+    prefetch = message.prefetch
+    return Prefetch(
+        prefetch=each_inside("prefetch", _decode_prefetch, prefetch) if prefetch else (),
+        query=inside("query", decode_query, message.query) if message.HasField("query") else None,
+        using=message.using,
+        filter=inside("filter", decode_filter, message.filter) if message.HasField("filter") else None,
+        params=inside("params", decode_search_params, message.params) if message.HasField("params") else DEFAULT_PARAMS,
+        score_threshold=message.score_threshold if message.HasField("score_threshold") else None,
+        limit=limit,
+        lookup_from=decode_lookup_from(message.lookup_from) if message.HasField("lookup_from") else None,
+    )
+
+
+def _decode_prefetch(message: pb.PrefetchQuery) -> Prefetch:
+    return _decode_stage(message, LIMIT_DEFAULT)

@@ -1,0 +1,164 @@
+"""What recurs in requests: selectors of payload and vectors, lookups, search parameters, order, timeouts.
+
+A selector that is absent takes the default its request gives it; the defaults differ from request to request.
+"""
+
+from typing import Literal, Protocol
+
+from qdrantlite.errors import MalformedRequest
+from qdrantlite.query.filter import Filter
+from qdrantlite.query.search import (
+    ALL_PAYLOAD,
+    DEFAULT_PARAMS,
+    NO_PAYLOAD,
+    NO_VECTORS,
+    Direction,
+    LookupFrom,
+    OrderBy,
+    PayloadSelector,
+    QuantizationParams,
+    SearchParams,
+    VectorsSelector,
+    WithLookup,
+)
+from qdrantlite.values.payload import parse_path
+from qdrantlite.wire.bounds import at_least, collection_name, inside, within
+from qdrantlite.wire.grpc.decode_filter import decode_filter, decode_timestamp
+from qdrantlite.wire.pb import points as pb
+
+TIMEOUT_DEFAULT_S = 60.0
+ACORN_SELECTIVITY_DEFAULT = 0.4
+_ENABLED_PAYLOAD = {True: ALL_PAYLOAD, False: NO_PAYLOAD}
+_ENABLED_VECTORS = {True: VectorsSelector(everything=True), False: NO_VECTORS}
+
+
+class Timed(Protocol):
+    """A request that may carry a timeout in seconds."""
+
+    @property
+    def timeout(self) -> int: ...
+
+    def HasField(self, field_name: Literal["timeout"], /) -> bool: ...  # noqa: N802  # protobuf's own name
+
+
+def decode_timeout(message: Timed) -> float:
+    """Seconds; 60 if absent. Raises ValidationFailed for 0."""
+    seconds = message.timeout
+    if seconds:
+        return float(seconds)
+    if message.HasField("timeout"):
+        at_least("timeout", seconds, 1)
+    return TIMEOUT_DEFAULT_S
+
+
+def decode_payload_selector(message: pb.WithPayloadSelector) -> PayloadSelector:
+    """Raises MalformedRequest for an empty selector or a malformed path."""
+    match message.WhichOneof("selector_options"):
+        case "enable":
+            return _ENABLED_PAYLOAD[message.enable]
+        case "include":
+            return PayloadSelector(include=_paths(tuple(message.include.fields)))
+        case "exclude":
+            return PayloadSelector(exclude=_paths(tuple(message.exclude.fields)))
+        case None:
+            raise MalformedRequest("No PayloadSelector")
+
+
+def _paths(keys: tuple[str, ...]) -> tuple[str, ...]:
+    for key in keys:
+        parse_path(key)
+    return keys
+
+
+def decode_vectors_selector(message: pb.WithVectorsSelector) -> VectorsSelector:
+    """An empty selector selects nothing."""
+    match message.WhichOneof("selector_options"):
+        case "enable":
+            return _ENABLED_VECTORS[message.enable]
+        case "include":
+            return VectorsSelector(names=tuple(message.include.names))
+        case None:
+            return NO_VECTORS
+
+
+def decode_lookup_from(message: pb.LookupLocation) -> LookupFrom:
+    """Where ids are resolved. Raises ValidationFailed for a bad name."""
+    return LookupFrom(
+        collection_name(message.collection_name, field="lookup_from.collection_name"),
+        message.vector_name if message.HasField("vector_name") else None,
+    )
+
+
+def decode_with_lookup(message: pb.WithLookup) -> WithLookup:
+    """Payload comes along unless switched off, vectors do not. Raises InvalidRequest."""
+    return WithLookup(
+        collection_name(message.collection, field="with_lookup.collection"),
+        decode_payload_selector(message.with_payload) if message.HasField("with_payload") else ALL_PAYLOAD,
+        decode_vectors_selector(message.with_vectors) if message.HasField("with_vectors") else NO_VECTORS,
+    )
+
+
+def decode_order_by(message: pb.OrderBy) -> OrderBy:
+    """An unknown direction is ascending, as Qdrant has it. Raises InvalidRequest."""
+    parse_path(message.key)
+    return OrderBy(
+        key=message.key,
+        direction=Direction.DESC if message.direction == pb.Direction.Desc else Direction.ASC,
+        start_from=inside("start_from", _decode_start_from, message.start_from)
+        if message.HasField("start_from")
+        else None,
+    )
+
+
+def _decode_start_from(message: pb.StartFrom) -> int | float | str | None:
+    match message.WhichOneof("value"):
+        case "float":
+            return message.float
+        case "integer":
+            return message.integer
+        case "timestamp":
+            inside("timestamp", decode_timestamp, message.timestamp)
+            return message.timestamp.seconds * 1_000_000 + message.timestamp.nanos // 1000
+        case "datetime":
+            return message.datetime
+        case None:
+            return None
+
+
+def decode_search_params(message: pb.SearchParams) -> SearchParams:
+    """Raises ValidationFailed for values out of bounds."""
+    if message.HasField("hnsw_ef"):
+        at_least("hnsw_ef", message.hnsw_ef, 1)
+    params = SearchParams(
+        hnsw_ef=message.hnsw_ef if message.HasField("hnsw_ef") else None,
+        exact=message.exact,
+        quantization=inside("quantization", _decode_quantization, message.quantization)
+        if message.HasField("quantization")
+        else None,
+        indexed_only=message.indexed_only,
+        acorn_max_selectivity=inside("acorn", _decode_acorn, message.acorn) if message.HasField("acorn") else None,
+        idf_corpus=inside("idf", _decode_corpus, message.idf) if message.HasField("idf") else None,
+    )
+    return DEFAULT_PARAMS if params == DEFAULT_PARAMS else params
+
+
+def _decode_quantization(message: pb.QuantizationSearchParams) -> QuantizationParams:
+    if message.HasField("oversampling"):
+        at_least("oversampling", message.oversampling, 1.0)
+    return QuantizationParams(
+        ignore=message.ignore,
+        rescore=message.rescore if message.HasField("rescore") else None,
+        oversampling=message.oversampling if message.HasField("oversampling") else None,
+    )
+
+
+def _decode_acorn(message: pb.AcornSearchParams) -> float | None:
+    if message.HasField("max_selectivity"):
+        within("max_selectivity", message.max_selectivity, 0.0, 1.0)
+    if not message.enable:
+        return None
+    return message.max_selectivity if message.HasField("max_selectivity") else ACORN_SELECTIVITY_DEFAULT
+
+
+def _decode_corpus(message: pb.IdfParams) -> Filter | None:
+    return inside("corpus", decode_filter, message.corpus) if message.HasField("corpus") else None

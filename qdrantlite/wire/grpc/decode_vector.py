@@ -1,0 +1,165 @@
+"""Vectors of requests: stored ones (``Vector``, ``Vectors``) and those of queries (``VectorInput``).
+
+Checks what needs no collection: parts present, equal lengths, unique indices. Dimension and kind are checked below.
+The flat form of old clients (``data``, ``indices``, ``vectors_count``) is understood where the oneof is not set.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qdrantlite.errors import BadInput, MalformedRequest, ValidationFailed
+from qdrantlite.query.search import VectorInput
+from qdrantlite.values.vector import (
+    DEFAULT_VECTOR,
+    F32,
+    U32,
+    DenseVector,
+    Document,
+    InferenceInput,
+    MultiVector,
+    NamedVectors,
+    SparseVector,
+    VectorSource,
+)
+from qdrantlite.wire.bounds import inside
+from qdrantlite.wire.grpc.id_codec import decode_id
+from qdrantlite.wire.grpc.json_codec import decode_fields
+from qdrantlite.wire.pb import points as pb
+
+MULTIVECTOR_FLOATS_MAX = 1_048_576
+_LITTLE_F32 = np.dtype("<f4")
+
+
+def decode_vectors(message: pb.Vectors) -> NamedVectors:
+    """Vectors by name, ``""`` for the default one. Raises InvalidRequest."""
+    match message.WhichOneof("vectors_options"):
+        case "vector":
+            vector = inside("vectors", decode_vector, message.vector)
+            if isinstance(vector, SparseVector):
+                raise BadInput("Sparse vector must be named")
+            return {DEFAULT_VECTOR: vector}
+        case "vectors":
+            named = message.vectors.vectors
+            try:
+                return {name: decode_vector(named[name]) for name in named}
+            except ValidationFailed as error:
+                raise ValidationFailed(f"vectors.{error.text}") from None
+        case None:
+            raise MalformedRequest("No Vector Provided")
+
+
+def decode_vector(message: pb.Vector) -> VectorSource:
+    """One vector to store. Raises InvalidRequest."""
+    match message.WhichOneof("vector"):
+        case "dense":
+            return decode_dense(message.dense)
+        case "sparse":
+            return decode_sparse(message.sparse.indices, message.sparse.values)
+        case "multi_dense":
+            return decode_multi(message.multi_dense)
+        case "document":
+            return decode_document(message.document)
+        case "image":
+            return InferenceInput("image", message.image.model)
+        case "object":
+            return InferenceInput("object", message.object.model)
+        case None:
+            return _decode_flat(message)
+
+
+def _decode_flat(message: pb.Vector) -> VectorSource:
+    if message.HasField("indices"):
+        return decode_sparse(message.indices.data, message.data)
+    values = np.array(message.data, dtype=np.float32)
+    if not message.HasField("vectors_count"):
+        return dense(values)
+    rows = message.vectors_count
+    if rows == 0 or len(values) == 0 or len(values) % rows:
+        raise ValidationFailed(f"data: {len(values)} values cannot be {rows} rows of equal length")
+    _require_multivector_size(len(values))
+    return MultiVector(values.reshape(rows, -1))
+
+
+def floats_of(message: pb.DenseVector) -> F32:
+    """Components, ``(dim,) float32``, a fresh aligned array.
+
+    Reads the packed floats out of the message's own bytes, several times faster than going through its list: a tag
+    byte, the length as a varint, then little-endian floats; unknown fields, if any, come after.
+    """
+    count = len(message.data)
+    if count == 0:
+        return np.empty(0, dtype=np.float32)
+    header = 1 + (max(1, (4 * count).bit_length()) + 6) // 7
+    packed = np.frombuffer(message.SerializeToString(), _LITTLE_F32, count, header)
+    return packed.astype(np.float32)
+
+
+def dense(values: F32) -> DenseVector:
+    """A dense vector of at least one component. Raises ValidationFailed."""
+    if len(values) == 0:
+        raise ValidationFailed('data: value "[]" invalid, must be 1 or more elements')
+    return DenseVector(values)
+
+
+def decode_dense(message: pb.DenseVector) -> DenseVector:
+    """Raises ValidationFailed for a vector without components."""
+    return dense(floats_of(message))
+
+
+def decode_sparse(index_list: Sequence[int], weight_list: Sequence[float]) -> SparseVector:
+    """Sorted by index. Raises ValidationFailed for unequal lengths and repeated indices."""
+    indices: U32 = np.array(index_list, dtype=np.uint32)
+    weights: F32 = np.array(weight_list, dtype=np.float32)
+    if len(indices) != len(weights):
+        lengths = f"{len(weights)} values, {len(indices)} indices"
+        raise ValidationFailed(f"values: Validation error: must be the same length as indices [{lengths}]")
+    vector = SparseVector.from_unsorted(indices, weights)
+    if (vector.indices[1:] == vector.indices[:-1]).any():
+        raise ValidationFailed("indices: Validation error: must be unique []")
+    return vector
+
+
+def decode_multi(message: pb.MultiDenseVector) -> MultiVector:
+    """Raises ValidationFailed for no rows, empty rows and rows of unequal length."""
+    rows = [floats_of(row) for row in message.vectors]
+    if not rows:
+        raise ValidationFailed("vectors: multivector must have at least one vector")
+    dimension = len(rows[0])
+    if dimension == 0 or any(len(row) == 0 for row in rows):
+        raise ValidationFailed("vectors: all vectors must be non-empty")
+    if any(len(row) != dimension for row in rows):
+        raise ValidationFailed("vectors: all vectors must have the same dimension")
+    _require_multivector_size(len(rows) * dimension)
+    return MultiVector(np.stack(rows))
+
+
+def _require_multivector_size(floats: int) -> None:
+    if floats >= MULTIVECTOR_FLOATS_MAX:
+        raise ValidationFailed(f"vectors: value {floats} invalid, must be less than {MULTIVECTOR_FLOATS_MAX} floats")
+
+
+def decode_document(message: pb.Document) -> Document:
+    """A text with the model that is to embed it."""
+    return Document(message.text, message.model, decode_fields(message.options))
+
+
+def decode_input(message: pb.VectorInput) -> VectorInput:
+    """A vector of a query, or the id of the point whose vector it is. Raises InvalidRequest."""
+    match message.WhichOneof("variant"):
+        case "dense":
+            return decode_dense(message.dense)
+        case "id":
+            return decode_id(message.id)
+        case "sparse":
+            return decode_sparse(message.sparse.indices, message.sparse.values)
+        case "multi_dense":
+            return decode_multi(message.multi_dense)
+        case "document":
+            return decode_document(message.document)
+        case "image":
+            return InferenceInput("image", message.image.model)
+        case "object":
+            return InferenceInput("object", message.object.model)
+        case None:
+            raise MalformedRequest("VectorInput variant is missing")

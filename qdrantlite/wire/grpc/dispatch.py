@@ -1,0 +1,69 @@
+"""One wrapper around every RPC: runs it, fills in the time it took, turns errors into status codes.
+
+RPCs are plain functions ``(engine, request) -> response``; what the contract has and no function answers is
+UNIMPLEMENTED with its name. Knows nothing of any single RPC.
+"""
+
+from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+from google.protobuf.message import Message
+
+from qdrantlite.errors import Unsupported
+from qdrantlite.wire.engine import Engine
+from qdrantlite.wire.pb.services import SERVICES, Method
+from qdrantlite.wire.status import failure_of
+
+Rpc: TypeAlias = Callable[[Engine, Any], Message]
+"""The request is of the class that the contract gives the RPC."""
+
+
+def service_handler(service: str, rpcs: Mapping[str, Rpc], engine: Engine) -> grpc.GenericRpcHandler:
+    """All methods of a service, for ``grpc.Server.add_generic_rpc_handlers``.
+
+    ``rpcs`` maps names of methods to what answers them; every name must be in the contract.
+    """
+    methods = SERVICES[service]
+    unknown = rpcs.keys() - methods.keys()
+    assert not unknown, f"{service} has no {unknown}"
+    return grpc.method_handlers_generic_handler(
+        service,
+        {
+            name: grpc.unary_unary_rpc_method_handler(
+                answer(method, rpcs.get(name, refusal(method)), engine),
+                request_deserializer=method.request.FromString,
+                response_serializer=method.response.SerializeToString,
+            )
+            for name, method in methods.items()
+        },
+    )
+
+
+def refusal(method: Method) -> Rpc:
+    """What answers an RPC that is not built: UNIMPLEMENTED, with its name."""
+
+    def refuse(_engine: Engine, _request: Message) -> NoReturn:
+        raise Unsupported(f"{method.service}/{method.name} is not implemented by this server")
+
+    return refuse
+
+
+def answer(method: Method, rpc: Rpc, engine: Engine) -> Callable[[Message, grpc.ServicerContext], Message]:
+    """The function that grpc calls: the only place where errors become status codes."""
+    timed = "time" in method.response.DESCRIPTOR.fields_by_name
+    path = method.path
+
+    def call(request: Message, context: grpc.ServicerContext) -> Message:
+        started = perf_counter()
+        try:
+            response = rpc(engine, request)
+        except Exception as error:
+            failure = failure_of(error, call=path)
+            context.abort(failure.status.grpc_code, failure.message)
+        if timed:
+            response.time = perf_counter() - started  # type: ignore[attr-defined]  # the field was looked up above
+        return response
+
+    return call

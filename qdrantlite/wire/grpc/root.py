@@ -1,0 +1,16 @@
+"""The RPC of ``qdrant.Qdrant``: who answers, and in which version of the API."""
+
+from collections.abc import Mapping
+
+from qdrantlite.version import API_VERSION, TITLE
+from qdrantlite.wire.engine import Engine
+from qdrantlite.wire.grpc.dispatch import Rpc
+from qdrantlite.wire.pb import qdrant as pb
+
+
+def health_check(_engine: Engine, _request: pb.HealthCheckRequest) -> pb.HealthCheckReply:
+    """Title and version, as ``GET /`` gives them."""
+    return pb.HealthCheckReply(title=TITLE, version=API_VERSION)
+
+
+RPCS: Mapping[str, Rpc] = {"HealthCheck": health_check}

@@ -1,0 +1,7 @@
+"""The RPCs of ``qdrant.Snapshots``. None is built yet, so all are answered UNIMPLEMENTED."""
+
+from collections.abc import Mapping
+
+from qdrantlite.wire.grpc.dispatch import Rpc
+
+RPCS: Mapping[str, Rpc] = {}

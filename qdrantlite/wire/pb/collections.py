@@ -1,0 +1,5 @@
+"""What ``collections.proto`` defines: see the stub beside this file. Made by ``make proto``."""
+
+from qdrantlite.wire.pb.pool import names_in
+
+globals().update(names_in("collections.proto"))

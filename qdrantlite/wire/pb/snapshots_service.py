@@ -1,0 +1,5 @@
+"""What ``snapshots_service.proto`` defines: see the stub beside this file. Made by ``make proto``."""
+
+from qdrantlite.wire.pb.pool import names_in
+
+globals().update(names_in("snapshots_service.proto"))

@@ -1,0 +1,48 @@
+"""The HTTP port: uvicorn in a thread of its own, over the routes of ``app.py``.
+
+Invariant: the port is bound before ``start`` returns, so a caller who knows the port can connect. uvicorn never
+touches signals here, since it does not run in the main thread.
+"""
+
+import socket
+import threading
+
+import uvicorn
+
+from qdrantlite.wire.rest.app import make_app
+
+
+class HttpServer:
+    """Serves on ``host:port`` between ``start`` and ``stop``; a port of 0 means any free one."""
+
+    def __init__(self, *, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._socket: socket.socket | None = None
+        config = uvicorn.Config(
+            make_app(), loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None, access_log=False
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    def start(self) -> int:
+        """Binds and begins to serve; the port. Raises OSError: the port is taken, the host is not of this machine."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        self._socket = socket.create_server((self._host, self._port), family=family, backlog=512)
+        self._thread.start()
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def stop(self, grace_s: float) -> None:
+        """Takes no new connection; requests under way may finish within ``grace_s`` seconds. Idempotent."""
+        if self._socket is None:
+            return
+        self._server.config.timeout_graceful_shutdown = max(1, round(grace_s))
+        self._server.should_exit = True
+        self._thread.join(grace_s + 1)
+        self._socket.close()
+        self._socket = None
+
+    def _run(self) -> None:
+        assert self._socket is not None
+        self._server.run(sockets=[self._socket])

@@ -1,0 +1,192 @@
+"""What every search must answer, by brute force over a list of points; slow, simple and written from the specification.
+
+Scores are computed in float64 and returned as float32. The order is total: best score first, then ascending id.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from uuid import UUID
+
+import numpy as np
+
+from qdrantlite.query import filter as f
+from qdrantlite.query import search as s
+from qdrantlite.values.distance import Datatype
+from qdrantlite.values.payload import elements_at, parse_path
+from qdrantlite.values.point_id import PointId, id_order
+from qdrantlite.values.schema import CollectionConfig, Modifier
+from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
+from tests.oracle_filter import Point, holds
+from tests.oracle_scores import max_sim, rows_of, sparse_score, stored
+
+F = np.float32
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One row of an answer."""
+
+    id: PointId
+    score: float
+    order_value: int | float | None = None
+
+
+class Oracle:
+    """A collection; ``others`` are collections that ``lookup_from`` may name."""
+
+    def __init__(
+        self, config: CollectionConfig, points: Iterable[Point], others: "Mapping[str, Oracle] | None" = None
+    ) -> None:
+        self.config = config
+        self.points = sorted(points, key=lambda point: id_order(point.id))
+        self.others = others or {}
+
+    def search(self, search: s.Search) -> list[Hit]:
+        """The page of the answer."""
+        root = search.stage
+        exclude = f.Filter(must_not=(f.HasId(tuple(_referenced(root))),))
+        hits = self._stage(root, (exclude,), root.limit + search.offset)
+        if isinstance(root.query, s.OrderBy):
+            hits = _without_neighbours(self._stage(root, (exclude,), 1 << 60))
+        return hits[search.offset : search.offset + root.limit]
+
+    def passing(self, filters: Sequence[f.Filter]) -> list[Point]:
+        """Points that pass the filters of a path through the tree, joined list by list; ids ascending."""
+        should = [c for each in filters for c in each.should]
+        minimum = [each.min_should for each in filters if each.min_should is not None]
+        joined = f.Filter(
+            should=tuple(should),
+            must=tuple(c for each in filters for c in each.must),
+            must_not=tuple(c for each in filters for c in each.must_not),
+            min_should=f.MinShould(sum((m.conditions for m in minimum), ()), max(m.min_count for m in minimum))
+            if minimum
+            else None,
+        )
+        return [point for point in self.points if holds(joined, point)]
+
+    def _stage(self, node: s.Prefetch, above: tuple[f.Filter, ...], limit: int) -> list[Hit]:
+        filters = above if node.filter is None else (*above, node.filter)
+        sources = [self._stage(child, filters, child.limit) for child in node.prefetch]
+        if sources:
+            ids = {hit.id for source in sources for hit in source}
+            among = [point for point in self.points if point.id in ids]
+        else:
+            among = self.passing(filters)
+        match node.query:
+            case None | s.Sample():
+                hits = [Hit(point.id, 1.0) for point in among]
+            case s.OrderBy() as order:
+                hits = _ordered(order, among)
+            case s.Fusion() as fusion:
+                hits = _fused(fusion, sources)
+                hits = [hit for hit in hits if node.score_threshold is None or hit.score >= F(node.score_threshold)]
+            case s.Nearest(given):
+                hits = self._nearest(node, self._vector(node, given), among, rescoring=bool(sources))
+            case _:
+                raise NotImplementedError(node.query)
+        return hits[:limit]
+
+    def _vector(self, node: s.Prefetch, given: s.VectorInput) -> Vector:
+        if isinstance(given, DenseVector | SparseVector | MultiVector):
+            return given
+        home, name = (self, node.using)
+        if node.lookup_from is not None:
+            home = self.others.get(node.lookup_from.collection, self)
+            name = node.using if node.lookup_from.vector is None else node.lookup_from.vector
+        return next(point.vectors[name] for point in home.points if point.id == given)
+
+    def _nearest(self, node: s.Prefetch, query: Vector, among: Sequence[Point], *, rescoring: bool) -> list[Hit]:
+        having = [point for point in among if node.using in point.vectors]
+        if isinstance(query, SparseVector):
+            larger, weights = True, self._weights(node.using, query)
+            scored = [(point.id, sparse_score(weights, point.vectors[node.using])) for point in having]
+            scores = [(point_id, x) for point_id, x in scored if x is not None and (rescoring or x != 0)]
+        else:
+            params = self.config.vectors[node.using]
+            larger, datatype = params.distance.larger_is_better, params.datatype or Datatype.FLOAT32
+            rows = stored(rows_of(query), params.distance, datatype)
+            scores = [
+                (
+                    p.id,
+                    max_sim(params.distance, rows, stored(rows_of(p.vectors[node.using]), params.distance, datatype)),
+                )
+                for p in having
+            ]
+        hits = [Hit(point_id, float(F(x))) for point_id, x in scores]
+        hits.sort(key=lambda hit: (-hit.score if larger else hit.score, id_order(hit.id)))
+        if node.score_threshold is None:
+            return hits
+        t = float(F(node.score_threshold))
+        return [hit for hit in hits if (hit.score > t if larger else hit.score < t)]
+
+    def _weights(self, name: str, query: SparseVector) -> dict[int, float]:
+        weights = dict(zip(query.indices.tolist(), query.weights.tolist(), strict=True))
+        if self.config.sparse_vectors[name].modifier is not Modifier.IDF:
+            return weights
+        documents = [set(v.indices.tolist()) for p in self.points if isinstance(v := p.vectors.get(name), SparseVector)]
+        df = {index: sum(index in document for document in documents) for index in weights}
+        n = len(documents)
+        return {index: w * log((n - df[index] + 0.5) / (df[index] + 0.5) + 1) for index, w in weights.items()}
+
+
+def _ordered(order: s.OrderBy, among: Sequence[Point]) -> list[Hit]:
+    """One hit a number in the payload."""
+    sign = 1 if order.direction is s.Direction.ASC else -1
+    start = order.start_from
+    assert not isinstance(start, str)
+    entries = [
+        Hit(point.id, 1.0, value)
+        for point in among
+        for value in dict.fromkeys(elements_at(point.payload, parse_path(order.key)))
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        if start is None or sign * value >= sign * start
+    ]
+    return sorted(entries, key=lambda hit: (hit.order_value, id_order(hit.id)), reverse=sign < 0)
+
+
+def _without_neighbours(hits: Sequence[Hit]) -> list[Hit]:
+    return [hit for before, hit in zip([None, *hits], hits, strict=False) if before is None or before.id != hit.id]
+
+
+def _fused(fusion: s.Fusion, sources: Sequence[Sequence[Hit]]) -> list[Hit]:
+    """Sums of shares in float32, in the order of the sources."""
+    total: dict[PointId, np.float32] = {}
+    first: dict[PointId, Hit] = {}
+    for number, source in enumerate(sources):
+        weight = 1.0 if fusion.weights is None else fusion.weights[number]
+        shares = _ranks(len(source), fusion.k, weight) if fusion.kind is s.FusionKind.RRF else _spread(source)
+        for hit, share in zip(source, shares, strict=True):
+            first.setdefault(hit.id, hit)
+            total[hit.id] = F(total.get(hit.id, F(0)) + share)
+    hits = [Hit(point_id, float(score), first[point_id].order_value) for point_id, score in total.items()]
+
+    def order(hit: Hit) -> tuple[bool, float, tuple[int, int]]:
+        by_value = fusion.kind is s.FusionKind.DBSF and hit.order_value is not None
+        return not by_value, -(hit.order_value or 0) if by_value else -hit.score, id_order(hit.id)
+
+    return sorted(hits, key=order)
+
+
+def _ranks(count: int, k: int, weight: float) -> list[np.float32]:
+    return [F(1) / (F(place) / F(weight) + F(k) - F(1)) if weight > 0 else F(0) for place in range(1, count + 1)]
+
+
+def _spread(source: Sequence[Hit]) -> list[np.float32]:
+    """Welford's recurrence in float32."""
+    mean, squares = F(0), F(0)
+    for count, hit in enumerate(source, start=1):
+        delta = F(hit.score) - mean
+        mean += delta / F(count)
+        squares += delta * (F(hit.score) - mean)
+    deviation = np.sqrt(squares / F(len(source) - 1)) if len(source) > 1 else F(0)
+    low, high = mean - F(3) * deviation, mean + F(3) * deviation
+    return [F(0.5) if low == high else (F(hit.score) - low) / (high - low) for hit in source]
+
+
+def _referenced(node: s.Prefetch) -> Iterator[PointId]:
+    """Ids anywhere in the tree that are looked up in the searched collection itself."""
+    if node.lookup_from is None and isinstance(node.query, s.Nearest) and isinstance(node.query.input, int | UUID):
+        yield node.query.input
+    for child in node.prefetch:
+        yield from _referenced(child)

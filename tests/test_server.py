@@ -1,0 +1,271 @@
+"""Starting, answering, stopping; the command line around it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from qdrantlite.database import Database
+from qdrantlite.errors import Locked
+from qdrantlite.server import CannotListen, Server
+from qdrantlite.settings import Settings
+from qdrantlite.version import API_VERSION, __version__
+from qdrantlite.wire.pb.collections import ListCollectionsRequest, ListCollectionsResponse
+from qdrantlite.wire.pb.qdrant import HealthCheckReply, HealthCheckRequest
+
+ROOT = Path(__file__).resolve().parents[1]
+SERVE = [sys.executable, "-m", "qdrantlite", "serve", "--grpc-port", "0", "--http-port", "0", "--storage"]
+READY = re.compile(r"ready grpc=(\S+) http=(\S+) storage=(.+)\n")
+WAIT_S = 20
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Free ports, a folder of this test."""
+    return Settings(http_port=0, grpc_port=0, storage_path=tmp_path / "storage")
+
+
+@contextmanager
+def _running(settings: Settings) -> Iterator[Server]:
+    server = Server.start(settings, grace_s=5)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _get(url: str, method: str = "GET") -> tuple[int, str]:
+    request = urllib.request.Request(url, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def _health(address: str) -> HealthCheckReply:
+    with grpc.insecure_channel(address) as channel:
+        call = channel.unary_unary(
+            "/qdrant.Qdrant/HealthCheck", HealthCheckRequest.SerializeToString, HealthCheckReply.FromString
+        )
+        reply: HealthCheckReply = call(HealthCheckRequest(), timeout=WAIT_S, wait_for_ready=True)
+        return reply
+
+
+def _list(channel: grpc.Channel) -> ListCollectionsResponse:
+    call = channel.unary_unary(
+        "/qdrant.Collections/List", ListCollectionsRequest.SerializeToString, ListCollectionsResponse.FromString
+    )
+    response: ListCollectionsResponse = call(ListCollectionsRequest(), timeout=WAIT_S)
+    return response
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("QDRANT__")}
+    return kept | {"PYTHONPATH": str(ROOT)}
+
+
+@contextmanager
+def _command(folder: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]", re.Match[str]]]:
+    """The command in a process of its own, and its line of readiness; killed at the end if still there."""
+    command = [*SERVE, str(folder), *options]
+    with subprocess.Popen(
+        command, cwd=folder.parent, env=_environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            ready = READY.fullmatch(line)
+            assert ready, line or (process.stderr and process.stderr.read())
+            yield process, ready
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def _refused(folder: Path, *options: str, **environment: str) -> str:
+    """What a command that cannot start says: one line, exit code 1."""
+    done = subprocess.run(
+        [*SERVE, str(folder), *options],
+        cwd=folder.parent,
+        env=_environment() | environment,
+        text=True,
+        capture_output=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 1, done
+    assert done.stdout == ""
+    assert done.stderr.startswith("qdrantlite: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_both_ports_answer(settings: Settings) -> None:
+    with _running(settings) as server:
+        addresses = server.addresses
+        assert _health(f"127.0.0.1:{addresses.grpc_port}").version == API_VERSION
+        url = f"http://127.0.0.1:{addresses.http_port}"
+        status, body = _get(url + "/")
+        assert status == 200
+        assert json.loads(body) == {"title": "qdrant - vector search engine", "version": API_VERSION}
+        assert _get(url + "/healthz") == (200, "healthz check passed")
+        assert _get(url + "/livez") == (200, "healthz check passed")
+        assert _get(url + "/readyz") == (200, "all shards are ready")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "PATCH", "DELETE"])
+def test_rest_paths_not_built_say_so(shared_url: str, method: str) -> None:
+    status, body = _get(shared_url + "/collections/x/points", method)
+    assert status == 501
+    assert json.loads(body) == {"status": {"error": "REST API is not built yet; use gRPC"}, "time": 0.0}
+
+
+@pytest.fixture(scope="module")
+def shared_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """HTTP address of a server that the tests of this module share."""
+    folder = tmp_path_factory.mktemp("shared")
+    with _running(Settings(http_port=0, grpc_port=None, storage_path=folder)) as server:
+        assert str(server.addresses) == f"grpc=off http=127.0.0.1:{server.addresses.http_port}"
+        yield f"http://127.0.0.1:{server.addresses.http_port}"
+
+
+@pytest.mark.parametrize("which", ["grpc_port", "http_port"])
+def test_taken_port_is_refused_and_nothing_is_held(tmp_path: Path, which: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ports = {"grpc_port": 0, "http_port": 0} | {which: port}
+        with pytest.raises(CannotListen, match=f"cannot listen on 127.0.0.1:{port}"):
+            Server.start(Settings(storage_path=tmp_path, **ports))
+    with _running(Settings(http_port=0, grpc_port=0, storage_path=tmp_path)):
+        pass
+
+
+def test_folder_of_a_running_server_is_refused(settings: Settings) -> None:
+    with _running(settings), pytest.raises(Locked, match=f"process {os.getpid()}"):
+        Server.start(settings)
+
+
+def test_call_under_way_finishes_before_the_database_closes(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    entered = threading.Event()
+    close = Database.close
+
+    def list_slowly(_database: Database) -> tuple[str, ...]:
+        entered.set()
+        time.sleep(0.3)
+        events.append("answered")
+        return ("late",)
+
+    def close_noted(database: Database) -> None:
+        events.append("closed")
+        close(database)
+
+    monkeypatch.setattr(Database, "list_collections", list_slowly)
+    monkeypatch.setattr(Database, "close", close_noted)
+    answers: list[str] = []
+    with _running(settings) as server, grpc.insecure_channel(f"127.0.0.1:{server.addresses.grpc_port}") as channel:
+        caller = threading.Thread(target=lambda: answers.extend(c.name for c in _list(channel).collections))
+        caller.start()
+        assert entered.wait(WAIT_S)
+        server.stop()
+        caller.join(WAIT_S)
+    assert answers == ["late"]
+    assert events.count("closed") == 1
+    assert events[-1] == "closed"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_the_command_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    with _command(tmp_path / "data") as (process, ready):
+        assert _health(ready[1]).title
+        assert _get(f"http://{ready[2]}/readyz")[0] == 200
+        assert ready[3] == str(tmp_path / "data")
+        assert "in use by process" in _refused(tmp_path / "data")
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 0, errors
+        assert "Traceback" not in errors
+        assert errors.splitlines()[-1].endswith("closed")
+    with _running(Settings(http_port=0, grpc_port=0, storage_path=tmp_path / "data")):
+        pass
+
+
+NEVER_STOPS = """
+import sys, time
+from qdrantlite import __main__, server
+server.Server.stop = lambda self: time.sleep(60)
+__main__.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
+def test_second_signal_ends_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", NEVER_STOPS, *SERVE[3:], str(tmp_path)]
+    with subprocess.Popen(
+        command, env=_environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert READY.fullmatch(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        assert "finishing calls under way" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=WAIT_S)
+        assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_command_refuses_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"cannot listen on 127.0.0.1:{port}" in _refused(tmp_path / "a", "--http-port", str(port))
+    assert "service.grpc_port (QDRANT__SERVICE__GRPC_PORT)" in _refused(tmp_path, QDRANT__SERVICE__GRPC_PORT="x")
+    (tmp_path / "file").write_text("")
+    assert str(tmp_path / "file") in _refused(tmp_path / "file")
+
+
+def test_command_shows_version_and_teaches() -> None:
+    def output(*arguments: str) -> str:
+        command = [sys.executable, "-m", "qdrantlite", *arguments]
+        environment = _environment() | {"NO_COLOR": "1", "COLUMNS": "120"}
+        return subprocess.run(command, env=environment, text=True, capture_output=True, check=True).stdout
+
+    assert output("--version") == f"qdrantlite {__version__} (Qdrant API {API_VERSION})\n"
+    text = output("serve", "--help")
+    for taught in ("--storage", "--grpc-port", "--http-port", "--host", "--config-path", "QDRANT__SERVICE__GRPC_PORT"):
+        assert taught in text
+
+
+VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def test_start_loads_nothing_superfluous_and_sets_threads_before_numpy() -> None:
+    """Each module named here would cost a tenth of the time that an empty server may take to its first answer."""
+    program = "import os, sys, qdrantlite.__main__; print(*sys.modules); print(*(os.environ[v] for v in sys.argv[1:]))"
+    environment = {name: value for name, value in _environment().items() if name not in VARIABLES}
+    command = [sys.executable, "-X", "importtime", "-c", program, *VARIABLES]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=True)
+    modules, values = done.stdout.splitlines()
+    superfluous = {"rich", "structlog", "qdrant_client", "pydantic", "httpx", "scipy", "faiss.contrib"}
+    assert not superfluous.intersection(modules.split())
+    assert values.split() == list(VARIABLES.values())
+    loaded = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+    first_of_numpy = next(position for position, name in enumerate(loaded) if name.partition(".")[0] == "numpy")
+    assert loaded.index("qdrantlite.startup") < first_of_numpy
