@@ -1,4 +1,6 @@
-"""Time and space of an idle server: start, memory, disk, making and dropping a collection, restart of a million points."""
+"""Time and space of an idle server: start, memory, disk, making and dropping a collection, restart of a million
+points.
+"""
 
 import tempfile
 import time

@@ -60,7 +60,7 @@ class MalformedRequest(InvalidRequest):
 
 
 class ValidationFailed(InvalidRequest):
-    """A field is outside its bounds. ``text`` is the bracketed list: ``limit: value 0 invalid, must be 1 or larger``."""
+    """A field is outside its bounds; ``text`` reads like ``limit: value 0 invalid, must be 1 or larger``."""
 
     prefix = "Validation error in body: "
 

@@ -45,7 +45,7 @@ class Oracle:
     def search(self, search: s.Search) -> list[Hit]:
         """The page of the answer."""
         root = search.stage
-        exclude = f.Filter(must_not=(f.HasId(tuple(_referenced(root))),))
+        exclude = f.Filter(must_not=(f.HasId(tuple(referenced(root))),))
         hits = self._stage(root, (exclude,), root.limit + search.offset)
         if isinstance(root.query, s.OrderBy):
             hits = _without_neighbours(self._stage(root, (exclude,), 1 << 60))
@@ -82,12 +82,13 @@ class Oracle:
                 hits = _fused(fusion, sources)
                 hits = [hit for hit in hits if node.score_threshold is None or hit.score >= F(node.score_threshold)]
             case s.Nearest(given):
-                hits = self._nearest(node, self._vector(node, given), among, rescoring=bool(sources))
+                hits = self._nearest(node, self.vector(node, given), among, rescoring=bool(sources))
             case _:
                 raise NotImplementedError(node.query)
         return hits[:limit]
 
-    def _vector(self, node: s.Prefetch, given: s.VectorInput) -> Vector:
+    def vector(self, node: s.Prefetch, given: s.VectorInput) -> Vector:
+        """The vector itself, or the one stored for an id."""
         if isinstance(given, DenseVector | SparseVector | MultiVector):
             return given
         home, name = (self, node.using)
@@ -99,7 +100,7 @@ class Oracle:
     def _nearest(self, node: s.Prefetch, query: Vector, among: Sequence[Point], *, rescoring: bool) -> list[Hit]:
         having = [point for point in among if node.using in point.vectors]
         if isinstance(query, SparseVector):
-            larger, weights = True, self._weights(node.using, query)
+            larger, weights = True, self.weights(node.using, query)
             scored = [(point.id, sparse_score(weights, point.vectors[node.using])) for point in having]
             scores = [(point_id, x) for point_id, x in scored if x is not None and (rescoring or x != 0)]
         else:
@@ -120,7 +121,8 @@ class Oracle:
         t = float(F(node.score_threshold))
         return [hit for hit in hits if (hit.score > t if larger else hit.score < t)]
 
-    def _weights(self, name: str, query: SparseVector) -> dict[int, float]:
+    def weights(self, name: str, query: SparseVector) -> dict[int, float]:
+        """Weight of each index of a sparse query, multiplied by IDF where the field asks for it."""
         weights = dict(zip(query.indices.tolist(), query.weights.tolist(), strict=True))
         if self.config.sparse_vectors[name].modifier is not Modifier.IDF:
             return weights
@@ -184,9 +186,9 @@ def _spread(source: Sequence[Hit]) -> list[np.float32]:
     return [F(0.5) if low == high else (F(hit.score) - low) / (high - low) for hit in source]
 
 
-def _referenced(node: s.Prefetch) -> Iterator[PointId]:
+def referenced(node: s.Prefetch) -> Iterator[PointId]:
     """Ids anywhere in the tree that are looked up in the searched collection itself."""
     if node.lookup_from is None and isinstance(node.query, s.Nearest) and isinstance(node.query.input, int | UUID):
         yield node.query.input
     for child in node.prefetch:
-        yield from _referenced(child)
+        yield from referenced(child)

@@ -23,7 +23,9 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """Started on a storage folder and loopback ports; answers when the constructor returns. A context manager that stops it."""
+    """Started on a storage folder and loopback ports; answers when the constructor returns. A context manager that
+    stops it.
+    """
 
     def __init__(self, storage: Path) -> None:
         self.grpc_port, self.http_port = free_port(), free_port()

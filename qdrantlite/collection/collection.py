@@ -86,7 +86,7 @@ class Collection:
         return Collection(name, open_shard(folder, config, files), created_at=created_at, save_config=save_config)
 
     def close(self, *, checkpoint: bool) -> None:
-        """Waits for the write in progress, then closes; later writes raise NotFound. Searches in progress may finish."""
+        """Waits for the write in progress, then closes; later writes raise NotFound. Searches under way may finish."""
         with self._maintenance_lock, self.shard.writer_lock:
             if self._closed:
                 return

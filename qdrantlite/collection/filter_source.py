@@ -8,13 +8,12 @@ are doubtful; afterwards, without a lock, the payloads of the doubtful ones sett
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from pyroaring import AbstractBitMap as Bitmap  # TODO
 
 from qdrantlite.collection.changes import Changes
 from qdrantlite.collection.columns import payload_of
 from qdrantlite.collection.shard import NO_POINTS, Shard
 from qdrantlite.query.filter import Filter
-from qdrantlite.segment.bitmaps import Offsets, offsets_in
+from qdrantlite.segment.bitmaps import Bitmap, Offsets, offsets_in
 from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.selection import Selection
@@ -47,7 +46,8 @@ class ShardFilterSource:
     def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
         """Offsets of the ids that exist."""
         found = self._reader.offsets_of(ids)
-        return found[found != MISSING]
+        existing: Offsets = found[found != MISSING]
+        return existing
 
     def presence(self, vector_name: str) -> Bitmap:
         """Offsets of points that have this vector."""

@@ -114,7 +114,7 @@ def _forget(shard: Shard) -> None:
 
 
 def _load(shard: Shard, derived: Derived) -> int:
-    """State from a checkpoint; returns the number of offsets it covers. Vectors and fields made since are read afresh."""
+    """State from a checkpoint; returns how many offsets it covers. Vectors and fields made since are read afresh."""
     rows_covered = int(np.asarray(derived.parts["rows"])[0])
     saved_fields = fields_from_json(bytes(derived.parts["fields"]))
     for slot in shard.slots.values():

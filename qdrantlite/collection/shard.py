@@ -45,7 +45,7 @@ NO_POINTS = Selection.from_offsets(np.empty(0, dtype=np.uint32))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardState:
-    """What readers see of one commit. ``rows`` is the number of offsets given out; ``present`` has every vector name."""
+    """What readers see of one commit. ``rows`` counts the offsets given out; ``present`` has every vector name."""
 
     config: CollectionConfig
     rows: int
@@ -158,7 +158,7 @@ class Shard:
         )
 
     def ordered(self, key: str) -> OrderedValues:
-        """The values of a numeric index in order, frozen. The caller holds the publish lock and has checked the schema."""
+        """The values of a numeric index in order, frozen. The caller holds the publish lock and knows the schema."""
         index = self.indexes[key]
         assert isinstance(index, NumericIndex)
         return index.ordered()

@@ -149,6 +149,8 @@ class MultiSlot:
             starts=starts,
             counts=counts,
             distance=self.params.distance,
+            datatype=self.params.datatype or Datatype.FLOAT32,
+            present=self.present,
             verify=self.file.verify_rows,
         )
 

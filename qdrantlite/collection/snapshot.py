@@ -140,11 +140,11 @@ class Snapshot:
                 rows = self.state.multi[name].rows
                 return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize)
             case "sparse":
-                return VectorStatistics(points, self.state.sparse[name].postings, 0)
+                return VectorStatistics(points, self.state.sparse[name].entries.size, 0)
 
     def ordered_entries(self, key: str) -> int:
         """Entries of an ordered index."""
-        return self._ordered[key].entries
+        return self._ordered[key].entries.size
 
     # -- what the final page needs
 
@@ -183,7 +183,7 @@ class Snapshot:
                 multi = self.state.multi[name]
                 spans = [(int(multi.starts[o]), int(multi.starts[o]) + int(multi.counts[o])) for o in offsets.tolist()]
                 for start, end in spans:
-                    multi.verify(slice(start, end))
+                    multi.verify(np.arange(start, end))
                 return [MultiVector(multi.rows[start:end].astype(np.float32)) for start, end in spans]
             case "sparse":
                 slot_id = self.shard.slots[name].id

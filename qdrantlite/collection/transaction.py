@@ -282,7 +282,8 @@ class Transaction:
             if missing_is_error:
                 return self._existing(ids)
             found = self.writer.offsets_of(ids)
-            return found[found != MISSING]
+            existing: U32 = found[found != MISSING]
+            return existing
         assert selection.filter is not None
         return self.resolve_filter(selection.filter, self.changes)
 

@@ -19,6 +19,7 @@ from qdrantlite.segment.sparse import SparseView
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.vector import U32
 
+
 class ShardView(Protocol):
     """A frozen shard. Names and keys have been checked by the binder; an unknown one is our own mistake."""
 

@@ -1,8 +1,8 @@
 """Filters decided by reading payloads: the meaning of every condition where no index answers it.
 
-A condition on a field tests the elements at its path (``values.payload.elements_at``): the value itself, or each element of an
-array, one level deep. An index may be narrower: ``except`` asks an index about values of the index's type only.
-Knows neither offsets nor indexes.
+A condition on a field tests the elements at its path (``values.payload.elements_at``): the value itself, or each
+element of an array, one level deep. An index may be narrower: ``except`` asks an index about values of the index's
+type only. Knows neither offsets nor indexes.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ from qdrantlite.values.record import Record
 
 
 def matches(condition: Condition, record: Record) -> bool:
-    """Whether the condition (a ``Filter`` is one) holds for the record, whose ``vectors`` must name all vectors it has."""
+    """Whether the condition (a ``Filter`` is one) holds for the record; ``vectors`` must name all it has."""
     payload = record.payload or {}
 
     def holds(inner: Condition) -> bool:
@@ -147,7 +147,7 @@ def is_integer(element: Json) -> bool:
 
 
 def require_supported(filter: Filter) -> None:
-    """Raises Unsupported, naming the condition, for kinds that are not built yet, and MalformedRequest for a bad path."""
+    """Raises Unsupported, naming the condition, for kinds not built yet; MalformedRequest for a bad path."""
     for condition in _conditions(filter):
         match condition:
             case FieldCondition(_, predicate):
@@ -184,7 +184,9 @@ _NAMES: dict[type[object], str] = {
 
 
 def _unsupported(condition: Condition | Predicate) -> Unsupported:
-    return Unsupported(f"Filter condition `{_NAMES.get(type(condition), type(condition).__name__)}` is not supported yet")
+    return Unsupported(
+        f"Filter condition `{_NAMES.get(type(condition), type(condition).__name__)}` is not supported yet"
+    )
 
 
 def _conditions(filter: Filter) -> Iterator[Condition]:

@@ -10,19 +10,22 @@ serialised form instead (https://github.com/RoaringBitmap/RoaringFormatSpec), al
 """
 
 from array import array
+from struct import pack
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import AbstractBitMap, BitMap
 
 Offsets = npt.NDArray[np.uint32]
+Bitmap: TypeAlias = AbstractBitMap
 
 PLAIN, WITH_RUNS = 12346, 12347
 SPAN = 1 << 16
 SPAN_BYTES = SPAN // 8
 ARRAY_MAX = 4096
 POSITIONS_FROM = 4
-FEW = 512
+FEW = 256
 DENSITY_MIN = 64
 """A set is scattered over bits when it holds at least one in so many of the offsets below its maximum."""
 
@@ -30,35 +33,59 @@ DENSITY_MIN = 64
 def bitmap_of(offsets: npt.NDArray[np.unsignedinteger]) -> BitMap:
     """The set of these offsets, in any order, repetitions allowed."""
     count = len(offsets)
-    if count == 0:
-        return BitMap()
     if count < FEW:
         return BitMap(array("I", offsets.astype(np.uint32, copy=False).tobytes()))
+    if count <= ARRAY_MAX:
+        return _bitmap_of_few(np.sort(offsets.astype(np.uint32, copy=False)))
     stop = int(offsets.max()) + 1
     if count * DENSITY_MIN < stop:
         return BitMap(array("I", np.unique(offsets).astype(np.uint32, copy=False).tobytes()))
     flags = np.zeros(-(-stop // SPAN) * SPAN, dtype=np.bool_)
     flags[offsets.astype(np.intp)] = True
-    return bitmap_of_flags(flags)
+    return _bitmap_of_flags(flags)
 
 
-def bitmap_of_flags(flags: npt.NDArray[np.bool_]) -> BitMap:
+def _bitmap_of_few(ascending: Offsets) -> BitMap:
+    """The set of 1 to 4096 offsets, which are in order and may be repeated: every container is an array."""
+    repeated = ascending[1:] == ascending[:-1]
+    if repeated.any():
+        ascending = ascending[np.concatenate(([True], ~repeated))]
+    high = ascending >> 16
+    cuts = [0, *(np.flatnonzero(high[1:] != high[:-1]) + 1).tolist(), len(ascending)]
+    counts = [stop - start for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+    low = ascending.astype("<u2")
+    keys = high[cuts[:-1]].tolist()
+    return _assembled(keys, counts, [low.tobytes()], [2 * start for start in cuts[:-1]])
+
+
+def _bitmap_of_flags(flags: npt.NDArray[np.bool_]) -> BitMap:
     """The set of positions that are True; the length must be a multiple of 65,536."""
-    spans = flags.reshape(-1, SPAN)
-    counts = [int(np.count_nonzero(span)) for span in spans]
+    keys: list[int] = []
+    counts: list[int] = []
     containers: list[bytes] = []
-    for span, count in zip(spans, counts, strict=True):
-        if count > ARRAY_MAX:
-            containers.append(np.packbits(span, bitorder="little").tobytes())
-        elif count:
-            containers.append(np.flatnonzero(span).astype("<u2").tobytes())
-    keys = [key for key, count in enumerate(counts) if count]
-    head = np.array([[key, counts[key] - 1] for key in keys], dtype="<u2").tobytes()
-    first = 8 + 8 * len(keys)
-    sizes = np.cumsum([0, *(len(container) for container in containers)], dtype=np.int64)[:-1]
-    positions = (sizes + first).astype("<u4").tobytes()
-    opening = np.array([PLAIN, len(keys)], dtype="<u4").tobytes()
-    return BitMap.deserialize(b"".join((opening, head, positions, *containers)))
+    positions: list[int] = []
+    size = 0
+    for key, span in enumerate(flags.reshape(-1, SPAN)):
+        count = int(np.count_nonzero(span))
+        if count == 0:
+            continue
+        is_bits = count > ARRAY_MAX
+        container = np.packbits(span, bitorder="little") if is_bits else np.flatnonzero(span).astype("<u2")
+        keys.append(key)
+        counts.append(count)
+        positions.append(size)
+        containers.append(container.tobytes())
+        size += len(containers[-1])
+    return _assembled(keys, counts, containers, positions)
+
+
+def _assembled(keys: list[int], counts: list[int], containers: list[bytes], positions: list[int]) -> BitMap:
+    """A bitmap from containers without runs; positions count from the first of them."""
+    many = len(keys)
+    first = 8 + 8 * many
+    heads = (number for key, count in zip(keys, counts, strict=True) for number in (key, count - 1))
+    opening = pack(f"<II{2 * many}H{many}I", PLAIN, many, *heads, *(first + position for position in positions))
+    return BitMap.deserialize(b"".join((opening, *containers)))
 
 
 def offsets_in(bitmap: AbstractBitMap) -> Offsets:

@@ -1,8 +1,8 @@
 """Filters as bitmaps: what indexes know at once, what payloads must settle later.
 
-Each condition becomes two sets of offsets: those for which it surely holds, and those for which it may. An indexed condition
-has both the same; one that only payloads can answer has nothing and everything. Sets may hold dead offsets until the end, where
-both are cut to the live ones. Binding runs under the collection's lock, settling does not.
+Each condition becomes two sets of offsets: those for which it surely holds, and those for which it may. An indexed
+condition has both the same; one that only payloads can answer has nothing and everything. Sets may hold dead offsets
+until the end, where both are cut to the live ones. Binding runs under the collection's lock, settling does not.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -75,7 +75,7 @@ Answers: TypeAlias = dict[int, _Known]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilterBinding:
-    """A filter at one moment: ``sure`` offsets pass, ``doubtful`` ones must be settled by their payloads. Both are live."""
+    """A filter at one moment: ``sure`` offsets pass, ``doubtful`` ones are settled by payloads. Both are live."""
 
     filter: Filter
     sure: AbstractBitMap
@@ -110,7 +110,7 @@ class FilterBinding:
 
 
 def bind_filter(filter: Filter, source: FilterSource) -> FilterBinding:
-    """Evaluate a filter as far as indexes, ids and vector presence go. Raises Unsupported, MalformedRequest (bad path)."""
+    """Evaluate a filter as far as indexes, ids and vectors tell. Raises Unsupported, MalformedRequest (bad path)."""
     require_supported(filter)
     live = source.live
     answers: Answers = {}

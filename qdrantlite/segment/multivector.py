@@ -1,43 +1,94 @@
 """Multivectors: several rows per point, compared by MaxSim."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 
+from qdrantlite.segment.best import best_of
 from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.runs import ranges
 from qdrantlite.segment.selection import Selection
-from qdrantlite.segment.vector_index.row_encoding import Rows
-from qdrantlite.values.distance import Distance
+from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
+from qdrantlite.segment.vector_index.row_view import metric_of
+from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32
+
+BLOCK_BYTES = 2 << 20
+"""Converted rows held at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MultiVectorView:
     """One multivector of all points at one moment.
 
-    ``rows`` ``(total_rows, dim)`` stored dtype; point ``o`` owns ``rows[starts[o] : starts[o] + counts[o]]``; a count of 0 means
-    the point has no such vector. ``verify`` is called with row numbers before rows are served.
+    ``rows`` ``(total_rows, dim)`` stored dtype; point ``o`` owns ``rows[starts[o] : starts[o] + counts[o]]``;
+    ``present`` are the live points that have this vector, each with at least one row. ``verify`` is called with row
+    numbers before rows are served and raises Corrupted.
     """
 
     rows: Rows
     starts: npt.NDArray[np.uint64]
     counts: npt.NDArray[np.uint32]
     distance: Distance
-    verify: Callable[[npt.NDArray[np.int64] | slice], None]
+    datatype: Datatype
+    present: Selection
+    verify: Callable[[npt.NDArray[np.int64]], None]
 
     def score(self, query: F32, offsets: Offsets) -> F32:
         """MaxSim of a prepared query ``(q, dim)`` with each point, ``(n,) float32`` in the order given.
 
-        Every offset must have the vector. Euclid and Manhattan report distances (smaller is better).
+        For each row of the query the best of the point's rows, summed; Euclid takes one root of the summed squares.
+        Every offset must have the vector. Euclid and Manhattan report distances, smaller is better.
         """
-        raise NotImplementedError
+        scores = np.empty(len(offsets), dtype=np.float32)
+        unit = np.ascontiguousarray(unit_query(query, self.rows, self.distance))
+        counts = self.counts[offsets].astype(np.int64)
+        assert np.all(counts > 0)
+        for first, stop in _blocks(counts, max(1, BLOCK_BYTES // (4 * self.rows.shape[1]))):
+            sizes = counts[first:stop]
+            numbers = ranges(self.starts[offsets[first:stop]], sizes)
+            self.verify(numbers)
+            block = as_float32(self.rows[numbers], self.distance)
+            raw = _compare(block, unit, self.distance)
+            bounds = np.cumsum(sizes) - sizes
+            best = (np.maximum if self.distance.larger_is_better else np.minimum).reduceat(raw, bounds, axis=1)
+            scores[first:stop] = best.sum(axis=0)
+        return np.sqrt(scores) if self.distance is Distance.EUCLID else scores
 
     def has(self, offsets: Offsets) -> npt.NDArray[np.bool_]:
         """Whether each point has this vector, ``(n,) bool``."""
-        raise NotImplementedError
+        return self.present.contains(offsets)
 
     def search(self, query: F32, *, selection: Selection, limit: int) -> tuple[Offsets, F32]:
         """Best points of the selection, best first, ties by offset; points without the vector are left out."""
-        raise NotImplementedError
+        offsets = selection.intersection(self.present).offsets()
+        scores = self.score(query, offsets)
+        return best_of(offsets, scores, limit=limit, larger_is_better=self.distance.larger_is_better)
+
+
+def _blocks(counts: npt.NDArray[np.int64], rows_max: int) -> Iterator[tuple[int, int]]:
+    """Cut points into stretches of about ``rows_max`` rows, at least one point each."""
+    ends = np.cumsum(counts)
+    first = 0
+    while first < len(counts):
+        before = int(ends[first - 1]) if first else 0
+        stop = max(first + 1, int(np.searchsorted(ends, before + rows_max, side="right")))
+        yield first, stop
+        first = stop
+
+
+def _compare(block: F32, query: F32, distance: Distance) -> F32:
+    """Inner products, squared distances or sums of differences ``(q, n)``; differences are taken exactly."""
+    if distance.larger_is_better:
+        products: F32 = query @ block.T
+        return products
+    raw = np.empty((len(query), len(block)), dtype=np.float32)
+    faiss.omp_set_num_threads(1)
+    faiss.pairwise_extra_distances(
+        *(block.shape[1], len(query), faiss.swig_ptr(query), len(block), faiss.swig_ptr(block)),
+        *(metric_of(distance), 0.0, faiss.swig_ptr(raw)),
+    )
+    return raw

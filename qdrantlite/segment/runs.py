@@ -1,9 +1,9 @@
 """Entries ``(key, offset[, weight])`` in immutable sorted runs, merged log-structured.
 
-The one mechanism below keyword, numeric and sparse indexes. New entries gather in a short tail; a full tail becomes a run; a run
-is merged with the one before it while that is not much larger, so there are few runs and each entry is merged a logarithmic
-number of times. Forgetting an offset marks it in every run there is at that moment: entries added for it later are alive.
-Knows neither what keys mean nor which offsets are live.
+The one mechanism below keyword, numeric and sparse indexes. New entries gather in a short tail; a full tail becomes a
+run; a run is merged with the one before it while that is not much larger, so there are few runs and each entry is
+merged a logarithmic number of times. Forgetting an offset marks it in every run there is at that moment: entries added
+for it later are alive. Knows neither what keys mean nor which offsets are live.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ CACHED_FROM = 512
 
 
 def ranges(starts: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """The numbers ``starts[i] .. starts[i] + counts[i] - 1`` for each ``i``, one after the other, ``(sum(counts),)``."""
+    """The numbers ``starts[i] .. starts[i] + counts[i] - 1`` for each ``i``, one after the other."""
     ends = np.cumsum(counts, dtype=np.int64)
     total = int(ends[-1]) if len(ends) else 0
     return np.repeat(starts.astype(np.int64) - (ends - counts), counts) + np.arange(total, dtype=np.int64)
@@ -86,29 +86,36 @@ class VisibleRun(Generic[Key]):
     run: Run[Key]
     dead: AbstractBitMap
 
-    def find(self, keys: npt.NDArray[Key]) -> npt.NDArray[np.int64]:
-        """Numbers of the groups of those keys that are here, in the order of ``keys``."""
+    def locate(self, keys: npt.NDArray[Key]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+        """Which of the keys are here, ``(n,) bool``, and the numbers of their groups, in the order of ``keys``."""
         if not len(self.run.keys):
-            return np.empty(0, dtype=np.int64)
+            return np.zeros(len(keys), dtype=np.bool_), np.empty(0, dtype=np.int64)
         places: npt.NDArray[np.int64] = np.searchsorted(self.run.keys, keys)
         places[places == len(self.run.keys)] = 0
         found: npt.NDArray[np.bool_] = self.run.keys[places] == keys
-        return places[found]
+        return found, places[found]
 
-    def bitmap(self, first: int, stop: int) -> BitMap:
-        """Offsets of the groups ``first <= number < stop``, a bitmap of the caller's own."""
-        run = self.run
-        if stop - first == 1:
-            return run.group(first) - self.dead
-        return bitmap_of(run.offsets[run.starts[first] : run.starts[stop]]) - self.dead
+    def number_of(self, key: Key) -> int | None:
+        """The group of one key, ``None`` when it is not here."""
+        keys = self.run.keys
+        place = int(keys.searchsorted(key))
+        return place if place < len(keys) and keys[place] == key else None
 
-    def bitmap_of_groups(self, numbers: npt.NDArray[np.int64]) -> BitMap:
-        """Offsets of these groups, a bitmap of the caller's own."""
-        if len(numbers) == 1:
-            return self.bitmap(int(numbers[0]), int(numbers[0]) + 1)
+    def group(self, number: int) -> AbstractBitMap:
+        """Offsets of one group, not to be changed."""
+        group = self.run.group(number)
+        return group - self.dead if self.dead else group
+
+    def offsets(self, first: int, stop: int) -> Offsets:
+        """Offsets of the groups ``first <= number < stop``; one with several keys occurs several times."""
+        found = self.run.offsets[self.run.starts[first] : self.run.starts[stop]]
+        return found[alive(found, self.dead)] if self.dead else found
+
+    def offsets_of(self, numbers: npt.NDArray[np.int64]) -> Offsets:
+        """Offsets of these groups."""
         starts = self.run.starts[numbers]
-        rows = ranges(starts, self.run.starts[numbers + 1] - starts)
-        return bitmap_of(self.run.offsets[rows]) - self.dead
+        found = self.run.offsets[ranges(starts, self.run.starts[numbers + 1] - starts)]
+        return found[alive(found, self.dead)] if self.dead else found
 
     def entries(self) -> Entries[Key]:
         """All entries that are not forgotten, by key."""
@@ -183,12 +190,18 @@ class LogView(Generic[Key]):
         self._tail: tuple[Entries[Key], ...] = tail
         self._runs: tuple[VisibleRun[Key], ...] | None = None
 
+    @property
+    def size(self) -> int:
+        """Number of entries, forgotten ones included."""
+        sealed = sum([len(visible.run.offsets) for visible in self._sealed])
+        return sealed + sum([len(entries.offsets) for entries in self._tail])
+
     def runs(self) -> tuple[VisibleRun[Key], ...]:
         """All runs, oldest first. Two threads asking at once do the same work twice and agree."""
         if self._runs is None:
             if self._tail:
-                last: VisibleRun[Key] = VisibleRun(make_run(concatenated(self._tail)), NONE_DEAD)
-                self._runs = (*self._sealed, last)
+                last: tuple[VisibleRun[Key], ...] = (VisibleRun(make_run(concatenated(self._tail)), NONE_DEAD),)
+                self._runs = self._sealed + last
             else:
                 self._runs = self._sealed
         return self._runs

@@ -25,8 +25,8 @@ def differences(
 ) -> Iterator[str]:
     """What is wrong with ``actual``, an answer of at most ``limit`` hits.
 
-    ``expected`` may be longer than the limit: what lies beyond it may stand in for hits tied with the last one. If it is
-    not, the ids of the last group are compared only when the answer is shorter than the limit, that is, not cut.
+    ``expected`` may be longer than the limit: what lies beyond it may stand in for hits tied with the last one. If it
+    is not, the ids of the last group are compared only when the answer is shorter than the limit, that is, not cut.
     """
     wanted = min(limit, len(expected))
     if len(actual) != wanted:
@@ -44,7 +44,8 @@ def differences(
         group = Counter((hit.id, hit.order_value) for hit in expected[start:stop])
         strangers, missing = found - group, group - found
         if strangers or (missing and stop <= wanted):
-            yield f"places {start} to {min(stop, wanted) - 1}: {sorted(found, key=str)} instead of {sorted(group, key=str)}"
+            places = f"places {start} to {min(stop, wanted) - 1}"
+            yield f"{places}: {sorted(found, key=str)} instead of {sorted(group, key=str)}"
 
 
 def score_groups(hits: Sequence[Hit], tolerance: float) -> Iterator[tuple[int, int]]:

@@ -1,7 +1,9 @@
 """A server that is killed at any moment loses nothing it acknowledged and shows nothing half-applied.
 
-Several writers work on points of their own through the official client and keep a model of what was acknowledged. The server
-is killed with SIGKILL, started again on the same folder, and every point is compared: each writer's points must be as the model
+Several writers work on points of their own through the official client and keep a model of what was acknowledged. The
+server
+is killed with SIGKILL, started again on the same folder, and every point is compared: each writer's points must be as
+the model
 has them, with the one request that was in flight applied either whole or not at all.
 """
 
@@ -30,7 +32,9 @@ State = dict[int, Content]
 
 @dataclass
 class Writer:
-    """One client with points of its own; ``acknowledged`` is certain, ``in_flight`` what the last request would make of it."""
+    """One client with points of its own; ``acknowledged`` is certain, ``in_flight`` what the last request would make
+    of it.
+    """
 
     number: int
     random: random.Random
@@ -123,7 +127,8 @@ def write_until_killed(server: ServerProcess, writers: list[Writer], *, seconds:
 def verify(client: QdrantClient, writers: list[Writer]) -> None:
     """Every writer's points are those acknowledged, with the request in flight applied whole or not at all."""
     records, _ = client.scroll("points", limit=10_000, with_vectors=True)
-    found: State = {int(record.id): (tuple(record.vector), record.payload or {}) for record in records}  # type: ignore[arg-type]
+    found: State = {int(record.id): (tuple(record.vector), record.payload or {}) for record in records}  # type:
+    ignore[arg - type]
     for writer in writers:
         mine = {each: content for each, content in found.items() if each // 1000 == writer.number}
         if writer.in_flight is not None and mine == writer.in_flight:

@@ -1,7 +1,7 @@
 """Numeric index: the integers or floats of a field as keys of postings, for matches, ranges and order.
 
-An integer index takes integral floats as integers and leaves other floats out; what 64 bits cannot hold is kept as the nearest
-number they can. A float index takes both as float64.
+An integer index takes integral floats as integers and leaves other floats out; what 64 bits cannot hold is kept as the
+nearest number they can. A float index takes both as float64.
 """
 
 from collections.abc import Callable, Sequence

@@ -15,7 +15,7 @@ from qdrantlite.segment.selection import Selection
 Numbers: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 NumberRun: TypeAlias = VisibleRun[np.int64] | VisibleRun[np.float64]
 
-CHUNK = 1024
+CHUNK = 64
 GROWTH = 4
 
 
@@ -31,12 +31,12 @@ class OrderedValues:
     ) -> tuple[Offsets, Numbers]:
         """The first ``limit`` entries of the selection by value, and all further ones tied with the last.
 
-        ``(offsets (k,) uint32, values (k,) int64 | float64)``, one entry per value of a point, ``start_from`` inclusive.
+        ``(offsets (k,) uint32, values (k,) int64 | float64)``, one entry per value of a point; ``start_from`` counts.
         Entries of equal value come in no particular order: the caller settles ties by id.
         """
         spans = self._spans(ascending, start_from) if len(selection) and limit else []
         passing = selection.mask(0, selection.bitmap.max() + 1) if spans else np.empty(0, dtype=np.uint8)
-        size = max(CHUNK, 2 * limit)
+        size = max(CHUNK, 2 * limit * 8 * len(passing) // max(len(selection), 1))
         while True:
             pieces = [span.read(size, passing) for span in spans]
             offsets = np.concatenate([np.empty(0, dtype=np.uint32), *(piece[0] for piece in pieces)])
@@ -92,7 +92,8 @@ class _Span:
             first = max(self.first, int(np.searchsorted(starts[: stop + 1], wanted, side="right")[0]) - 1)
             horizon = run.keys[first - 1] if first > self.first else None
         offsets = run.offsets[starts[first] : starts[stop]]
-        values: Numbers = np.repeat(run.keys[first:stop], np.diff(starts[first : stop + 1]))
+        keys: Numbers = run.keys[first:stop]
+        values: Numbers = keys.repeat(np.diff(starts[first : stop + 1]))
         within = offsets < 8 * len(passing)
         keep = within & bits_at(passing, np.where(within, offsets, 0).astype(np.uint32, copy=False))
         keep &= alive(offsets, self.visible.dead)

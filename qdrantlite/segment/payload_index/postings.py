@@ -12,7 +12,7 @@ from qdrantlite.segment.runs import Key, LogView, Run, RunLog
 
 
 class Postings(Generic[Key]):
-    """Entries ``(key, offset)``; a point may have several keys, each at most once. Results are the caller's own bitmaps."""
+    """Entries ``(key, offset)``; a point may have several keys, each once. Results are the caller's own bitmaps."""
 
     def __init__(self, dtype: type[Key]) -> None:
         self._dtype: type[Key] = dtype
@@ -39,10 +39,14 @@ class Postings(Generic[Key]):
     def with_one_of(self, keys: npt.NDArray[Key]) -> BitMap:
         """Points that have at least one of the keys, which are distinct."""
         found = BitMap()
-        for visible in self._log.view().runs():
-            numbers = visible.find(keys)
-            if len(numbers):
-                found |= visible.bitmap_of_groups(numbers)
+        if len(keys) == 1:
+            for visible in self._log.view().runs():
+                number = visible.number_of(keys[0])
+                if number is not None:
+                    found |= visible.group(number)
+        elif len(keys):
+            runs = self._log.view().runs()
+            found = _bitmap_of([visible.offsets_of(visible.locate(keys)[1]) for visible in runs])
         return found
 
     def with_other_than(self, keys: npt.NDArray[Key]) -> BitMap:
@@ -56,13 +60,13 @@ class Postings(Generic[Key]):
 
     def between(self, low: npt.NDArray[Key], high: npt.NDArray[Key]) -> BitMap:
         """Points that have a key of ``low[0] <= key <= high[0]``; both are arrays of one."""
-        found = BitMap()
+        pieces = []
         for visible in self._log.view().runs():
-            first = int(np.searchsorted(visible.run.keys, low, side="left")[0])
-            stop = int(np.searchsorted(visible.run.keys, high, side="right")[0])
+            first = int(visible.run.keys.searchsorted(low[0], side="left"))
+            stop = int(visible.run.keys.searchsorted(high[0], side="right"))
             if first < stop:
-                found |= visible.bitmap(first, stop)
-        return found
+                pieces.append(visible.offsets(first, stop))
+        return _bitmap_of(pieces)
 
     def points(self, live: AbstractBitMap) -> int:
         """Number of live points that have a key."""
@@ -99,9 +103,16 @@ class Postings(Generic[Key]):
 
     def _remaining(self, keys: npt.NDArray[Key], points: BitMap) -> BitMap:
         """Those of the points that have an entry besides these keys; reads every entry."""
-        found = BitMap()
+        pieces = []
         for visible in self._log.view().runs():
             others = np.ones(len(visible.run.keys), dtype=np.bool_)
-            others[visible.find(keys)] = False
-            found |= visible.bitmap_of_groups(np.flatnonzero(others)) & points
-        return found
+            others[visible.locate(keys)[1]] = False
+            pieces.append(visible.offsets_of(np.flatnonzero(others)))
+        return _bitmap_of(pieces) & points
+
+
+def _bitmap_of(pieces: list[Offsets]) -> BitMap:
+    """All offsets of all pieces: one conversion costs less than one per run and their union."""
+    if not pieces:
+        return BitMap()
+    return bitmap_of(np.concatenate(pieces) if len(pieces) > 1 else pieces[0])

@@ -27,7 +27,7 @@ from qdrantlite.segment.vector_index.row_view import is_viewable, metric_of, vie
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.vector import F32, U32
 
-__all__ = ["MISSING", "prepare_query", "prepare_rows", "scan", "score", "subset"]
+__all__ = ["MISSING", "as_best", "prepare_query", "prepare_rows", "rescore", "scan", "score", "subset"]
 
 MISSING = 0xFFFFFFFF
 """The offset that fills the places for which no row was found; its score is the worst infinity."""
@@ -64,14 +64,14 @@ def scan(
     if len(queries) <= FEW_QUERIES and is_viewable(rows, distance):
         parameters = None if selector is None else faiss.SearchParameters(sel=_id_selector(selector))
         raw, ids = view_rows(rows, distance).index.search(queries, width, params=parameters)
-        return _as_best(raw, ids, distance, start)
+        return as_best(raw, ids, distance, start)
     if selector is None:
         found = _best_of_blocks(_range_blocks(rows, None), rows, queries, distance=distance, limit=width)
-        return _as_best(*found, distance, start)
+        return as_best(*found, distance, start)
     passing = np.unpackbits(selector, count=len(rows), bitorder="little").view(np.bool_)
     if np.count_nonzero(passing) > DENSE_SELECTION * len(rows):
         found = _best_of_blocks(_range_blocks(rows, passing), rows, queries, distance=distance, limit=width)
-        return _as_best(*found, distance, start)
+        return as_best(*found, distance, start)
     offsets, scores = subset(rows, queries, _passing_offsets(passing), distance=distance, limit=limit)
     padding = ((0, 0), (0, width - offsets.shape[1]))
     shifted = np.where(offsets == MISSING, np.uint32(MISSING), offsets + np.uint32(start))
@@ -96,7 +96,7 @@ def subset(rows: Rows, queries: F32, offsets: U32, *, distance: Distance, limit:
         found = _nearest_gathered(rows, queries, ids, distance=distance, limit=width)
     else:
         found = _best_of_blocks(_subset_blocks(rows, ids), rows, queries, distance=distance, limit=width)
-    return _as_best(*found, distance, 0)
+    return as_best(*found, distance, 0)
 
 
 def score(rows: Rows, query: F32, offsets: U32, *, distance: Distance) -> F32:
@@ -112,6 +112,22 @@ def score(rows: Rows, query: F32, offsets: U32, *, distance: Distance) -> F32:
         block = as_float32(rows[offsets[at : at + block_rows]], distance)
         scores[at : at + block_rows] = _compare(block, unit, distance, exact=True)[0]
     return np.sqrt(scores) if distance is Distance.EUCLID else scores
+
+
+def rescore(rows: Rows, queries: F32, candidates: Ids, *, distance: Distance, limit: int) -> Best:
+    """Order candidate row numbers ``(q, m)``, -1 where there is none, by the scores of their rows.
+
+    Returns offsets and scores ``(q, limit)``, best first; places without a row hold ``MISSING``.
+    """
+    offsets = np.full((len(queries), limit), MISSING, dtype=np.uint32)
+    scores = np.full((len(queries), limit), _worst(distance), dtype=np.float32)
+    for at, query in enumerate(queries):
+        found = candidates[at][candidates[at] >= 0].astype(np.uint32)
+        exact = score(rows, query, found, distance=distance)
+        order = np.argsort(-exact if distance.larger_is_better else exact, kind="stable")
+        order = order[~np.isnan(exact[order])][:limit]
+        offsets[at, : len(order)], scores[at, : len(order)] = found[order], exact[order]
+    return offsets, scores
 
 
 def _best_of_blocks(
@@ -250,10 +266,10 @@ def _id_selector(bitmap: Bitmap) -> faiss.IDSelector:
     return faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
 
 
-def _as_best(raw: F32, ids: Ids, distance: Distance, start: int) -> Best:
-    """From FAISS's ids and raw scores to offsets and the API's scores."""
+def as_best(raw: F32, ids: Ids, distance: Distance, start: int) -> Best:
+    """Turn FAISS's ids and raw scores ``(q, k)``, id 0 being offset ``start``, into offsets and the API's scores."""
     missing = ids < 0
-    scores = np.sqrt(raw) if distance is Distance.EUCLID else raw
+    scores = np.sqrt(np.maximum(raw, np.float32(0))) if distance is Distance.EUCLID else raw
     scores[missing] = _worst(distance)
     return np.where(missing, MISSING, ids + start).astype(np.uint32), scores
 

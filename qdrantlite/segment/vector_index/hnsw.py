@@ -13,6 +13,7 @@ Fewer than ``limit`` rows may come back, above all under a narrow selector: choo
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import faiss
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrantlite.errors import Corrupted, StorageFailed
-from qdrantlite.segment.vector_index.exact import MISSING, score
+from qdrantlite.segment.vector_index.exact import as_best, rescore, score
 from qdrantlite.segment.vector_index.graph_codes import choose_codes, lift, shares_direction
 from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
 from qdrantlite.segment.vector_index.row_view import RowView, is_viewable, view_rows
@@ -45,7 +46,7 @@ Progress = Callable[[int, int], None]
 class Graph:
     """A graph over ``rows[first : first + index.ntotal]``; ``view`` is None where the graph keeps its own codes.
 
-    ``storage`` is what FAISS compares with: the index does not keep it alive itself.
+    ``index`` keeps alive what it compares with, but not the rows beneath.
     """
 
     index: faiss.IndexHNSW
@@ -53,7 +54,6 @@ class Graph:
     first: int
     distance: Distance
     view: RowView | None
-    storage: faiss.IndexFlatCodes
 
     @property
     def count(self) -> int:
@@ -70,31 +70,39 @@ class Graph:
         return (np.flatnonzero(unlinked) + self.first).astype(np.uint32)
 
     def search(
-        self, queries: F32, *, limit: int, ef: int, selector: npt.NDArray[np.uint8] | None = None
+        self,
+        queries: F32,
+        *,
+        limit: int,
+        ef: int,
+        selector: npt.NDArray[np.uint8] | None = None,
+        oversampling: float | None = None,
+        rescored: bool = True,
     ) -> tuple[U32, F32]:
         """Walk the graph for each of ``queries`` ``(q, dim)``, keeping a beam of ``max(ef, limit)`` rows.
 
         ``selector`` is a packed bitmap, little bit order, bit i for offset ``first + i``: only rows that pass are
-        returned, though the walk steps on others. One query uses one thread, more use all cores.
+        returned, though the walk steps on others. One query uses one thread, more use all cores. ``oversampling``
+        says how many times ``limit`` are rescored where the walk is over codes (None: a little over twice);
+        without ``rescored`` their scores are estimates. Over rows both change nothing.
 
-        Returns offsets uint32 and exact scores float32, both ``(q, min(limit, count))``, best first; places without a
+        Returns offsets uint32 and scores float32, both ``(q, min(limit, count))``, best first; places without a
         row hold ``MISSING`` and the worst score.
         """
         width = min(limit, self.count)
         if width == 0 or len(queries) == 0:
             return np.empty((len(queries), width), np.uint32), np.empty((len(queries), width), np.float32)
-        parameters = faiss.SearchParametersHNSW(efSearch=max(ef, width))
-        if selector is not None:
-            parameters.sel = faiss.IDSelectorBitmap(len(selector), faiss.swig_ptr(selector))
+        chosen = None if selector is None else faiss.IDSelectorBitmap(len(selector), faiss.swig_ptr(selector))
+        parameters = faiss.SearchParametersHNSW(efSearch=max(ef, width), sel=chosen)
         faiss.omp_set_num_threads(1 if len(queries) == 1 else os.cpu_count() or 1)
-        asked = width if self.view is not None else min(self.count, 2 * width + RESCORED_MIN)
-        raw, ids = self.index.search(unit_query(queries, self.rows, self.distance), asked, params=parameters)
-        if self.view is None:
-            return self._rescore(queries, ids, width)
-        missing = ids < 0
-        scores = np.sqrt(raw) if self.distance is Distance.EUCLID else raw
-        scores[missing] = -np.inf if self.distance.larger_is_better else np.inf
-        return np.where(missing, MISSING, ids + self.first).astype(np.uint32), scores
+        unit = unit_query(queries, self.rows, self.distance)
+        if self.view is None and rescored:
+            many = 2 * width + RESCORED_MIN if oversampling is None else ceil(limit * oversampling)
+            _, ids = self.index.search(unit, min(self.count, max(width, many)), params=parameters)
+            candidates = np.where(ids < 0, -1, ids + self.first)
+            return rescore(self.rows, queries, candidates, distance=self.distance, limit=width)
+        raw, ids = self.index.search(unit, width, params=parameters)
+        return as_best(raw, ids, self.distance, self.first)
 
     def rank(self, query: F32, bound: float) -> float:
         """Estimate how many covered rows are better than score ``bound`` for ``query`` ``(dim,)``, selector or not.
@@ -110,19 +118,6 @@ class Graph:
         scores = score(self.rows, query, sampled, distance=self.distance)
         better = scores > bound if self.distance.larger_is_better else scores < bound
         return float(np.count_nonzero(better) * step)
-
-    def _rescore(self, queries: F32, ids: npt.NDArray[np.int64], width: int) -> tuple[U32, F32]:
-        """Order candidates ``(q, asked)`` by the scores of their rows and keep ``width``."""
-        offsets = np.full((len(queries), width), MISSING, dtype=np.uint32)
-        worst = -np.inf if self.distance.larger_is_better else np.inf
-        scores = np.full((len(queries), width), worst, dtype=np.float32)
-        for at, query in enumerate(queries):
-            candidates = (ids[at][ids[at] >= 0] + self.first).astype(np.uint32)
-            exact = score(self.rows, query, candidates, distance=self.distance)
-            order = np.argsort(-exact if self.distance.larger_is_better else exact, kind="stable")[:width]
-            offsets[at, : len(order)] = candidates[order]
-            scores[at, : len(order)] = exact[order]
-        return offsets, scores
 
 
 def build(
@@ -159,18 +154,24 @@ def build(
         index.add(lift(floats, largest) if lifted else floats)
         if progress is not None:
             progress(min(at + BATCH_ROWS, len(linked)), len(linked))
-    if lifted:
-        index.d, index.metric_type, index.hnsw.is_similarity = rows.shape[1], faiss.METRIC_INNER_PRODUCT, True
     nodes = linked.astype(np.int64) - first
     _spread_links(index, nodes, count)
-    view = None
     if is_viewable(rows, distance):
-        view = view_rows(rows[first : first + count], distance)
-        storage = view.index
-    else:
-        _spread_codes(storage, nodes, count)
-    index.storage = storage
-    return Graph(index, rows, first, distance, view=view, storage=storage)
+        return _over_rows(index, rows, first=first, distance=distance)
+    _spread_codes(storage, nodes, count)
+    return Graph(index, rows, first, distance, view=None)
+
+
+def walk_over(storage: faiss.Index, index: faiss.IndexHNSW) -> faiss.IndexHNSW:
+    """Pair the links of ``index`` with another storage of as many vectors, compared by its own metric.
+
+    Assigning ``index.storage`` would do it in place, but takes the storage from Python's memory and never frees it.
+    """
+    walked = faiss.IndexHNSW(storage, 2)
+    walked.hnsw = index.hnsw
+    walked.hnsw.is_similarity = storage.metric_type == faiss.METRIC_INNER_PRODUCT
+    walked.ntotal = storage.ntotal
+    return walked
 
 
 def save(graph: Graph, path: Path) -> None:
@@ -198,11 +199,14 @@ def load(path: Path, rows: Rows, *, first: int, distance: Distance) -> Graph:
     if not is_viewable(rows, distance):
         if index.storage is None:
             raise Corrupted(f"the graph {path.name} lacks its codes")
-        return Graph(index, rows, first, distance, view=None, storage=index.storage)
+        return Graph(index, rows, first, distance, view=None)
+    return _over_rows(index, rows, first=first, distance=distance)
+
+
+def _over_rows(index: faiss.IndexHNSW, rows: Rows, *, first: int, distance: Distance) -> Graph:
+    """The graph of ``index`` read over the stored rows; what it was built over is let go."""
     view = view_rows(rows[first : first + index.ntotal], distance)
-    index.own_fields = False
-    index.storage = view.index
-    return Graph(index, rows, first, distance, view=view, storage=view.index)
+    return Graph(walk_over(view.index, index), rows, first, distance, view=view)
 
 
 def _squared_norms(rows: Rows, offsets: U32) -> F32:

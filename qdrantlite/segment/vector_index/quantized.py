@@ -1,0 +1,223 @@
+"""Quantised codes over a range of stored rows: small enough to stay in memory, rescored from the rows themselves.
+
+Code i belongs to offset ``first + i``. Codes serve twice: scanned on their own, or walked along a graph (``along``).
+Candidates are ordered by codes and, unless told otherwise, rescored, so that returned scores are exact.
+
+The settings of the API map to FAISS as follows. Scalar int8: one byte a component. Product: 256 centroids a piece.
+Binary and turbo: RaBitQ (Gao and Long, SIGMOD 2024) of 1, 2 or 4 bits a component after a random rotation, which
+recalls more per byte than signs alone. Manhattan has no codes. Knows no plans and chooses nothing.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import TypeAlias, assert_never
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from qdrantlite.errors import Corrupted, StorageFailed
+from qdrantlite.segment.vector_index.exact import Bitmap, as_best, rescore
+from qdrantlite.segment.vector_index.hnsw import Graph, Progress, walk_over
+from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
+from qdrantlite.segment.vector_index.row_view import metric_of
+from qdrantlite.values.distance import Distance
+from qdrantlite.values.vector import F32, U32
+
+__all__ = ["BitCodes", "CodeKind", "Codes", "ProductCodes", "ScalarCodes", "encode", "load", "save"]
+
+BATCH_ROWS = 4096
+TRAINING_ROWS = 10_240
+"""Rows from which ranges and centroids are learned: 40 for each of 256 centroids, as FAISS asks."""
+
+PRODUCT_ROUNDS = 10
+"""Rounds of k-means: further ones take as long again and move recall in the third digit."""
+
+ROTATION_SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarCodes:
+    """One byte a component, over the range that leaves out ``1 - quantile`` of the values (None: over all)."""
+
+    quantile: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductCodes:
+    """``4 dim / ratio`` bytes a row, or as near as the divisors of ``dim`` allow; ``ratio`` is 4 to 64."""
+
+    ratio: int
+
+
+@dataclass(frozen=True, slots=True)
+class BitCodes:
+    """``bits`` (1 to 8) a component and some 20 bytes of factors a row."""
+
+    bits: int
+
+
+CodeKind: TypeAlias = ScalarCodes | ProductCodes | BitCodes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Codes:
+    """Codes of ``rows[first : first + index.ntotal]``, immutable."""
+
+    index: faiss.Index
+    rows: Rows
+    first: int
+    distance: Distance
+
+    @property
+    def count(self) -> int:
+        """Rows covered: offsets ``first`` to ``first + count - 1``."""
+        return int(self.index.ntotal)
+
+    def search(
+        self,
+        queries: F32,
+        *,
+        limit: int,
+        oversampling: float = 1.0,
+        selector: Bitmap | None = None,
+        rescored: bool = True,
+    ) -> tuple[U32, F32]:
+        """Scan all codes for each of ``queries`` ``(q, dim)`` and rescore ``limit * oversampling`` candidates.
+
+        Without ``rescored`` the rows are not read, and the scores are estimates.
+
+        ``selector`` is a packed bitmap, little bit order, bit i for offset ``first + i``.
+
+        Returns offsets and scores ``(q, min(limit, count))``, best first; places without a row hold ``MISSING``.
+        """
+        width = min(limit, self.count)
+        if width == 0 or len(queries) == 0:
+            return np.empty((len(queries), width), np.uint32), np.empty((len(queries), width), np.float32)
+        faiss.omp_set_num_threads(1)
+        asked = min(self.count, max(width, ceil(limit * oversampling)))
+        unit = unit_query(queries, self.rows, self.distance)
+        raw, ids = self._nearest(unit, asked if rescored else width, selector)
+        if not rescored:
+            return as_best(raw, ids, self.distance, self.first)
+        candidates = np.where(ids < 0, -1, ids + self.first)
+        return rescore(self.rows, queries, candidates, distance=self.distance, limit=width)
+
+    def along(self, graph: Graph) -> Graph:
+        """The same graph walked over these codes instead of the rows; it must cover the same range."""
+        assert (graph.first, graph.count) == (self.first, self.count)
+        return Graph(walk_over(self.index, graph.index), self.rows, self.first, self.distance, view=None)
+
+    def _nearest(self, queries: F32, limit: int, selector: Bitmap | None) -> tuple[F32, npt.NDArray[np.int64]]:
+        """FAISS's scores and code numbers ``(q, limit)`` of what passes."""
+        index, parameters = self.index, None
+        if selector is not None:
+            if isinstance(index, faiss.IndexPQ):
+                return _nearest_product_codes(index, queries, limit, selector)
+            chosen = faiss.IDSelectorBitmap(len(selector), faiss.swig_ptr(selector))
+            if isinstance(index, faiss.IndexPreTransform):
+                # A rotation hands on only what is wrapped for it, and drops a bare selector in silence.
+                inner = faiss.RaBitQSearchParameters(sel=chosen)
+                parameters = faiss.SearchParametersPreTransform(index_params=inner)
+            else:
+                parameters = faiss.SearchParameters(sel=chosen)
+        raw, ids = index.search(queries, limit, params=parameters)
+        return raw, ids
+
+
+def encode(
+    rows: Rows,
+    kind: CodeKind,
+    *,
+    first: int,
+    count: int,
+    distance: Distance,
+    threads: int,
+    progress: Progress | None = None,
+) -> Codes:
+    """Learn codes of ``kind`` from ``rows[first : first + count]`` and encode all of them, holes included.
+
+    ``progress`` is called with rows done and rows in all after each batch, and abandons the work by raising.
+    """
+    assert count
+    assert distance is not Distance.MANHATTAN
+    covered = rows[first : first + count]
+    index = _empty(kind, rows.shape[1], distance)
+    faiss.omp_set_num_threads(threads)
+    step = max(1, count // TRAINING_ROWS)
+    index.train(_finite_floats(covered[::step], distance))
+    for at in range(0, count, BATCH_ROWS):
+        faiss.omp_set_num_threads(threads)
+        index.add(_finite_floats(covered[at : at + BATCH_ROWS], distance))
+        if progress is not None:
+            progress(min(at + BATCH_ROWS, count), count)
+    return Codes(index, rows, first, distance)
+
+
+def save(codes: Codes, path: Path) -> None:
+    """Write the codes, neither atomically nor synced. Raises ``StorageFailed``."""
+    try:
+        faiss.write_index(codes.index, str(path))
+    except RuntimeError as error:
+        raise StorageFailed(f"cannot write the codes {path.name}: {error}") from error
+
+
+def load(path: Path, rows: Rows, *, first: int, distance: Distance, mapped: bool) -> Codes:
+    """Read saved codes: into memory, or where FAISS can, ``mapped`` from the file. Raises ``Corrupted``."""
+    try:
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+    except RuntimeError as error:
+        raise Corrupted(f"the codes {path.name} cannot be read: {error}") from error
+    if index.d != rows.shape[1] or first + index.ntotal > len(rows) or index.metric_type != metric_of(distance):
+        raise Corrupted(f"the codes {path.name} do not fit their rows")
+    return Codes(index, rows, first, distance)
+
+
+def _empty(kind: CodeKind, dim: int, distance: Distance) -> faiss.Index:
+    """An untrained FAISS index for codes of a kind."""
+    metric = metric_of(distance)
+    match kind:
+        case ScalarCodes():
+            index = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit, metric)
+            if kind.quantile is not None and kind.quantile < 1:
+                index.sq.rangestat = faiss.ScalarQuantizer.RS_quantiles
+                index.sq.rangestat_arg = (1 - kind.quantile) / 2
+            return index
+        case ProductCodes():
+            wanted = max(1, 4 * dim // kind.ratio)
+            pieces = max(divisor for divisor in range(1, wanted + 1) if dim % divisor == 0)
+            index = faiss.IndexPQ(dim, pieces, 8, metric)
+            index.pq.cp.niter = PRODUCT_ROUNDS
+            index.pq.cp.min_points_per_centroid = 1
+            return index
+        case BitCodes():
+            rotation = faiss.RandomRotationMatrix(dim, dim)
+            rotation.init(ROTATION_SEED)
+            bits = faiss.IndexRaBitQ(dim, metric, kind.bits)
+            return faiss.IndexPreTransform(rotation, bits)
+    assert_never(kind)
+
+
+def _nearest_product_codes(
+    index: faiss.IndexPQ, queries: F32, limit: int, selector: Bitmap
+) -> tuple[F32, npt.NDArray[np.int64]]:
+    """Search the passing codes alone: FAISS scans product codes only as a whole."""
+    passing = np.flatnonzero(np.unpackbits(selector, count=index.ntotal, bitorder="little"))
+    raw = np.full((len(queries), limit), -np.inf if index.metric_type == faiss.METRIC_INNER_PRODUCT else np.inf, "f4")
+    ids = np.full((len(queries), limit), -1, dtype=np.int64)
+    width = min(limit, len(passing))
+    if width:
+        codes = faiss.rev_swig_ptr(index.codes.data(), index.codes.size()).reshape(-1, index.code_size)
+        few = faiss.IndexPQ(index.d, index.pq.M, index.pq.nbits, index.metric_type)
+        few.pq, few.is_trained = index.pq, True
+        few.add_sa_codes(codes[passing])
+        raw[:, :width], found = few.search(queries, width)
+        ids[:, :width] = passing[found]
+    return raw, ids
+
+
+def _finite_floats(rows: Rows, distance: Distance) -> F32:
+    """Rows as float32 with anything that is not finite set to 0: one such row would spoil means and ranges for all."""
+    floats = as_float32(rows, distance)
+    return floats if np.isfinite(floats).all() else np.nan_to_num(floats, nan=0.0, posinf=0.0, neginf=0.0)

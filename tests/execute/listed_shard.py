@@ -1,0 +1,195 @@
+"""A shard that is a list of points: the strict, slow twin of what the executor reads.
+
+Offsets are neither dense nor in the order of ids, and ties come out by offset, so that a mix-up of the two shows.
+Scores are the oracle's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qdrantlite.plan.bound import OffsetSet
+from qdrantlite.plan.statistics import VectorStatistics
+from qdrantlite.query.check import VectorKind, vector_kind
+from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.multivector import MultiVectorView
+from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.sparse import SparseView
+from qdrantlite.values.distance import Datatype
+from qdrantlite.values.payload import elements_at, parse_path
+from qdrantlite.values.point_id import PointId, id_order
+from qdrantlite.values.schema import CollectionConfig
+from qdrantlite.values.vector import F32, U32, SparseVector
+from tests.oracle_filter import Point
+from tests.oracle_scores import max_sim, rows_of, sparse_score, stored
+
+Best = tuple[U32, F32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListedVector:
+    """One dense or multi vector; ``score_of`` compares a query with one point that has it."""
+
+    score_of: Callable[[F32, int], float]
+    present: Selection
+    larger_is_better: bool
+
+    def scan(self, queries: F32, *, limit: int, selection: Selection | None = None) -> Best:
+        """As ``DenseView.scan``."""
+        chosen = self.present if selection is None else selection.intersection(self.present)
+        return self.subset(queries, chosen.offsets(), limit=limit)
+
+    def subset(self, queries: F32, offsets: U32, *, limit: int) -> Best:
+        """As ``DenseView.subset``."""
+        return best(offsets, self.score(queries, offsets), limit, larger_is_better=self.larger_is_better)
+
+    def search(self, query: F32, *, selection: Selection, limit: int) -> Best:
+        """As ``MultiVectorView.search``."""
+        return self.scan(query, limit=limit, selection=selection)
+
+    def score(self, query: F32, offsets: U32) -> F32:
+        """As ``DenseView.score`` and ``MultiVectorView.score``."""
+        assert self.has(offsets).all()
+        return np.array([self.score_of(query, offset) for offset in offsets.tolist()], dtype=np.float32)
+
+    def has(self, offsets: U32) -> NDArray[np.bool_]:
+        """As in both."""
+        return self.present.contains(offsets)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListedPostings:
+    """One sparse vector."""
+
+    vectors: dict[int, SparseVector]
+
+    def search(self, query: SparseVector, *, selection: Selection, limit: int) -> Best:
+        """As ``SparseView.search``."""
+        offsets = selection.offsets()
+        scores, overlap = self.score(query, offsets)
+        found = overlap & (scores != 0)
+        return best(offsets[found], scores[found], limit, larger_is_better=True)
+
+    def score(self, query: SparseVector, offsets: U32) -> tuple[F32, NDArray[np.bool_]]:
+        """As ``SparseView.score``."""
+        weights = dict(zip(query.indices.tolist(), query.weights.tolist(), strict=True))
+        none = SparseVector(np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.float32))
+        found = [sparse_score(weights, self.vectors.get(offset, none)) for offset in offsets.tolist()]
+        scores = np.array([0.0 if score is None else score for score in found], dtype=np.float32)
+        return scores, np.array([score is not None for score in found], dtype=np.bool_)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListedOrder:
+    """Entries (value, offset) of one payload field."""
+
+    entries: list[tuple[int, int]]
+
+    def page(
+        self, selection: Selection, *, ascending: bool, start_from: int | float | None, limit: int
+    ) -> tuple[U32, NDArray[np.int64]]:
+        """As ``OrderedValues.page``; tied entries come by descending offset."""
+        sign = 1 if ascending else -1
+        passing = [
+            (value, offset)
+            for value, offset in self.entries
+            if selection.contains(np.array([offset], dtype=np.uint32))[0]
+            and (start_from is None or sign * value >= sign * start_from)
+        ]
+        passing.sort(key=lambda entry: (sign * entry[0], -entry[1]))
+        page = [entry for entry in passing if len(passing) <= limit or sign * entry[0] <= sign * passing[limit - 1][0]]
+        offsets = np.array([offset for _, offset in page], dtype=np.uint32)
+        return offsets, np.array([value for value, _ in page], dtype=np.int64)
+
+
+def best(offsets: U32, scores: F32, limit: int, *, larger_is_better: bool) -> Best:
+    """Best first, ties by offset."""
+    order = np.lexsort((offsets, -scores if larger_is_better else scores))[:limit]
+    return offsets[order], scores[order]
+
+
+class ListedShard:
+    """Implements ``ShardView`` and ``Statistics``."""
+
+    def __init__(self, config: CollectionConfig, points: Sequence[Point], *, seed: int = 0) -> None:
+        self.config = config
+        self.random = np.random.default_rng(seed)
+        offsets = self.random.permutation(2 * len(points) + 1)[: len(points)].tolist()
+        self.points = dict(zip(offsets, points, strict=True))
+        self.offsets = {point.id: offset for offset, point in self.points.items()}
+        self.live = self.select(points)
+
+    def select(self, points: Sequence[Point]) -> Selection:
+        """The offsets of these points."""
+        return Selection.from_offsets(np.array([self.offsets[point.id] for point in points], dtype=np.uint32))
+
+    def kind(self, name: str) -> VectorKind:
+        """As the configuration says."""
+        return vector_kind(self.config, name)
+
+    def dense(self, name: str) -> DenseView:
+        """A listed vector in the place of stored rows."""
+        return cast(DenseView, self._listed(name))
+
+    def multi(self, name: str) -> MultiVectorView:
+        """A listed vector in the place of stored rows."""
+        return cast(MultiVectorView, self._listed(name))
+
+    def sparse(self, name: str) -> SparseView:
+        """Listed vectors in the place of postings."""
+        found = {offset: point.vectors[name] for offset, point in self.points.items() if name in point.vectors}
+        return cast(SparseView, ListedPostings({o: v for o, v in found.items() if isinstance(v, SparseVector)}))
+
+    def ordered(self, key: str) -> OrderedValues:
+        """The integers at ``key``."""
+        return cast(OrderedValues, ListedOrder(self._entries(key)))
+
+    def ids(self, offsets: U32) -> list[PointId]:
+        """Ids of live points."""
+        return [self.points[offset].id for offset in offsets.tolist()]
+
+    def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int) -> U32:
+        """By id, ascending."""
+        chosen = self.live if selection is None else selection
+        assert isinstance(chosen, Selection)
+        offsets = sorted(chosen.offsets().tolist(), key=lambda offset: id_order(self.points[offset].id))
+        passing = [o for o in offsets if start is None or id_order(self.points[o].id) >= id_order(start)]
+        return np.array(passing[:limit], dtype=np.uint32)
+
+    @property
+    def live_points(self) -> int:
+        """All of them."""
+        return len(self.points)
+
+    def vector(self, name: str) -> VectorStatistics:
+        """Counted."""
+        having = sum(name in point.vectors for point in self.points.values())
+        params = self.config.vectors.get(name)
+        return VectorStatistics(having, 2 * having, 0 if params is None else params.size)
+
+    def ordered_entries(self, key: str) -> int:
+        """Counted."""
+        return len(self._entries(key))
+
+    def _entries(self, key: str) -> list[tuple[int, int]]:
+        return [
+            (value, offset)
+            for offset, point in self.points.items()
+            for value in elements_at(point.payload, parse_path(key))
+            if isinstance(value, int) and not isinstance(value, bool)
+        ]
+
+    def _listed(self, name: str) -> ListedVector:
+        params = self.config.vectors[name]
+        distance, datatype = params.distance, params.datatype or Datatype.FLOAT32
+
+        def score_of(query: F32, offset: int) -> float:
+            asked = stored(np.atleast_2d(query).astype(np.float64), distance, datatype)
+            return max_sim(distance, asked, stored(rows_of(self.points[offset].vectors[name]), distance, datatype))
+
+        present = self.select([point for point in self.points.values() if name in point.vectors])
+        return ListedVector(score_of, present, distance.larger_is_better)

@@ -1,0 +1,167 @@
+"""Quantised codes against the exact twin."""
+
+import gc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qdrantlite.errors import Corrupted
+from qdrantlite.segment.vector_index.exact import MISSING, prepare_query, prepare_rows, scan, score
+from qdrantlite.segment.vector_index.hnsw import build
+from qdrantlite.segment.vector_index.quantized import (
+    BitCodes,
+    CodeKind,
+    Codes,
+    ProductCodes,
+    ScalarCodes,
+    encode,
+    load,
+    save,
+)
+from qdrantlite.segment.vector_index.row_encoding import Rows
+from qdrantlite.values.distance import Datatype, Distance
+from qdrantlite.values.vector import F32, U32
+
+COUNT = 1200
+DIM = 32
+FIRST = 30
+KINDS: tuple[CodeKind, ...] = (ScalarCodes(), ScalarCodes(0.99), ProductCodes(4), BitCodes(1), BitCodes(2), BitCodes(4))
+
+FLOOR = {kind: 0.8 if kind == BitCodes(1) else 0.95 for kind in KINDS}
+"""Recall of 10 among 120 rescored. The rows have no structure, so that one bit of 32 components says little."""
+
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=repr)
+every_distance = pytest.mark.parametrize("distance", [Distance.COSINE, Distance.DOT, Distance.EUCLID])
+
+
+def make(distance: Distance, datatype: Datatype = Datatype.FLOAT32) -> tuple[Rows, F32]:
+    rng = np.random.default_rng(9)
+    scale, shift = (40.0, 120.0) if datatype is Datatype.UINT8 else (1.0, 0.0)
+    rows = prepare_rows(rng.normal(shift, scale, (COUNT, DIM)), distance, datatype)
+    return rows, prepare_query(rng.normal(shift, scale, (20, DIM)), distance, datatype)
+
+
+def encoded(rows: Rows, kind: CodeKind, distance: Distance) -> Codes:
+    return encode(rows, kind, first=FIRST, count=COUNT - FIRST, distance=distance, threads=1)
+
+
+def recall(found: U32, rows: Rows, queries: F32, distance: Distance, allowed: U32) -> float:
+    mask = np.zeros(COUNT, dtype=np.bool_)
+    mask[allowed] = True
+    exact, _ = scan(rows, queries, distance=distance, limit=10, selector=np.packbits(mask, bitorder="little"))
+    wanted = exact != MISSING
+    hits = sum(np.isin(exact[at][wanted[at]], found[at]).sum() for at in range(len(exact)))
+    return float(hits / wanted.sum())
+
+
+@every_distance
+@every_kind
+def test_oversampled_candidates_are_rescored_exactly(kind: CodeKind, distance: Distance) -> None:
+    rows, queries = make(distance)
+    codes = encoded(rows, kind, distance)
+    covered = np.arange(FIRST, COUNT, dtype=np.uint32)
+    offsets, scores = codes.search(queries, limit=10, oversampling=12)
+    assert recall(offsets, rows, queries, distance, covered) >= FLOOR[kind]
+    for at in range(len(queries)):
+        np.testing.assert_allclose(scores[at], score(rows, queries[at], offsets[at], distance=distance), rtol=1e-5)
+        assert (np.diff(scores[at] if distance.larger_is_better else -scores[at]) <= 0).all()
+
+
+@every_distance
+@every_kind
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3])
+def test_nothing_outside_the_selector_is_returned(kind: CodeKind, distance: Distance, share: float) -> None:
+    rows, queries = make(distance)
+    codes = encoded(rows, kind, distance)
+    passing = np.random.default_rng(10).random(COUNT - FIRST) < share
+    allowed = (np.flatnonzero(passing) + FIRST).astype(np.uint32)
+    offsets, _ = codes.search(queries, limit=10, oversampling=12, selector=np.packbits(passing, bitorder="little"))
+    found = offsets != MISSING
+    assert np.isin(offsets[found], allowed).all()
+    assert (found.sum(axis=1) == min(10, len(allowed))).all()
+    if len(allowed):
+        assert recall(offsets, rows, queries, distance, allowed) >= FLOOR[kind]
+
+
+@every_kind
+def test_estimates_come_near_the_exact_scores(kind: CodeKind) -> None:
+    for distance in (Distance.COSINE, Distance.DOT, Distance.EUCLID):
+        rows, queries = make(distance)
+        offsets, estimates = encoded(rows, kind, distance).search(queries, limit=10, rescored=False)
+        exact = np.array(
+            [score(rows, query, found, distance=distance) for query, found in zip(queries, offsets, strict=True)]
+        )
+        assert np.abs(estimates - exact).mean() < (0.6 if kind == BitCodes(1) else 0.3) * np.abs(exact).mean()
+
+
+@every_distance
+@every_kind
+def test_a_graph_is_walked_along_codes(kind: CodeKind, distance: Distance) -> None:
+    rows, queries = make(distance)
+    covered = np.arange(FIRST, COUNT, dtype=np.uint32)
+    graph = build(rows, covered, m=16, ef_construct=64, distance=distance, threads=1)
+    walked = encoded(rows, kind, distance).along(graph)
+    del graph
+    gc.collect()
+    offsets, scores = walked.search(queries, limit=10, ef=300, oversampling=12)
+    assert recall(offsets, rows, queries, distance, covered) >= FLOOR[kind] - 0.01
+    np.testing.assert_allclose(scores[0], score(rows, queries[0], offsets[0], distance=distance), rtol=1e-5)
+    passing = np.arange(COUNT - FIRST) % 3 == 0
+    narrowed, _ = walked.search(queries, limit=10, ef=300, selector=np.packbits(passing, bitorder="little"))
+    assert ((narrowed[narrowed != MISSING] - FIRST) % 3 == 0).all()
+
+
+@every_kind
+@pytest.mark.parametrize("mapped", [False, True])
+def test_saved_codes_answer_alike(kind: CodeKind, mapped: bool, tmp_path: Path) -> None:
+    rows, queries = make(Distance.EUCLID)
+    codes = encoded(rows, kind, Distance.EUCLID)
+    save(codes, tmp_path / "codes")
+    loaded = load(tmp_path / "codes", rows, first=FIRST, distance=Distance.EUCLID, mapped=mapped)
+    before, after = (each.search(queries, limit=10, oversampling=3) for each in (codes, loaded))
+    np.testing.assert_array_equal(before[0], after[0])
+    np.testing.assert_array_equal(before[1], after[1])
+
+
+@pytest.mark.parametrize("datatype", [Datatype.FLOAT16, Datatype.UINT8])
+@every_distance
+def test_compact_rows_have_codes_too(datatype: Datatype, distance: Distance) -> None:
+    rows, queries = make(distance, datatype)
+    offsets, _ = encoded(rows, ScalarCodes(), distance).search(queries, limit=10, oversampling=3)
+    assert recall(offsets, rows, queries, distance, np.arange(FIRST, COUNT, dtype=np.uint32)) >= 0.97
+
+
+def test_codes_are_smaller_than_rows(tmp_path: Path) -> None:
+    rows, _ = make(Distance.COSINE)
+    sizes = []
+    for kind in (ScalarCodes(), ProductCodes(16), BitCodes(1)):
+        save(encoded(rows, kind, Distance.COSINE), tmp_path / "codes")
+        sizes.append((tmp_path / "codes").stat().st_size / rows.nbytes)
+    assert sizes[0] < 0.27
+    assert sizes[1] < 0.33
+    assert sizes[2] < 0.25
+
+
+@every_kind
+def test_a_row_that_is_not_finite_leaves_the_others_findable(kind: CodeKind) -> None:
+    rows, queries = make(Distance.DOT)
+    spoiled = np.array(rows, dtype=np.float32)
+    spoiled[[50, 500]] = np.nan
+    offsets, scores = encoded(spoiled, kind, Distance.DOT).search(queries, limit=10, oversampling=12)
+    assert np.isfinite(scores).all()
+    others = np.setdiff1d(np.arange(FIRST, COUNT), [50, 500]).astype(np.uint32)
+    assert recall(offsets, rows, queries, Distance.DOT, others) >= FLOOR[kind]
+
+
+def test_a_file_that_holds_no_fitting_codes_is_corrupted(tmp_path: Path) -> None:
+    rows, _ = make(Distance.EUCLID)
+    path = tmp_path / "codes"
+    save(encoded(rows, ScalarCodes(), Distance.EUCLID), path)
+    with pytest.raises(Corrupted, match="do not fit"):
+        load(path, rows[:200], first=FIRST, distance=Distance.EUCLID, mapped=False)
+    with pytest.raises(Corrupted, match="do not fit"):
+        load(path, rows, first=FIRST, distance=Distance.DOT, mapped=False)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(Corrupted):
+        load(path, rows, first=FIRST, distance=Distance.EUCLID, mapped=False)

@@ -1,0 +1,306 @@
+"""Query requests of the official client arrive as the same tree; bounds are checked with Qdrant's texts."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from qdrant_client import grpc as client
+from qdrant_client import models
+from qdrant_client.conversions.conversion import RestToGrpc
+
+from qdrantlite.errors import InvalidRequest, MalformedRequest, ValidationFailed
+from qdrantlite.query import search as tree
+from qdrantlite.query.filter import FieldCondition, Filter, GeoPoint, IsNullFlag
+from qdrantlite.values.vector import DenseVector, Document, InferenceInput, MultiVector, SparseVector
+from qdrantlite.wire.grpc.decode_search import decode_group_search, decode_search, decode_search_batch
+from qdrantlite.wire.pb import points as pb
+from tests.wire.grpc.client_messages import received
+
+NULL = models.FieldCondition(key="k", is_null=True)
+
+
+def stage(query: models.Query, **rest: object) -> tree.Prefetch:
+    request = models.QueryRequest(query=query, **rest)
+    return decode_search(received(RestToGrpc.convert_query_request(request, "books"))).stage
+
+
+def query(sent: models.Query) -> Any:
+    return stage(sent).query
+
+
+def test_bare_request_takes_the_defaults() -> None:
+    search = decode_search(pb.QueryPoints(collection_name="books"))
+    assert (search.offset, search.with_payload, search.with_vectors) == (0, tree.NO_PAYLOAD, tree.NO_VECTORS)
+    node = search.stage
+    assert (node.query, node.using, node.filter, node.limit, node.prefetch) == (None, "", None, 10, ())
+    assert node.params is tree.DEFAULT_PARAMS
+    assert (node.score_threshold, node.lookup_from) == (None, None)
+
+
+def test_fields_of_the_root_arrive() -> None:
+    request = models.QueryRequest(
+        query=models.NearestQuery(nearest=7),
+        using="image",
+        filter=models.Filter(must=[NULL]),
+        params=models.SearchParams(
+            hnsw_ef=9,
+            exact=True,
+            indexed_only=True,
+            quantization=models.QuantizationSearchParams(ignore=True, rescore=False, oversampling=1.5),
+            acorn=models.AcornSearchParams(enable=True, max_selectivity=0.25),
+        ),
+        score_threshold=0.5,
+        limit=3,
+        offset=4,
+        with_vector=["image"],
+        with_payload=models.PayloadSelectorExclude(exclude=["a.b"]),
+        lookup_from=models.LookupLocation(collection="other", vector="v"),
+    )
+    search = decode_search(received(RestToGrpc.convert_query_request(request, "books")))
+    node = search.stage
+    assert isinstance(node.query, tree.Nearest)
+    assert node.query.input == 7
+    assert node.filter == Filter(must=(FieldCondition("k", IsNullFlag(True)),))
+    assert node.params == tree.SearchParams(9, True, tree.QuantizationParams(True, False, 1.5), True, 0.25, None)
+    assert (node.using, node.score_threshold, node.limit, search.offset) == ("image", 0.5, 3, 4)
+    assert node.lookup_from == tree.LookupFrom("other", "v")
+    assert search.with_vectors == tree.VectorsSelector(names=("image",))
+    assert search.with_payload == tree.PayloadSelector(exclude=("a.b",))
+
+
+def test_prefetches_nest() -> None:
+    inner = models.Prefetch(query=models.NearestQuery(nearest=1), limit=100, using="a", score_threshold=0.25)
+    outer = models.Prefetch(prefetch=[inner, inner], query=models.FusionQuery(fusion=models.Fusion.DBSF))
+    node = stage(models.RrfQuery(rrf=models.Rrf(k=5, weights=[1.0, 0.5])), prefetch=[outer], limit=2)
+    assert node.query == tree.Fusion(tree.FusionKind.RRF, k=5, weights=(1.0, 0.5))
+    (middle,) = node.prefetch
+    assert (middle.query, middle.limit) == (tree.Fusion(tree.FusionKind.DBSF), 10)
+    assert [(leaf.limit, leaf.using, leaf.score_threshold) for leaf in middle.prefetch] == [(100, "a", 0.25)] * 2
+
+
+def test_vector_inputs_arrive() -> None:
+    dense = query(models.NearestQuery(nearest=[1.0, 2.5])).input
+    assert isinstance(dense, DenseVector)
+    np.testing.assert_array_equal(dense.values, np.array([1.0, 2.5], dtype=np.float32))
+    assert dense.values.dtype == np.float32
+    assert dense.values.flags.aligned
+    sparse = query(models.NearestQuery(nearest=models.SparseVector(indices=[5, 2], values=[0.5, 1.0]))).input
+    assert isinstance(sparse, SparseVector)
+    assert (sparse.indices.tolist(), sparse.weights.tolist()) == ([2, 5], [1.0, 0.5])
+    multi = query(models.NearestQuery(nearest=[[1.0, 2.0], [3.0, 4.0]])).input
+    assert isinstance(multi, MultiVector)
+    assert multi.rows.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    document = query(
+        models.NearestQuery(nearest=models.Document(text="t", model="qdrant/bm25", options={"k": 1.5}))
+    ).input
+    assert isinstance(document, Document)
+    assert (document.text, document.model, document.options) == ("t", "qdrant/bm25", {"k": 1.5})
+    image = query(models.NearestQuery(nearest=models.Image(image="url", model="clip"))).input
+    assert image == InferenceInput("image", "clip")
+    thing = query(models.NearestQuery(nearest=models.InferenceObject(object={"a": 1}, model="m"))).input
+    assert thing == InferenceInput("object", "m")
+
+
+@pytest.mark.parametrize("size", [1, 31, 32, 4095, 4096, 65536])
+def test_dense_vectors_of_any_size_are_exact(size: int) -> None:
+    values = np.arange(size, dtype=np.float32)
+    nearest = pb.VectorInput(dense=pb.DenseVector(data=values))
+    search = decode_search(pb.QueryPoints(collection_name="c", query=pb.Query(nearest=nearest)))
+    assert isinstance(search.stage.query, tree.Nearest)
+    assert isinstance(search.stage.query.input, DenseVector)
+    np.testing.assert_array_equal(search.stage.query.input.values, values)
+
+
+def test_kinds_of_query_arrive() -> None:
+    strategy = models.RecommendStrategy.BEST_SCORE
+    found = query(models.RecommendQuery(recommend=models.RecommendInput(positive=[1], negative=[2], strategy=strategy)))
+    assert (found.positive, found.negative) == ((1,), (2,))
+    assert found.strategy is tree.RecommendStrategy.BEST_SCORE
+    pair = models.ContextPair(positive=1, negative=2)
+    found = query(models.DiscoverQuery(discover=models.DiscoverInput(target=3, context=[pair])))
+    assert (found.target, found.context[0].positive, found.context[0].negative) == (3, 1, 2)
+    found = query(models.ContextQuery(context=[pair, pair]))
+    assert len(found.pairs) == 2
+    found = query(
+        models.OrderByQuery(order_by=models.OrderBy(key="size", direction=models.Direction.DESC, start_from=5))
+    )
+    assert found == tree.OrderBy("size", tree.Direction.DESC, 5)
+    assert query(models.SampleQuery(sample=models.Sample.RANDOM)) == tree.Sample()
+    found = query(models.NearestQuery(nearest=1, mmr=models.Mmr(diversity=0.25, candidates_limit=7)))
+    assert (found.input, found.diversity, found.candidates_limit) == (1, 0.25, 7)
+
+
+def test_feedback_arrives() -> None:
+    naive = models.NaiveFeedbackStrategy(naive=models.NaiveFeedbackStrategyParams(a=1.0, b=2.0, c=0.5))
+    item = models.FeedbackItem(example=4, score=0.75)
+    sent = models.RelevanceFeedbackInput(target=3, feedback=[item], strategy=naive)
+    found = query(models.RelevanceFeedbackQuery(relevance_feedback=sent))
+    assert (found.target, found.feedback[0].example, found.feedback[0].score) == (3, 4, 0.75)
+    assert (found.a, found.b, found.c) == (1.0, 2.0, 0.5)
+
+
+def test_formula_arrives() -> None:
+    decay = models.DecayParamsExpression(
+        x=models.DatetimeKeyExpression(datetime_key="made"),
+        target=models.DatetimeExpression(datetime="2020-01-01"),
+        scale=2.0,
+    )
+    formula = models.FormulaQuery(
+        formula=models.SumExpression(
+            sum=[
+                "$score",
+                models.MultExpression(mult=[0.5, models.NegExpression(neg="a.b"), NULL]),
+                models.DivExpression(div=models.DivParams(left=1.0, right="x", by_zero_default=0.25)),
+                models.PowExpression(pow=models.PowParams(base=2.0, exponent=models.SqrtExpression(sqrt=4.0))),
+                models.GeoDistance(
+                    geo_distance=models.GeoDistanceParams(origin=models.GeoPoint(lon=1, lat=2), to="geo")
+                ),
+                models.GaussDecayExpression(gauss_decay=decay),
+                models.MaxExpression(max=[1.0, 2.0]),
+            ]
+        ),
+        defaults={"x": 3},
+    )
+    constant = tree.Constant
+    assert query(formula) == tree.Formula(
+        tree.Sum(
+            (
+                tree.Variable("$score"),
+                tree.Mult(
+                    (
+                        constant(0.5),
+                        tree.Unary(tree.UnaryKind.NEG, tree.Variable("a.b")),
+                        tree.ConditionValue(FieldCondition("k", IsNullFlag(True))),
+                    )
+                ),
+                tree.Div(constant(1.0), tree.Variable("x"), 0.25),
+                tree.Pow(constant(2.0), tree.Unary(tree.UnaryKind.SQRT, constant(4.0))),
+                tree.GeoDistance(GeoPoint(lon=1.0, lat=2.0), "geo"),
+                tree.Decay(tree.DecayKind.GAUSS, tree.DatetimeKey("made"), tree.Datetime("2020-01-01"), 2.0),
+                tree.Extreme((constant(1.0), constant(2.0)), largest=True),
+            )
+        ),
+        {"x": 3},
+    )
+
+
+@pytest.mark.parametrize("kind", list(tree.UnaryKind))
+def test_every_function_of_one_argument_arrives(kind: tree.UnaryKind) -> None:
+    expression = pb.Expression(**{kind.value: pb.Expression(constant=1.0)})  # type: ignore[arg-type]  # a field's name
+    message = pb.QueryPoints(collection_name="c", query=pb.Query(formula=pb.Formula(expression=expression)))
+    found = decode_search(message).stage.query
+    assert found == tree.Formula(tree.Unary(kind, tree.Constant(1.0)), {})
+
+
+def test_groups_take_defaults_of_their_own() -> None:
+    found = decode_group_search(pb.QueryPointGroups(collection_name="c", group_by="a.b"))
+    assert (found.search.stage.limit, found.group_size, found.group_by, found.with_lookup) == (10, 3, "a.b", None)
+
+
+def test_lookup_of_groups_brings_payload_unless_switched_off() -> None:
+    lookup = models.WithLookup(collection="other", with_payload=False, with_vectors=True)
+    message = pb.QueryPointGroups(
+        collection_name="c", group_by="k", with_lookup=received(RestToGrpc.convert_with_lookup(lookup))
+    )
+    assert decode_group_search(message).with_lookup == tree.WithLookup("other", tree.NO_PAYLOAD, tree.ALL_VECTORS)
+    bare = pb.QueryPointGroups(collection_name="c", group_by="k", with_lookup=pb.WithLookup(collection="other"))
+    assert decode_group_search(bare).with_lookup == tree.WithLookup("other")
+
+
+def test_batch_keeps_order_and_names_the_failing_query() -> None:
+    good = pb.QueryPoints(collection_name="c", limit=1)
+    batch = pb.QueryBatchPoints(collection_name="c", query_points=[good, pb.QueryPoints(collection_name="c", limit=2)])
+    assert [search.stage.limit for search in decode_search_batch(batch)] == [1, 2]
+    batch.query_points[1].limit = 0
+    with pytest.raises(ValidationFailed, match=r"query_points\[1\]\.limit: value 0 invalid, must be 1 or larger"):
+        decode_search_batch(batch)
+
+
+def refused(**fields: object) -> Callable[[], object]:
+    return lambda: decode_search(pb.QueryPoints(**{"collection_name": "c", **fields}))  # type: ignore[arg-type]  # fields
+
+
+def refused_groups(**fields: object) -> Callable[[], object]:
+    fields = {"collection_name": "c", "group_by": "k", **fields}
+    return lambda: decode_group_search(pb.QueryPointGroups(**fields))  # type: ignore[arg-type]  # fields
+
+
+REFUSED = [
+    (refused(limit=0), "Validation error in body: [limit: value 0 invalid, must be 1 or larger]"),
+    (refused(timeout=0), "[timeout: value 0 invalid, must be 1 or larger]"),
+    (refused(collection_name=""), '[collection_name: value "" invalid, must be from 1 to 255 characters]'),
+    (refused(collection_name="a/b"), 'collection name cannot contain "/" char'),
+    (refused(prefetch=[{}, {"limit": 0}]), "[prefetch[1].limit: value 0 invalid, must be 1 or larger]"),
+    (refused(params={"hnsw_ef": 0}), "[params.hnsw_ef: value 0 invalid, must be 1 or larger]"),
+    (
+        refused(params={"quantization": {"oversampling": 0.5}}),
+        "[params.quantization.oversampling: value 0.5 invalid, must be 1.0 or larger]",
+    ),
+    (
+        refused(params={"acorn": {"max_selectivity": 2}}),
+        "[params.acorn.max_selectivity: value 2.0 invalid, must be from 0.0 to 1.0]",
+    ),
+    (refused(query={}), "Query variant is missing"),
+    (refused(query={"nearest": {}}), "VectorInput variant is missing"),
+    (refused(query={"nearest": {"dense": {}}}), "query.nearest.data"),
+    (refused(query={"nearest": {"sparse": {"values": [1], "indices": [1, 2]}}}), "must be the same length as indices"),
+    (refused(query={"nearest": {"sparse": {"values": [1, 2], "indices": [1, 1]}}}), "must be unique"),
+    (refused(query={"nearest": {"multi_dense": {}}}), "at least one vector"),
+    (refused(query={"nearest": {"multi_dense": {"vectors": [{}]}}}), "non-empty"),
+    (
+        refused(query={"nearest": {"multi_dense": {"vectors": [{"data": [1]}, {"data": [1, 2]}]}}}),
+        "same dimension",
+    ),
+    (refused(query={"discover": {}}), "DiscoverInput target is missing"),
+    (refused(query={"context": {"pairs": [{}]}}), "ContextPair positive is missing"),
+    (refused(query={"recommend": {}}), "Positive vectors should not be empty with `average` strategy"),
+    (refused(query={"recommend": {"strategy": 1}}), "At least one positive or negative vector"),
+    (refused(query={"rrf": {"k": 0}}), "[query.rrf.k: value 0 invalid, must be 1 or larger]"),
+    (refused(query={"fusion": 9}), "Unknown fusion: 9"),
+    (
+        refused(query={"nearest_with_mmr": {"nearest": {"id": {"num": 1}}, "mmr": {"diversity": 1.5}}}),
+        "mmr.diversity: value 1.5 invalid, must be from 0.0 to 1.0",
+    ),
+    (
+        refused(query={"nearest_with_mmr": {"nearest": {"id": {"num": 1}}, "mmr": {"candidates_limit": 16385}}}),
+        "mmr.candidates_limit: value 16385 invalid, must be 16384 or smaller",
+    ),
+    (refused(query={"order_by": {"key": ""}}), "Invalid json path: ''"),
+    (refused(query={"formula": {}}), "Formula expression is missing"),
+    (refused(query={"formula": {"expression": {}}}), "Expression variant is missing"),
+    (refused(query={"formula": {"expression": {"max": {}}}}), "needs at least one operand"),
+    (refused(with_payload={}), "No PayloadSelector"),
+    (refused(lookup_from={}), "lookup_from.collection_name"),
+    (refused_groups(group_by=""), "group_by"),
+    (refused_groups(group_size=0), "[group_size: value 0 invalid, must be 1 or larger]"),
+    (refused_groups(limit=0), "[limit: value 0 invalid, must be 1 or larger]"),
+]
+
+
+@pytest.mark.parametrize(("decode", "text"), REFUSED)
+def test_bad_request_is_refused(decode: Callable[[], object], text: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode()
+    assert text in caught.value.message
+
+
+def test_unknown_direction_and_strategy_fall_back() -> None:
+    order_by = pb.QueryPoints(collection_name="c", query={"order_by": {"key": "k", "direction": 9}})  # type: ignore[arg-type]  # 9 is not of the enum
+    assert decode_search(order_by).stage.query == tree.OrderBy("k", tree.Direction.ASC)
+    examples = {"positive": [{"id": {"num": 1}}], "strategy": 9}
+    recommend = decode_search(pb.QueryPoints(collection_name="c", query={"recommend": examples})).stage.query  # type: ignore[arg-type]  # 9 is not of the enum
+    assert isinstance(recommend, tree.Recommend)
+    assert recommend.strategy is tree.RecommendStrategy.AVERAGE_VECTOR
+
+
+def test_order_may_start_from_a_moment() -> None:
+    moment = {"timestamp": {"seconds": 3, "nanos": 5_000}}
+    message = pb.QueryPoints(collection_name="c", query={"order_by": {"key": "k", "start_from": moment}})  # type: ignore[arg-type]  # nested fields
+    assert decode_search(message).stage.query == tree.OrderBy("k", start_from=3_000_005)
+
+
+def test_client_side_message_without_id_kind_is_refused() -> None:
+    sent = client.QueryPoints(collection_name="c", query=client.Query(nearest=client.VectorInput(id=client.PointId())))
+    with pytest.raises(MalformedRequest, match="No ID options provided"):
+        decode_search(received(sent))
