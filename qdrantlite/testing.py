@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from qdrantlite import server
 from qdrantlite.settings import Settings
@@ -84,9 +85,18 @@ class Server:
         return f"http://{HOST}:{self.http_port}"
 
     @property
-    def client_options(self) -> dict[str, str | int | bool]:
-        """Arguments for ``qdrant_client.QdrantClient`` (or ``AsyncQdrantClient``), which will prefer gRPC."""
-        return {"host": HOST, "port": self.http_port, "grpc_port": self.grpc_port, "prefer_grpc": True, "check_compatibility": False}
+    def client_options(self) -> dict[str, Any]:
+        """Arguments for ``qdrant_client.QdrantClient`` (or ``AsyncQdrantClient``), which will prefer gRPC.
+
+        The client does not compare versions: it does so in a thread that may outlive a short test, and its server.
+        """
+        return {
+            "host": HOST,
+            "port": self.http_port,
+            "grpc_port": self.grpc_port,
+            "prefer_grpc": True,
+            "check_compatibility": False,
+        }
 
     @property
     def _addresses(self) -> server.Addresses:

@@ -330,7 +330,7 @@ class Collection:
                 write_checkpoint(shard)
             wal_bytes = shard.store.wal_bytes()
             if wal_bytes > WAL_BYTES_MAX or (idle and wal_bytes):
-                shard.store.checkpoint(truncate=idle)
+                shard.store.checkpoint(truncate=idle, writer_lock=shard.writer_lock)
             for slot in shard.row_slots():
                 slot.file.verify_step(VERIFY_BYTES)
         finally:
@@ -342,7 +342,7 @@ class Collection:
 
 
 CHECKPOINT_CHANGES = 200_000
-WAL_BYTES_MAX = 16 << 20
+WAL_BYTES_MAX = 4 << 20
 VERIFY_BYTES = 64 << 20
 
 

@@ -10,6 +10,7 @@ serialised form instead (https://github.com/RoaringBitmap/RoaringFormatSpec), al
 """
 
 from array import array
+from itertools import pairwise
 from struct import pack
 from typing import TypeAlias
 
@@ -26,7 +27,7 @@ SPAN_BYTES = SPAN // 8
 ARRAY_MAX = 4096
 POSITIONS_FROM = 4
 FEW = 256
-DENSITY_MIN = 64
+DENSITY_MIN = 32
 """A set is scattered over bits when it holds at least one in so many of the offsets below its maximum."""
 
 
@@ -35,27 +36,26 @@ def bitmap_of(offsets: npt.NDArray[np.unsignedinteger]) -> BitMap:
     count = len(offsets)
     if count < FEW:
         return BitMap(array("I", offsets.astype(np.uint32, copy=False).tobytes()))
-    if count <= ARRAY_MAX:
-        return _bitmap_of_few(np.sort(offsets.astype(np.uint32, copy=False)))
     stop = int(offsets.max()) + 1
-    if count * DENSITY_MIN < stop:
-        return BitMap(array("I", np.unique(offsets).astype(np.uint32, copy=False).tobytes()))
+    if count <= ARRAY_MAX or count * DENSITY_MIN < stop:
+        return _bitmap_of_sorted(np.sort(offsets.astype(np.uint32, copy=False)))
     flags = np.zeros(-(-stop // SPAN) * SPAN, dtype=np.bool_)
     flags[offsets.astype(np.intp)] = True
     return _bitmap_of_flags(flags)
 
 
-def _bitmap_of_few(ascending: Offsets) -> BitMap:
-    """The set of 1 to 4096 offsets, which are in order and may be repeated: every container is an array."""
+def _bitmap_of_sorted(ascending: Offsets) -> BitMap:
+    """The set of offsets, at least one, which are in order and may be repeated."""
     repeated = ascending[1:] == ascending[:-1]
     if repeated.any():
         ascending = ascending[np.concatenate(([True], ~repeated))]
     high = ascending >> 16
     cuts = [0, *(np.flatnonzero(high[1:] != high[:-1]) + 1).tolist(), len(ascending)]
-    counts = [stop - start for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
-    low = ascending.astype("<u2")
+    counts = [stop - start for start, stop in pairwise(cuts)]
+    if max(counts) > ARRAY_MAX:
+        return BitMap(array("I", ascending.tobytes()))
     keys = high[cuts[:-1]].tolist()
-    return _assembled(keys, counts, [low.tobytes()], [2 * start for start in cuts[:-1]])
+    return _assembled(keys, counts, [ascending.astype("<u2").tobytes()], [2 * start for start in cuts[:-1]])
 
 
 def _bitmap_of_flags(flags: npt.NDArray[np.bool_]) -> BitMap:

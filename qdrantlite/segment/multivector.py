@@ -43,6 +43,7 @@ class MultiVectorView:
         For each row of the query the best of the point's rows, summed; Euclid takes one root of the summed squares.
         Every offset must have the vector. Euclid and Manhattan report distances, smaller is better.
         """
+        faiss.omp_set_num_threads(1)
         scores = np.empty(len(offsets), dtype=np.float32)
         unit = np.ascontiguousarray(unit_query(query, self.rows, self.distance))
         counts = self.counts[offsets].astype(np.int64)
@@ -86,7 +87,6 @@ def _compare(block: F32, query: F32, distance: Distance) -> F32:
         products: F32 = query @ block.T
         return products
     raw = np.empty((len(query), len(block)), dtype=np.float32)
-    faiss.omp_set_num_threads(1)
     faiss.pairwise_extra_distances(
         *(block.shape[1], len(query), faiss.swig_ptr(query), len(block), faiss.swig_ptr(block)),
         *(metric_of(distance), 0.0, faiss.swig_ptr(raw)),

@@ -22,6 +22,7 @@ F32 = npt.NDArray[np.float32]
 TAIL_MAX = 1024
 TAIL_PIECES = 32
 NONE_DEAD = BitMap()
+EVERYTHING = -1
 MERGE_RATIO = 2
 REWRITE_RATIO = 4
 CACHED_FROM = 512
@@ -50,15 +51,22 @@ class Run(Generic[Key]):
     starts: npt.NDArray[np.uint32]
     offsets: Offsets
     weights: F32 | None
-    _bitmaps: dict[int, BitMap] = field(default_factory=dict, repr=False)
+    _groups: dict[int, BitMap] = field(default_factory=dict, repr=False)
+
+    def everything(self) -> BitMap:
+        """All offsets as a bitmap, not to be changed."""
+        found = self._groups.get(EVERYTHING)
+        if found is None:
+            found = self._groups[EVERYTHING] = bitmap_of(self.offsets)
+        return found
 
     def group(self, number: int) -> BitMap:
         """The offsets of one key as a bitmap, not to be changed."""
-        found = self._bitmaps.get(number)
+        found = self._groups.get(number)
         if found is None:
             found = bitmap_of(self.offsets[self.starts[number] : self.starts[number + 1]])
             if len(found) >= CACHED_FROM:
-                self._bitmaps[number] = found
+                self._groups[number] = found
         return found
 
 

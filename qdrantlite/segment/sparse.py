@@ -66,6 +66,9 @@ class SparseView:
         frequency = np.zeros(len(indices), dtype=np.float64)
         for visible in self.entries.runs():
             found, numbers = visible.locate(indices)
+            if not visible.dead and visible.run.everything().issubset(live.bitmap):
+                frequency[found] += visible.run.starts[numbers + 1] - visible.run.starts[numbers]
+                continue
             groups = [visible.group(number) for number in numbers.tolist()]
             frequency[found] += [group.intersection_cardinality(live.bitmap) for group in groups]
         weights: F32 = np.log((len(live) - frequency + 0.5) / (frequency + 0.5) + 1).astype(np.float32)

@@ -5,6 +5,8 @@ import numpy as np
 from qdrantlite.plan import bound as b
 from qdrantlite.query import search as s
 from qdrantlite.query.filter import Filter, HasId
+from qdrantlite.segment.vector_index.row_encoding import prepare_query
+from qdrantlite.values.distance import Datatype
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector
 from tests.execute.listed_shard import ListedShard
 from tests.oracle import Oracle, referenced
@@ -52,6 +54,10 @@ def _nearest(node: s.Prefetch, given: s.VectorInput, oracle: Oracle) -> b.BoundV
             weights = oracle.weights(node.using, vector)
             return b.NearestSparse(SparseVector(vector.indices, np.array(list(weights.values()), dtype=np.float32)))
         case DenseVector(values):
-            return b.NearestDense(values, oracle.config.vectors[node.using].distance.larger_is_better)
+            params = oracle.config.vectors[node.using]
+            query = prepare_query(values, params.distance, params.datatype or Datatype.FLOAT32)
+            return b.NearestDense(query, params.distance.larger_is_better)
         case MultiVector(rows):
-            return b.NearestMulti(rows, oracle.config.vectors[node.using].distance.larger_is_better)
+            params = oracle.config.vectors[node.using]
+            query = prepare_query(rows, params.distance, params.datatype or Datatype.FLOAT32)
+            return b.NearestMulti(query, params.distance.larger_is_better)

@@ -48,7 +48,7 @@ def test_point_repeated_by_an_order_joins_a_group_once() -> None:
 class Collection:
     """Points 0, 1, 2 … best first, with a group field; remembers what was run."""
 
-    def __init__(self, elements: list[list[Json]]) -> None:
+    def __init__(self, elements: Sequence[Sequence[Json]]) -> None:
         self.elements = elements
         self.runs: list[BoundSearch] = []
 
@@ -56,7 +56,7 @@ class Collection:
         self.runs.append(search)
         return ranking(min(search.stage.limit, len(self.elements)))
 
-    def elements_of(self, offsets: U32) -> list[list[Json]]:
+    def elements_of(self, offsets: U32) -> list[Sequence[Json]]:
         return [self.elements[offset] for offset in offsets.tolist()]
 
     def groups(self, stage: BoundStage, group_size: int) -> dict[int | str, list[int]]:

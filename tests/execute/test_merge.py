@@ -30,7 +30,7 @@ class Shelf:
         return [1_000_000 - offset for offset in offsets.tolist()]
 
     def best(self, limit: int) -> list[int]:
-        return fetch_best(self.fetch, limit, self.ids).offsets.tolist()
+        return [int(offset) for offset in fetch_best(self.fetch, limit, self.ids).offsets]
 
     def in_order(self) -> list[int]:
         return sorted(range(len(self.scores)), key=lambda offset: (-self.scores[offset], -offset))

@@ -84,13 +84,9 @@ class Writer:
         return tuple(float(self.random.randint(-8, 8)) for _ in range(DIM))
 
 
-@pytest.fixture
-def writers() -> Iterator[list[Writer]]:
-    yield [Writer(number, random.Random(number)) for number in range(WRITERS)]
-
-
 @pytest.mark.timeout(300)
-def test_killed_server_keeps_every_acknowledged_write(tmp_path: Path, writers: list[Writer]) -> None:
+def test_killed_server_keeps_every_acknowledged_write(tmp_path: Path) -> None:
+    writers = [Writer(number, random.Random(number)) for number in range(WRITERS)]
     moments = random.Random(7)
     for round_number in range(ROUNDS + 1):
         server = ServerProcess(tmp_path)
@@ -127,8 +123,11 @@ def write_until_killed(server: ServerProcess, writers: list[Writer], *, seconds:
 def verify(client: QdrantClient, writers: list[Writer]) -> None:
     """Every writer's points are those acknowledged, with the request in flight applied whole or not at all."""
     records, _ = client.scroll("points", limit=10_000, with_vectors=True)
-    found: State = {int(record.id): (tuple(record.vector), record.payload or {}) for record in records}  # type:
-    ignore[arg - type]
+    found: State = {}
+    for record in records:
+        assert isinstance(record.id, int)
+        assert isinstance(record.vector, list)
+        found[record.id] = (tuple(record.vector), record.payload or {})
     for writer in writers:
         mine = {each: content for each, content in found.items() if each // 1000 == writer.number}
         if writer.in_flight is not None and mine == writer.in_flight:

@@ -60,7 +60,7 @@ class Postings(Generic[Key]):
 
     def between(self, low: npt.NDArray[Key], high: npt.NDArray[Key]) -> BitMap:
         """Points that have a key of ``low[0] <= key <= high[0]``; both are arrays of one."""
-        pieces = []
+        pieces: list[Offsets] = []
         for visible in self._log.view().runs():
             first = int(visible.run.keys.searchsorted(low[0], side="left"))
             stop = int(visible.run.keys.searchsorted(high[0], side="right"))

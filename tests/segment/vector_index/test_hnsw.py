@@ -1,5 +1,6 @@
 """The graph against its exact twin."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -188,6 +189,19 @@ def test_one_row_is_found() -> None:
     offsets, scores = graph.search(np.zeros((1, 2), dtype=np.float32), limit=10, ef=8)
     assert offsets.tolist() == [[2]]
     np.testing.assert_allclose(scores, [[np.sqrt(2)]])
+
+
+def test_searches_in_many_threads_answer_alike() -> None:
+    case = make(Distance.COSINE, Datatype.FLOAT32)
+    selector = bitmap(case.offsets[::2], case.graph)
+
+    def search(at: int) -> list[int]:
+        found, _ = case.graph.search(case.queries[at : at + 1], limit=10, ef=64, selector=selector)
+        return [int(offset) for offset in found[0]]
+
+    alone = [search(at) for at in range(len(case.queries))]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(search, list(range(len(case.queries))) * 10)) == alone * 10
 
 
 def test_rank_tells_a_full_answer_from_a_doubtful_one() -> None:

@@ -1,6 +1,7 @@
 """Quantised codes against the exact twin."""
 
 import gc
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,9 @@ KINDS: tuple[CodeKind, ...] = (ScalarCodes(), ScalarCodes(0.99), ProductCodes(4)
 FLOOR = {kind: 0.8 if kind == BitCodes(1) else 0.95 for kind in KINDS}
 """Recall of 10 among 120 rescored. The rows have no structure, so that one bit of 32 components says little."""
 
+CORRELATION: dict[CodeKind, float] = {BitCodes(1): 0.75, BitCodes(2): 0.92}
+"""The best scalar quantiser of a normal distribution reaches 0.80 with one bit and 0.94 with two."""
+
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=repr)
 every_distance = pytest.mark.parametrize("distance", [Distance.COSINE, Distance.DOT, Distance.EUCLID])
 
@@ -46,6 +50,11 @@ def encoded(rows: Rows, kind: CodeKind, distance: Distance) -> Codes:
     return encode(rows, kind, first=FIRST, count=COUNT - FIRST, distance=distance, threads=1)
 
 
+@cache
+def shared(kind: CodeKind, distance: Distance) -> Codes:
+    return encoded(make(distance)[0], kind, distance)
+
+
 def recall(found: U32, rows: Rows, queries: F32, distance: Distance, allowed: U32) -> float:
     mask = np.zeros(COUNT, dtype=np.bool_)
     mask[allowed] = True
@@ -59,7 +68,7 @@ def recall(found: U32, rows: Rows, queries: F32, distance: Distance, allowed: U3
 @every_kind
 def test_oversampled_candidates_are_rescored_exactly(kind: CodeKind, distance: Distance) -> None:
     rows, queries = make(distance)
-    codes = encoded(rows, kind, distance)
+    codes = shared(kind, distance)
     covered = np.arange(FIRST, COUNT, dtype=np.uint32)
     offsets, scores = codes.search(queries, limit=10, oversampling=12)
     assert recall(offsets, rows, queries, distance, covered) >= FLOOR[kind]
@@ -73,7 +82,7 @@ def test_oversampled_candidates_are_rescored_exactly(kind: CodeKind, distance: D
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3])
 def test_nothing_outside_the_selector_is_returned(kind: CodeKind, distance: Distance, share: float) -> None:
     rows, queries = make(distance)
-    codes = encoded(rows, kind, distance)
+    codes = shared(kind, distance)
     passing = np.random.default_rng(10).random(COUNT - FIRST) < share
     allowed = (np.flatnonzero(passing) + FIRST).astype(np.uint32)
     offsets, _ = codes.search(queries, limit=10, oversampling=12, selector=np.packbits(passing, bitorder="little"))
@@ -85,14 +94,15 @@ def test_nothing_outside_the_selector_is_returned(kind: CodeKind, distance: Dist
 
 
 @every_kind
-def test_estimates_come_near_the_exact_scores(kind: CodeKind) -> None:
+def test_estimates_follow_the_exact_scores(kind: CodeKind) -> None:
+    """Over all rows, because among the best alone the overestimated ones are overrepresented."""
     for distance in (Distance.COSINE, Distance.DOT, Distance.EUCLID):
         rows, queries = make(distance)
-        offsets, estimates = encoded(rows, kind, distance).search(queries, limit=10, rescored=False)
-        exact = np.array(
-            [score(rows, query, found, distance=distance) for query, found in zip(queries, offsets, strict=True)]
-        )
-        assert np.abs(estimates - exact).mean() < (0.6 if kind == BitCodes(1) else 0.3) * np.abs(exact).mean()
+        offsets, estimates = shared(kind, distance).search(queries[:4], limit=COUNT, rescored=False)
+        for query, found, estimated in zip(queries, offsets, estimates, strict=False):
+            exact = score(rows, query, found, distance=distance)
+            assert np.corrcoef(estimated, exact)[0, 1] > CORRELATION.get(kind, 0.95)
+            assert abs(float(np.mean(estimated - exact))) < 0.1 * float(np.std(exact))
 
 
 @every_distance
@@ -101,7 +111,7 @@ def test_a_graph_is_walked_along_codes(kind: CodeKind, distance: Distance) -> No
     rows, queries = make(distance)
     covered = np.arange(FIRST, COUNT, dtype=np.uint32)
     graph = build(rows, covered, m=16, ef_construct=64, distance=distance, threads=1)
-    walked = encoded(rows, kind, distance).along(graph)
+    walked = shared(kind, distance).along(graph)
     del graph
     gc.collect()
     offsets, scores = walked.search(queries, limit=10, ef=300, oversampling=12)
@@ -116,7 +126,7 @@ def test_a_graph_is_walked_along_codes(kind: CodeKind, distance: Distance) -> No
 @pytest.mark.parametrize("mapped", [False, True])
 def test_saved_codes_answer_alike(kind: CodeKind, mapped: bool, tmp_path: Path) -> None:
     rows, queries = make(Distance.EUCLID)
-    codes = encoded(rows, kind, Distance.EUCLID)
+    codes = shared(kind, Distance.EUCLID)
     save(codes, tmp_path / "codes")
     loaded = load(tmp_path / "codes", rows, first=FIRST, distance=Distance.EUCLID, mapped=mapped)
     before, after = (each.search(queries, limit=10, oversampling=3) for each in (codes, loaded))

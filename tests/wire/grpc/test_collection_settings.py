@@ -37,32 +37,35 @@ from qdrantlite.wire.pb import collections as pb
 from qdrantlite.wire.pb import points
 from tests.wire.grpc.client_messages import received, returned
 
-HNSW = models.HnswConfigDiff(
+make: Any = models
+"""The client's models, which take an enum by its JSON spelling although their types say otherwise."""
+
+HNSW = make.HnswConfigDiff(
     m=8, ef_construct=64, full_scan_threshold=20, max_indexing_threads=2, on_disk=True, payload_m=4, inline_storage=True
 )
 QUANTIZATIONS: list[Any] = [
-    models.ScalarQuantization(scalar=models.ScalarQuantizationConfig(type="int8", quantile=0.75, always_ram=True)),
-    models.ProductQuantization(product=models.ProductQuantizationConfig(compression="x32", memory="pinned")),
-    models.BinaryQuantization(
-        binary=models.BinaryQuantizationConfig(encoding="one_and_half_bits", query_encoding="scalar8bits")
+    make.ScalarQuantization(scalar=make.ScalarQuantizationConfig(type="int8", quantile=0.75, always_ram=True)),
+    make.ProductQuantization(product=make.ProductQuantizationConfig(compression="x32", memory="pinned")),
+    make.BinaryQuantization(
+        binary=make.BinaryQuantizationConfig(encoding="one_and_half_bits", query_encoding="scalar8bits")
     ),
-    models.TurboQuantization(turbo=models.TurboQuantQuantizationConfig(bits="bits1_5", always_ram=False)),
+    make.TurboQuantization(turbo=make.TurboQuantQuantizationConfig(bits="bits1_5", always_ram=False)),
 ]
-DENSE = models.VectorParams(
+DENSE = make.VectorParams(
     size=4,
     distance="Manhattan",
     hnsw_config=HNSW,
     quantization_config=QUANTIZATIONS[0],
     on_disk=True,
     datatype="float16",
-    multivector_config=models.MultiVectorConfig(comparator="max_sim"),
+    multivector_config=make.MultiVectorConfig(comparator="max_sim"),
     memory="cached",
 )
-SPARSE = models.SparseVectorParams(
-    index=models.SparseIndexParams(full_scan_threshold=7, on_disk=True, datatype="uint8", memory="cold"),
+SPARSE = make.SparseVectorParams(
+    index=make.SparseIndexParams(full_scan_threshold=7, on_disk=True, datatype="uint8", memory="cold"),
     modifier="idf",
 )
-STRICT = models.StrictModeConfig(
+STRICT = make.StrictModeConfig(
     enabled=True, max_query_limit=5, search_max_oversampling=1.5, upsert_max_batchsize=9, search_allow_exact=False
 )
 
@@ -92,11 +95,11 @@ def create(**fields: Any) -> CollectionConfig:
 
 
 def test_default_settings_are_filled_in() -> None:
-    params = RestToGrpc.convert_vectors_config(models.VectorParams(size=3, distance="Cosine"))
+    params = RestToGrpc.convert_vectors_config(make.VectorParams(size=3, distance="Cosine"))
     config = create(vectors_config=params)
     assert config == CollectionConfig(vectors={"": VectorParams(3, Distance.COSINE)}, unnamed_only=True)
     seen = as_client_sees(info(config)).config
-    assert seen.params.vectors == models.VectorParams(size=3, distance=models.Distance.COSINE)
+    assert seen.params.vectors == make.VectorParams(size=3, distance=make.Distance.COSINE)
     assert (seen.params.shard_number, seen.params.replication_factor, seen.params.on_disk_payload) == (1, 1, True)
     assert (seen.hnsw_config.m, seen.hnsw_config.ef_construct) == (16, 100)
     assert (seen.optimizer_config.deleted_threshold, seen.optimizer_config.indexing_threshold) == (0.2, 10_000)
@@ -111,16 +114,16 @@ def test_all_settings_are_echoed() -> None:
         sparse_vectors_config=RestToGrpc.convert_sparse_vector_config({"s": SPARSE}),
         hnsw_config=RestToGrpc.convert_hnsw_config_diff(HNSW),
         optimizers_config=RestToGrpc.convert_optimizers_config_diff(
-            models.OptimizersConfigDiff(deleted_threshold=0.5, indexing_threshold=0, max_optimization_threads="auto")
+            make.OptimizersConfigDiff(deleted_threshold=0.5, indexing_threshold=0, max_optimization_threads="auto")
         ),
-        wal_config=RestToGrpc.convert_wal_config_diff(models.WalConfigDiff(wal_capacity_mb=1)),
+        wal_config=RestToGrpc.convert_wal_config_diff(make.WalConfigDiff(wal_capacity_mb=1)),
         quantization_config=RestToGrpc.convert_quantization_config(QUANTIZATIONS[1]),
         strict_mode_config=RestToGrpc.convert_strict_mode_config(STRICT),
         shard_number=2,
         replication_factor=3,
         write_consistency_factor=2,
         on_disk_payload=False,
-        sharding_method=RestToGrpc.convert_sharding_method(models.ShardingMethod.CUSTOM),
+        sharding_method=RestToGrpc.convert_sharding_method(make.ShardingMethod.CUSTOM),
         metadata=RestToGrpc.convert_payload({"owner": {"id": 1}}),
         payload=client.PayloadStorageParams(memory=client.Memory.Cold),
         id_tracker=client.IdTrackerParams(memory=client.Memory.Pinned),
@@ -137,7 +140,7 @@ def test_all_settings_are_echoed() -> None:
     assert seen.metadata == {"owner": {"id": 1}}
     params = seen.params
     assert (params.shard_number, params.replication_factor, params.write_consistency_factor) == (2, 3, 2)
-    assert (params.on_disk_payload, params.sharding_method) == (False, models.ShardingMethod.CUSTOM)
+    assert (params.on_disk_payload, params.sharding_method) == (False, make.ShardingMethod.CUSTOM)
     sent = encode_info(info(config)).config
     assert sent.optimizer_config.max_optimization_threads.WhichOneof("variant") == "setting"
     assert (sent.params.payload.memory, sent.params.id_tracker.memory) == (pb.Memory.Cold, pb.Memory.Pinned)
@@ -151,9 +154,9 @@ def test_every_quantization_is_echoed(quantization: Any) -> None:
 
 
 def test_limits_by_vector_name_are_echoed() -> None:
-    strict = models.StrictModeConfig(
-        multivector_config={"m": models.StrictModeMultivector(max_vectors=5)},
-        sparse_config={"s": models.StrictModeSparse(max_length=6)},
+    strict = make.StrictModeConfig(
+        multivector_config={"m": make.StrictModeMultivector(max_vectors=5)},
+        sparse_config={"s": make.StrictModeSparse(max_length=6)},
     )
     config = create(strict_mode_config=RestToGrpc.convert_strict_mode_config(strict))
     assert config.strict_mode_config == schema.StrictMode(multivector_config={"m": 5}, sparse_config={"s": 6})
@@ -170,22 +173,22 @@ def test_facts_of_a_collection_arrive() -> None:
     described = info(CollectionConfig(), status=CollectionStatus.RED, optimizer_error="broken", warnings=("careful",))
     seen = as_client_sees(described)
     assert (seen.status, seen.segments_count, seen.points_count, seen.indexed_vectors_count) == ("red", 2, 3, 4)
-    assert seen.optimizer_status == models.OptimizersStatusOneOf1(error="broken")
-    assert seen.warnings == [models.CollectionWarning(message="careful")]
+    assert seen.optimizer_status == make.OptimizersStatusOneOf1(error="broken")
+    assert seen.warnings == [make.CollectionWarning(message="careful")]
     sent = encode_info(described)
     assert (sent.created_at.seconds, sent.created_at.nanos) == (1_700_000_000, 250_000_000)
 
 
 INDEXES: list[tuple[Any, FieldKind]] = [
-    (models.KeywordIndexParams(type="keyword", is_tenant=True, on_disk=True), FieldKind.KEYWORD),
-    (models.IntegerIndexParams(type="integer", lookup=False, range=True, is_principal=True), FieldKind.INTEGER),
-    (models.FloatIndexParams(type="float", is_principal=False, enable_hnsw=False), FieldKind.FLOAT),
-    (models.GeoIndexParams(type="geo", memory="cold"), FieldKind.GEO),
-    (models.BoolIndexParams(type="bool", on_disk=False), FieldKind.BOOL),
-    (models.DatetimeIndexParams(type="datetime", is_principal=True), FieldKind.DATETIME),
-    (models.UuidIndexParams(type="uuid", is_tenant=True), FieldKind.UUID),
+    (make.KeywordIndexParams(type="keyword", is_tenant=True, on_disk=True), FieldKind.KEYWORD),
+    (make.IntegerIndexParams(type="integer", lookup=False, range=True, is_principal=True), FieldKind.INTEGER),
+    (make.FloatIndexParams(type="float", is_principal=False, enable_hnsw=False), FieldKind.FLOAT),
+    (make.GeoIndexParams(type="geo", memory="cold"), FieldKind.GEO),
+    (make.BoolIndexParams(type="bool", on_disk=False), FieldKind.BOOL),
+    (make.DatetimeIndexParams(type="datetime", is_principal=True), FieldKind.DATETIME),
+    (make.UuidIndexParams(type="uuid", is_tenant=True), FieldKind.UUID),
     (
-        models.TextIndexParams(
+        make.TextIndexParams(
             type="text",
             tokenizer="prefix",
             min_token_len=2,
@@ -193,8 +196,8 @@ INDEXES: list[tuple[Any, FieldKind]] = [
             lowercase=False,
             ascii_folding=True,
             phrase_matching=True,
-            stopwords=models.StopwordsSet(languages=["english"], custom=["foo"]),
-            stemmer=models.SnowballParams(type="snowball", language="german"),
+            stopwords=make.StopwordsSet(languages=["english"], custom=["foo"]),
+            stemmer=make.SnowballParams(type="snowball", language="german"),
         ),
         FieldKind.TEXT,
     ),
@@ -294,9 +297,9 @@ def test_named_vectors_for_collections_in_use_arrive() -> None:
 
 def test_alias_actions_keep_their_order() -> None:
     actions = [
-        models.CreateAliasOperation(create_alias=models.CreateAlias(alias_name="a", collection_name="c")),
-        models.RenameAliasOperation(rename_alias=models.RenameAlias(old_alias_name="a", new_alias_name="b")),
-        models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name="b")),
+        make.CreateAliasOperation(create_alias=make.CreateAlias(alias_name="a", collection_name="c")),
+        make.RenameAliasOperation(rename_alias=make.RenameAlias(old_alias_name="a", new_alias_name="b")),
+        make.DeleteAliasOperation(delete_alias=make.DeleteAlias(alias_name="b")),
     ]
     sent = client.ChangeAliases(actions=[RestToGrpc.convert_alias_operations(action) for action in actions])
     assert decode_alias_actions(received(sent)) == (CreateAlias("a", "c"), RenameAlias("a", "b"), DeleteAlias("b"))
@@ -307,8 +310,8 @@ def test_cluster_is_one_node_with_active_shards() -> None:
     seen = GrpcToRest.convert_collection_cluster_info(sent)
     assert (seen.peer_id, seen.shard_count, seen.remote_shards) == (7, 2, [])
     assert [(shard.shard_id, shard.points_count, shard.state) for shard in seen.local_shards] == [
-        (0, 10, models.ReplicaState.ACTIVE),
-        (1, 20, models.ReplicaState.ACTIVE),
+        (0, 10, make.ReplicaState.ACTIVE),
+        (1, 20, make.ReplicaState.ACTIVE),
     ]
 
 

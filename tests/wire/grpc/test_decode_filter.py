@@ -1,6 +1,7 @@
 """Filters of the official client arrive as the same tree, malformed ones are refused with Qdrant's texts."""
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -22,7 +23,7 @@ def decoded(filter: models.Filter) -> Filter:
     return decode_filter(received(RestToGrpc.convert_filter(filter)))
 
 
-def field(**predicate: object) -> models.FieldCondition:
+def field(**predicate: Any) -> models.FieldCondition:
     return models.FieldCondition(key="k", **predicate)
 
 
@@ -109,8 +110,8 @@ def test_several_predicates_on_one_field_are_alternatives() -> None:
     assert found == Filter(should=(FieldCondition("k", tree.MatchInteger(1)), FieldCondition("k", tree.Range(gt=5.0))))
 
 
-def one(**condition: object) -> pb.Filter:
-    return pb.Filter(must=[pb.Condition(**condition)])  # type: ignore[arg-type]  # keywords are the message's fields
+def one(**condition: Any) -> pb.Filter:
+    return pb.Filter(must=[pb.Condition(**condition)])
 
 
 REFUSED: list[tuple[pb.Filter, type[InvalidRequest], str]] = [
@@ -122,7 +123,11 @@ REFUSED: list[tuple[pb.Filter, type[InvalidRequest], str]] = [
     (one(slice={"total": 2, "index": 2}), ValidationFailed, "slice.index: value 2 invalid"),
     (one(has_id={"has_id": [{}]}), MalformedRequest, "No ID options provided"),
     (one(has_id={"has_id": [{"uuid": "nope"}]}), MalformedRequest, "Unable to parse UUID: nope"),
-    (pb.Filter(min_should={}), ValidationFailed, "min_should.min_count: value 0 invalid, must be 1 or larger"),
+    (
+        pb.Filter(min_should=pb.MinShould()),
+        ValidationFailed,
+        "min_should.min_count: value 0 invalid, must be 1 or larger",
+    ),
     (
         one(field={"key": "k", "geo_radius": {"center": {"lat": 91, "lon": 0}}}),
         ValidationFailed,

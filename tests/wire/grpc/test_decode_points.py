@@ -6,7 +6,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from qdrant_client import grpc as client
 from qdrant_client import models
@@ -55,6 +55,7 @@ def upsert(*points: models.PointStruct, **fields: Any) -> operation.Upsert:
     return decode.decode_upsert(received(sent))
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(), JSON, max_size=4))
 def test_payload_keeps_every_value_and_type(payload: dict[str, Json]) -> None:
     message = pb.PointStruct()
@@ -82,7 +83,7 @@ def test_integer_beyond_64_bits_leaves_as_a_float() -> None:
 
 
 def test_default_and_named_vectors_arrive() -> None:
-    named = {
+    named: Any = {
         "dense": [1.0, 2.0],
         "sparse": models.SparseVector(indices=[9, 3], values=[1.0, 2.0]),
         "multi": [[1.0], [2.0]],
@@ -143,7 +144,7 @@ def test_modes_and_filter_of_an_upsert_arrive() -> None:
 def test_every_operation_of_a_batch_arrives() -> None:
     point = models.PointStruct(id=1, vector={}, payload={"a": 1})
     ids: Any = {"points": [1, UUID_TEXT]}
-    sent = [
+    sent: list[Any] = [
         models.UpsertOperation(upsert=models.PointsList(points=[point])),
         models.DeleteOperation(delete=models.PointIdsList(**ids)),
         models.SetPayloadOperation(set_payload=models.SetPayload(payload={"a": None}, key="b[].c", **ids)),

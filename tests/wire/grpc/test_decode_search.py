@@ -20,7 +20,7 @@ from tests.wire.grpc.client_messages import received
 NULL = models.FieldCondition(key="k", is_null=True)
 
 
-def stage(query: models.Query, **rest: object) -> tree.Prefetch:
+def stage(query: models.Query, **rest: Any) -> tree.Prefetch:
     request = models.QueryRequest(query=query, **rest)
     return decode_search(received(RestToGrpc.convert_query_request(request, "books"))).stage
 
@@ -217,13 +217,13 @@ def test_batch_keeps_order_and_names_the_failing_query() -> None:
         decode_search_batch(batch)
 
 
-def refused(**fields: object) -> Callable[[], object]:
-    return lambda: decode_search(pb.QueryPoints(**{"collection_name": "c", **fields}))  # type: ignore[arg-type]  # fields
+def refused(**fields: Any) -> Callable[[], object]:
+    return lambda: decode_search(pb.QueryPoints(**{"collection_name": "c", **fields}))
 
 
-def refused_groups(**fields: object) -> Callable[[], object]:
+def refused_groups(**fields: Any) -> Callable[[], object]:
     fields = {"collection_name": "c", "group_by": "k", **fields}
-    return lambda: decode_group_search(pb.QueryPointGroups(**fields))  # type: ignore[arg-type]  # fields
+    return lambda: decode_group_search(pb.QueryPointGroups(**fields))
 
 
 REFUSED = [

@@ -1,0 +1,76 @@
+"""A listed shard whose vectors and values are read through the real segment classes; ids stay a list."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.multivector import MultiVectorView
+from qdrantlite.segment.payload_index.numeric import integer_index
+from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.sparse import SparseIndex, SparseView
+from qdrantlite.segment.vector_index.row_encoding import Rows, prepare_rows
+from qdrantlite.values.distance import Datatype
+from qdrantlite.values.payload import elements_at, parse_path
+from qdrantlite.values.vector import SparseVector
+from tests.execute.listed_shard import ListedShard
+from tests.oracle_scores import rows_of
+
+GARBAGE = 77
+"""What rows hold that belong to no point; would win every search."""
+
+
+class StoredShard(ListedShard):
+    """Rows at their offsets, garbage in the holes."""
+
+    def dense(self, name: str) -> DenseView:
+        """Over an array."""
+        params = self.config.vectors[name]
+        datatype = params.datatype or Datatype.FLOAT32
+        having = self._having(name)
+        rows = np.full((max(self.points, default=-1) + 1, params.size), GARBAGE, dtype=datatype.dtype)
+        for offset in having.offsets().tolist():
+            given = rows_of(self.points[offset].vectors[name])
+            rows[offset] = prepare_rows(given, params.distance, datatype)[0]
+        return DenseView(_as_rows(rows), params.distance, datatype, having, (), lambda _: None)
+
+    def multi(self, name: str) -> MultiVectorView:
+        """Over an array, points in descending order of offset."""
+        params = self.config.vectors[name]
+        datatype = params.datatype or Datatype.FLOAT32
+        having = self._having(name)
+        starts = np.zeros(max(self.points, default=-1) + 1, dtype=np.uint64)
+        counts = np.zeros(len(starts), dtype=np.uint32)
+        pieces: list[NDArray[np.generic]] = [np.empty((0, params.size), dtype=datatype.dtype)]
+        for offset in reversed(having.offsets().tolist()):
+            rows = prepare_rows(rows_of(self.points[offset].vectors[name]), params.distance, datatype)
+            starts[offset], counts[offset] = sum(map(len, pieces)), len(rows)
+            pieces.append(rows)
+        stored = _as_rows(np.concatenate(pieces))
+        return MultiVectorView(stored, starts, counts, params.distance, datatype, having, lambda _: None)
+
+    def sparse(self, name: str) -> SparseView:
+        """Over an index."""
+        index = SparseIndex()
+        for offset, point in self.points.items():
+            vector = point.vectors.get(name)
+            if isinstance(vector, SparseVector):
+                index.add(np.array([offset], dtype=np.uint32), [vector])
+        return index.view()
+
+    def ordered(self, key: str) -> OrderedValues:
+        """Over an integer index."""
+        index = integer_index()
+        for offset, point in self.points.items():
+            index.add(np.array([offset], dtype=np.uint32), [elements_at(point.payload, parse_path(key))])
+        return index.ordered()
+
+    def _having(self, name: str) -> Selection:
+        return self.select([point for point in self.points.values() if name in point.vectors])
+
+
+def _as_rows(array: NDArray[np.generic]) -> Rows:
+    """The array under the type of stored rows."""
+    assert array.dtype in (np.float32, np.float16, np.uint8)
+    rows: Rows = np.ascontiguousarray(array, dtype=array.dtype)
+    return rows
