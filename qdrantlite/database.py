@@ -8,10 +8,12 @@ is not open yet opens it itself.
 """
 
 import logging
+import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, get_native_id
 from time import monotonic, time
 from types import TracebackType
 from uuid import uuid4
@@ -47,7 +49,9 @@ from qdrantlite.values.schema_format import config_from_json, config_to_json
 log = logging.getLogger(__name__)
 
 MAINTENANCE_S = 1.0
+OPTIMIZE_S = 0.2
 IDLE_S = 5.0
+BUILD_NICENESS = 10
 
 
 class Database:
@@ -73,15 +77,20 @@ class Database:
         self._open: dict[str, Collection] = {}
         self._opening: dict[str, Lock] = {}
         self._stopping = Event()
-        self._upkeep = Thread(target=self._maintain, name="qdrantlite-upkeep", daemon=True)
-        self._upkeep.start()
+        self._threads = [
+            Thread(target=work, name=f"qdrantlite-{name}", daemon=True)
+            for name, work in (("upkeep", self._maintain), ("optimizer", self._optimize))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         """Finishes writes, checkpoints and closes every collection, gives the folder up. Idempotent."""
         if self._stopping.is_set():
             return
         self._stopping.set()
-        self._upkeep.join()
+        for thread in self._threads:
+            thread.join()
         with self._lock:
             collections, self._open = list(self._open.values()), {}
         for collection in collections:
@@ -295,6 +304,15 @@ class Database:
                 except QdrantliteError as error:
                     log.error("upkeep of collection %s failed: %s", collection.name, error.message)
 
+    def _optimize(self) -> None:
+        """Builds graphs, collection after collection, at low priority, until the database closes."""
+        lower_priority()
+        while not self._stopping.wait(OPTIMIZE_S):
+            with self._lock:
+                collections = list(self._open.values())
+            for collection in collections:
+                collection.optimize(self._stopping.is_set)
+
     def _remove_garbage(self) -> None:
         """Folders the catalogue did not know at start: collections half created or half deleted when the process
         ended.
@@ -311,3 +329,12 @@ def _alias_change(action: AliasAction) -> storage.AliasChange:
             return storage.RenameAlias(old, new)
         case DeleteAlias(alias):
             return storage.DeleteAlias(alias)
+
+
+def lower_priority() -> None:
+    """Lets this thread, and those OpenMP starts for it, give way to requests where the system has priorities by
+    thread.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), BUILD_NICENESS)

@@ -15,9 +15,11 @@ from qdrantlite.collection import pages
 from qdrantlite.collection.bind import OpenCollection, bind, open_snapshot, order_start, reject_offset_with_order
 from qdrantlite.collection.committer import Committer
 from qdrantlite.collection.filter_source import resolve_for_write, settle
+from qdrantlite.collection.optimizer import Optimizer, indexed_points
 from qdrantlite.collection.recovery import catch_up_index, create_shard, fill_index, open_shard, write_checkpoint
 from qdrantlite.collection.settings import updated, with_vector, without_vector
 from qdrantlite.collection.shard import Shard
+from qdrantlite.collection.slots import SparseSlot
 from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.errors import NotFound, TimedOut
 from qdrantlite.execute.executor import execute
@@ -70,6 +72,7 @@ class Collection:
         self._save_config = save_config
         self._committer = Committer(shard, lambda filter, changes: resolve_for_write(shard, filter, changes))
         self._maintenance_lock = Lock()
+        self._optimizer = Optimizer(shard, name)
         self._closed = False
         self.last_write_s = monotonic()
 
@@ -302,12 +305,17 @@ class Collection:
             fields = {
                 key: FieldInfo(index, shard.indexes[key].points(live.bitmap)) for key, index in shard.schema.items()
             }
+        error = self._optimizer.error
+        status = CollectionStatus.YELLOW if self._optimizer.pending else CollectionStatus.GREEN
+        dense = [slot for _, slot in shard.dense_slots()]
+        indexed = sum(indexed_points(slot.present, slot.sealed) for slot in dense)
+        indexed += sum(len(slot.present) for slot in shard.slots.values() if isinstance(slot, SparseSlot))
         return CollectionInfo(
-            status=CollectionStatus.GREEN,
-            optimizer_error=None,
-            segments_count=1,
+            status=status if error is None else CollectionStatus.RED,
+            optimizer_error=error,
+            segments_count=1 + max((slot.sealed is not None for slot in dense), default=0),
             points_count=len(live),
-            indexed_vectors_count=0,
+            indexed_vectors_count=indexed,
             config=self.config,
             payload_schema=fields,
             warnings=(),
@@ -335,6 +343,10 @@ class Collection:
                 slot.file.verify_step(VERIFY_BYTES)
         finally:
             self._maintenance_lock.release()
+
+    def optimize(self, stop: Callable[[], bool]) -> None:
+        """Builds what graphs are due; called now and then by one thread, takes as long as it takes."""
+        self._optimizer.step(quiet_s=monotonic() - self.last_write_s, stop=lambda: self._closed or stop())
 
     def _require_open(self) -> None:
         if self._closed:

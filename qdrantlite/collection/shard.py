@@ -103,6 +103,12 @@ class Shard:
             if not isinstance(slot, SparseSlot):
                 yield slot
 
+    def dense_slots(self) -> Iterator[tuple[str, DenseSlot]]:
+        """Slots that may have a graph, by name."""
+        for name, slot in self.slots.items():
+            if isinstance(slot, DenseSlot):
+                yield name, slot
+
     def absorb(self, changes: Changes) -> None:
         """Brings derived state up to a commit. The caller holds the publish lock and calls ``freeze`` afterwards."""
         for inserted in changes.inserted:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from qdrantlite.collection.changes import Inserted
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
+from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseIndex, SparseView
 from qdrantlite.storage.checkpoint import Part
@@ -49,6 +50,7 @@ class DenseSlot:
     params: VectorParams
     file: VectorFile
     present: Selection
+    sealed: SealedSegment | None = None
 
     def add(self, inserted: Inserted, name: str) -> None:
         """Takes in the offsets that brought this vector."""
@@ -65,7 +67,7 @@ class DenseSlot:
             distance=self.params.distance,
             datatype=self.params.datatype or Datatype.FLOAT32,
             present=None if len(self.present) == rows else self.present,
-            sealed=(),
+            sealed=() if self.sealed is None else (self.sealed,),
             verify=self.file.verify_rows,
         )
 

@@ -134,8 +134,11 @@ class Snapshot:
         points = len(self.state.present[name])
         match self.kind(name):
             case "dense":
-                rows = self.state.dense[name].rows
-                return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize)
+                view = self.state.dense[name]
+                rows = view.rows
+                sealed = tuple([segment.graph.count for segment in view.sealed])
+                beam = max((segment.params.ef_construct for segment in view.sealed), default=0)
+                return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize, sealed, beam)
             case "multi":
                 rows = self.state.multi[name].rows
                 return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize)

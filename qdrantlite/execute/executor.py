@@ -41,7 +41,7 @@ from qdrantlite.query.search import Direction, FusionKind
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.exact import MISSING
-from qdrantlite.values.vector import U32
+from qdrantlite.values.vector import F32, U32
 
 Deadline: TypeAlias = Callable[[], None]
 """Raises errors.TimedOut when the request's time is over."""
@@ -145,14 +145,37 @@ def _union(sources: Sequence[Ranking]) -> U32:
 
 
 def _dense_fetch(node: DenseLeaf, rows: DenseView, selection: Selection | None) -> Fetch:
-    """How a dense leaf gets its best rows. A graph walk is answered by its exact twin while no segment has a graph."""
+    """How a dense leaf gets its best rows."""
     vector = node.query.vector
-    if not isinstance(node, SubsetScan):
-        return lambda limit: rows.scan(vector, limit=limit, selection=selection)
-    assert selection is not None
-    chosen = selection if rows.present is None else selection.intersection(rows.present)
-    offsets = chosen.offsets()
-    return lambda limit: rows.subset(vector, offsets, limit=limit)
+    match node:
+        case ExactScan():
+            return lambda limit: rows.scan(vector, limit=limit, selection=selection)
+        case GraphScan():
+            return _walk_fetch(node, rows, selection)
+        case SubsetScan():
+            assert selection is not None
+            chosen = selection if rows.present is None else selection.intersection(rows.present)
+            offsets = chosen.offsets()
+            return lambda limit: rows.subset(vector, offsets, limit=limit)
+        case _:
+            assert_never(node)
+
+
+def _walk_fetch(node: GraphScan, rows: DenseView, selection: Selection | None) -> Fetch:
+    """The best rows along the graphs; exactly, once a walk under a selection was doubtful."""
+
+    def fetch(limit: int) -> tuple[U32, F32]:
+        offsets, scores = rows.walk(node.query.vector, limit=limit, ef=node.ef, selection=selection, tail=node.tail)
+        if not node.tail:
+            return offsets, scores
+        if selection is None:
+            complete = len(scores) >= min(limit, rows.points)
+        else:
+            doubt = rows.is_doubtful(node.query.vector, scores, limit=limit, ef=node.ef, selection=selection)
+            complete = not doubt
+        return (offsets, scores) if complete else _dense_fetch(node.exact, rows, selection)(limit)
+
+    return fetch
 
 
 def _rescored(node: Rescore, offsets: U32, view: ShardView) -> Ranking:

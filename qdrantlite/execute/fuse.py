@@ -8,6 +8,7 @@ RRF: Cormack, Clarke and Büttcher 2009, with Qdrant's weights, which stretch ra
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +77,9 @@ def _normalised(scores: F32) -> F32:
     if len(scores) < 2:
         return np.full(len(scores), HALF)
     wide = scores.astype(np.float64)
-    mean = wide.mean()
-    spread = 3 * wide.std(ddof=1)
+    mean = wide.sum() / len(wide)
+    wide -= mean
+    spread = 3 * sqrt(wide @ wide / (len(wide) - 1))
     low, high = np.float32(mean - spread), np.float32(mean + spread)
     if low == high:
         return np.full(len(scores), HALF)
@@ -88,16 +90,20 @@ def _normalised(scores: F32) -> F32:
 def _added_up(sources: Sequence[Ranking], shares: Sequence[F32]) -> Ranking:
     """One row a point, offsets ascending, with the sum of its shares added in the order of the sources."""
     offsets = np.concatenate([source.offsets for source in sources])
-    unique, first, inverse = np.unique(offsets, return_index=True, return_inverse=True)
-    totals = np.zeros(len(unique), dtype=np.float32)
-    np.add.at(totals, inverse, np.concatenate(shares))
+    by_offset = offsets.argsort(kind="stable")
+    offsets = offsets[by_offset]
+    starts = np.ones(len(offsets), dtype=np.bool_)
+    np.not_equal(offsets[1:], offsets[:-1], out=starts[1:])
+    first = by_offset[starts]
+    totals = np.zeros(len(first), dtype=np.float32)
+    np.add.at(totals, starts.cumsum() - 1, np.concatenate(shares)[by_offset])
     versioned = np.concatenate([source.versioned for source in sources])[first]
     order = None
     if any(source.order is not None for source in sources):
         values = [source.order or OrderValues.none(len(source)) for source in sources]
         kinds = np.concatenate([value.kinds for value in values])[first]
         order = OrderValues(kinds, np.concatenate([value.bits for value in values])[first])
-    return Ranking(unique, totals, versioned, order)
+    return Ranking(offsets[starts], totals, versioned, order)
 
 
 def _as_floats(order: OrderValues) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ size of the group alone, never on the limit, so that pages of one ranking fit to
 """
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +21,8 @@ TIED_ROWS_MAX = 1024
 
 IdsOf: TypeAlias = Callable[[U32], Sequence[PointId]]
 Fetch: TypeAlias = Callable[[int], tuple[U32, F32]]
+
+_group_of = itemgetter(2)
 
 
 def best_first(scores: F32, *, larger_is_better: bool) -> Positions:
@@ -63,14 +66,19 @@ def settled(
     end = _end_of_group(equal, limit)
     if not equal[: end - 1].any():
         return ranking.head(limit)
-    starts = np.ones(end, dtype=np.bool_)
-    np.logical_not(equal[: end - 1], out=starts[1:])
-    group = np.cumsum(starts) - 1
-    sizes = np.bincount(group)[group]
-    tied = np.flatnonzero((sizes > 1) & (sizes <= TIED_ROWS_MAX))
+    tied = np.zeros(end, dtype=np.bool_)
+    tied[1:] = equal[: end - 1]
+    group = np.cumsum(~tied)
+    tied[:-1] |= equal[: end - 1]
+    if end > TIED_ROWS_MAX:
+        tied &= np.bincount(group)[group] <= TIED_ROWS_MAX
     positions = np.arange(end)
-    if len(tied):
-        positions[tied] = tied[_id_ranks(group[tied], ids_of(ranking.offsets[tied]), ascending=ascending)]
+    chosen = np.flatnonzero(tied)
+    if len(chosen):
+        ids = map(id_order, ids_of(ranking.offsets[chosen]))
+        rows = sorted(zip(ids, chosen.tolist(), group[chosen].tolist(), strict=True), reverse=not ascending)
+        rows.sort(key=_group_of)
+        positions[chosen] = [position for _, position, _ in rows]
     return ranking.take(positions[:limit])
 
 
@@ -83,10 +91,3 @@ def _end_of_group(equal: NDArray[np.bool_], limit: int) -> int:
         return max(limit, 1)
     differing = np.flatnonzero(~equal[limit:])
     return limit + 1 + int(differing[0]) if len(differing) else count
-
-
-def _id_ranks(group: NDArray[np.intp], ids: Sequence[PointId], *, ascending: bool) -> Positions:
-    """The order of rows by group, then id; every group is as long as before, so each row stays in its own."""
-    order = sorted(range(len(ids)), key=lambda position: id_order(ids[position]), reverse=not ascending)
-    by_id = np.array(order, dtype=np.intp)
-    return by_id[np.argsort(group[by_id], kind="stable")]

@@ -20,6 +20,7 @@ from qdrantlite.plan.nodes import (
     DenseLeaf,
     Estimate,
     ExactScan,
+    GraphScan,
     IdScan,
     MultiScan,
     OrderScan,
@@ -54,9 +55,28 @@ def leaf(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> Reading
 
 
 def _dense(stage: BoundStage, query: NearestDense, statistics: Statistics) -> DenseLeaf:
+    """A walk along graphs when it is cheaper than comparing every point that passes, else the cheaper exact leaf."""
     facts = statistics.vector(stage.using)
     selection = _narrowing(stage, statistics)
     passing = None if selection is None else min(len(selection), facts.points)
+    exact = _exact(stage, query, facts, passing, statistics)
+    if not facts.sealed or stage.params.exact:
+        return exact
+    beam = max(stage.params.hnsw_ef or facts.beam, stage.limit)
+    widened = estimate.widened_beam(beam, facts, passing)
+    cost_us = estimate.graph_cost(facts, passing, widened)
+    if cost_us >= exact.estimate.cost_us:
+        return exact
+    expected = Estimate(exact.estimate.rows, cost_us)
+    tail = not stage.params.indexed_only
+    shared = (stage.using, query, exact.selection, stage.limit, stage.score_threshold)
+    return GraphScan(*shared, widened, tail, exact, expected)
+
+
+def _exact(
+    stage: BoundStage, query: NearestDense, facts: VectorStatistics, passing: int | None, statistics: Statistics
+) -> ExactScan | SubsetScan:
+    selection = _narrowing(stage, statistics)
     rows = _vector_rows(stage, facts, passing, statistics)
     scan_us = estimate.scan_cost(facts, passing)
     if selection is not None and passing is not None:
@@ -64,8 +84,7 @@ def _dense(stage: BoundStage, query: NearestDense, statistics: Statistics) -> De
         if subset_us <= scan_us:
             expected = Estimate(rows, subset_us)
             return SubsetScan(stage.using, query, selection, stage.limit, stage.score_threshold, expected)
-    expected = Estimate(rows, scan_us)
-    return ExactScan(stage.using, query, selection, stage.limit, stage.score_threshold, expected)
+    return ExactScan(stage.using, query, selection, stage.limit, stage.score_threshold, Estimate(rows, scan_us))
 
 
 def _sparse(stage: BoundStage, query: NearestSparse, statistics: Statistics) -> SparseScan:

@@ -55,7 +55,10 @@ class SubsetScan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GraphScan:
-    """Walks the graphs of the sealed segments with a beam of ``ef`` and scans the rows not sealed yet."""
+    """Walks the graphs of the sealed segments with a beam of ``ef`` and scans the rows not sealed yet (``tail``).
+
+    ``exact`` is its twin that misses nothing: it runs instead when the walk's answer turns out to be doubtful.
+    """
 
     using: str
     query: NearestDense
@@ -63,6 +66,8 @@ class GraphScan:
     limit: int
     threshold: float | None
     ef: int
+    tail: bool
+    exact: "ExactScan | SubsetScan"
     estimate: Estimate
 
 

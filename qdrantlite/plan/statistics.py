@@ -11,6 +11,7 @@ class VectorStatistics:
     ``points``: live points that have it. ``rows``: what a scan of everything passes over (dense: stored rows, the dead
     ones included; multi: rows of all points; sparse: postings). ``dimension``: components of a row (sparse: 0).
     ``component_bytes``: size of a stored component. ``sealed``: rows of each sealed segment that has a graph.
+    ``beam``: how many candidates a walk keeps unless the search says otherwise.
     """
 
     points: int
@@ -18,6 +19,7 @@ class VectorStatistics:
     dimension: int
     component_bytes: int = 4
     sealed: tuple[int, ...] = ()
+    beam: int = 100
 
 
 class Statistics(Protocol):

@@ -98,13 +98,20 @@ def passes(filter: Filter, holds: Callable[[Condition], bool]) -> bool:
 
 
 def field_matches(predicate: Predicate, payload: Payload, path: Path) -> bool:
-    """Whether a predicate holds for what the payload has at the path. Raises Unsupported."""
+    """Whether a predicate holds for what the payload has at the path. Raises Unsupported.
+
+    A flag asks whether some value reached is as wanted, or none is reached; so on a path of several values both forms
+    of ``is_null`` may hold.
+    """
     match predicate:
         case ValuesCount():
             counts = [_count(value) for value in values_at(payload, path)]
             return any(_count_within(predicate, count) for count in counts or [0])
-        case IsEmptyFlag(wanted):
-            return _is_empty(payload, path) is wanted
+        case IsEmptyFlag(True):
+            values = list(values_at(payload, path))
+            return not values or any(_is_void(value) for value in values)
+        case IsEmptyFlag():
+            return not _is_empty(payload, path)
         case IsNullFlag(True):
             return _has_null(payload, path)
         case IsNullFlag():
@@ -224,7 +231,11 @@ def _count(value: Json) -> int:
 
 def _is_empty(payload: Payload, path: Path) -> bool:
     """Nothing reached but nulls and empty arrays."""
-    return all(value is None or value == [] for value in values_at(payload, path))
+    return all(_is_void(value) for value in values_at(payload, path))
+
+
+def _is_void(value: Json) -> bool:
+    return value is None or value == []
 
 
 def _is_null(value: Json) -> bool:

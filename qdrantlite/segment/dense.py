@@ -7,11 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index import exact
 from qdrantlite.segment.vector_index.row_encoding import Rows
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32
+
+DOUBTFUL_RANK = 0.5
+"""A walk whose worst find ranks within this share of ``ef`` among all points is as good as one without a selection."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,8 +33,13 @@ class DenseView:
     distance: Distance
     datatype: Datatype
     present: Selection | None
-    sealed: tuple[object, ...]
+    sealed: tuple[SealedSegment, ...]
     verify: Callable[[Offsets | slice], None]
+
+    @property
+    def points(self) -> int:
+        """Live points that have the vector."""
+        return len(self.rows) if self.present is None else len(self.present)
 
     def scan(self, queries: F32, *, limit: int, selection: Selection | None = None) -> tuple[Offsets, F32]:
         """Best of the selection (``None`` = all present) by reading all rows in order."""
@@ -44,6 +53,59 @@ class DenseView:
             selector=None if passing is None else passing.mask(0, len(self.rows)),
         )
         return self._ordered(*found, single=queries.ndim == 1)
+
+    def walk(
+        self, queries: F32, *, limit: int, ef: int, selection: Selection | None = None, tail: bool = True
+    ) -> tuple[Offsets, F32]:
+        """Best of the selection (``None`` = all present) along the graphs, and by scanning what they do not cover.
+
+        Approximate: may miss some, and under a narrow selection return fewer than there are. Without ``tail`` only
+        the graphs are asked.
+        """
+        several = np.atleast_2d(queries)
+        passing = self._present_in(selection)
+        width = limit if passing is None else min(limit, len(passing))
+        found = [segment.walk(several, limit=width, ef=ef, passing=passing) for segment in self.sealed]
+        found += [self._scanned(several, span, width, passing) for span in (self._unsealed() if tail else ())]
+        offsets, scores = (np.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
+        offsets, scores = self._ordered(offsets, scores, single=queries.ndim == 1)
+        offsets, scores = offsets[..., :width], scores[..., :width]
+        self.verify(offsets[offsets != exact.MISSING])
+        return offsets, scores
+
+    def is_doubtful(self, query: F32, scores: F32, *, limit: int, ef: int, selection: Selection) -> bool:
+        """Whether a walk under a selection probably missed better points than those with these ``scores``.
+
+        It did when it found too few, or when many points outside the selection are better than the worst it found:
+        then the passing ones lie far from the query, where the walk did not go.
+        """
+        passing = self._present_in(selection)
+        assert passing is not None
+        if len(scores) < min(limit, len(passing)):
+            return True
+        if len(scores) == 0:
+            return False
+        ranks = [segment.graph.rank(query, float(scores[-1])) for segment in self.sealed]
+        return max(ranks, default=0.0) > DOUBTFUL_RANK * ef
+
+    def _unsealed(self) -> list[tuple[int, int]]:
+        """Ranges of rows that no graph covers."""
+        spans, start = [], 0
+        for segment in self.sealed:
+            spans.append((start, segment.first))
+            start = segment.stop
+        spans.append((start, len(self.rows)))
+        return [span for span in spans if span[0] < span[1]]
+
+    def _scanned(
+        self, queries: F32, span: tuple[int, int], limit: int, passing: Selection | None
+    ) -> tuple[Offsets, F32]:
+        start, stop = span
+        self.verify(slice(start, stop))
+        selector = None if passing is None else passing.mask(start, stop)
+        return exact.scan(
+            self.rows[start:stop], queries, distance=self.distance, limit=limit, start=start, selector=selector
+        )
 
     def subset(self, queries: F32, offsets: Offsets, *, limit: int) -> tuple[Offsets, F32]:
         """Best of these offsets, ascending and all present, reading their rows only."""
@@ -69,9 +131,10 @@ class DenseView:
 
     def _ordered(self, offsets: Offsets, scores: F32, *, single: bool) -> tuple[Offsets, F32]:
         """Settle ties by offset; for a single query drop the padding."""
+        if single:
+            found = offsets[0] != exact.MISSING
+            offsets, scores = offsets[0][found], scores[0][found]
+            order = np.lexsort((offsets, -scores if self.distance.larger_is_better else scores))
+            return offsets[order], scores[order]
         order = np.lexsort((offsets, -scores if self.distance.larger_is_better else scores), axis=-1)
-        offsets, scores = np.take_along_axis(offsets, order, axis=1), np.take_along_axis(scores, order, axis=1)
-        if not single:
-            return offsets, scores
-        found = int(np.count_nonzero(offsets[0] != exact.MISSING))
-        return offsets[0, :found], scores[0, :found]
+        return np.take_along_axis(offsets, order, axis=1), np.take_along_axis(scores, order, axis=1)

@@ -40,6 +40,10 @@ class Selection:
     def __len__(self) -> int:
         return len(self.bitmap)
 
+    def count_below(self, stop: int) -> int:
+        """Number of members less than ``stop``."""
+        return self.bitmap.rank(stop - 1) if stop else 0
+
     def offsets(self) -> Offsets:
         """All members, ``(n,) uint32`` ascending."""
         return offsets_in(self.bitmap)

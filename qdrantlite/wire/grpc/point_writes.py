@@ -21,15 +21,23 @@ class WriteRequest(Protocol):
     """The fields that all writes share."""
 
     @property
-    def collection_name(self) -> str: ...
-    @property
-    def wait(self) -> bool: ...
-    @property
-    def timeout(self) -> int: ...
-    @property
-    def ordering(self) -> pb.WriteOrdering: ...
+    def collection_name(self) -> str:
+        """Or an alias."""
 
-    def HasField(self, field_name: Literal["timeout"], /) -> bool: ...  # noqa: N802  # protobuf's own name
+    @property
+    def wait(self) -> bool:
+        """Answer only when applied."""
+
+    @property
+    def timeout(self) -> int:
+        """Seconds; 0 if absent."""
+
+    @property
+    def ordering(self) -> pb.WriteOrdering:
+        """Among replicas."""
+
+    def HasField(self, field_name: Literal["timeout"], /) -> bool:  # noqa: N802  # protobuf's own name
+        """True when the field is set."""
 
 
 def _check(request: WriteRequest) -> float:

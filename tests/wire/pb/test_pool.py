@@ -140,7 +140,9 @@ def assert_class_matches(stub: ast.ClassDef, runtime: type[Message] | EnumTypeWr
 
 def public_runtime_names(module: ModuleType) -> set[str]:
     return {
-        name for name in vars(module) if not name.startswith("_") and name != "names_in" and not keyword.iskeyword(name)
+        name
+        for name in vars(module)
+        if name.isidentifier() and not name.startswith("_") and name != "names_in" and not keyword.iskeyword(name)
     }
 
 

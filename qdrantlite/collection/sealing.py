@@ -1,0 +1,105 @@
+"""When a dense vector's rows get a graph, and which. Pure: counts and settings in, a decision out.
+
+One graph per vector grows at its end: rows beyond it (the tail, scanned exactly) are linked in once they are worth it.
+Linking
+costs in proportion to the tail, so there is nothing to merge. A graph with too many dead points, or built with other
+settings, is
+built anew.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from qdrantlite.segment.sealed import GraphParams
+from qdrantlite.values.schema import CollectionConfig, VectorParams, merged
+
+TAIL_EAGER = 8
+"""A tail of so many thresholds is linked even while writes go on."""
+TAIL_POLISH = 0.01
+"""A quiet tail of this share of the graph is linked although it is below the threshold."""
+QUIET_S = 1.0
+POLISH_S = 3.0
+WAIT_S = 10.0
+
+
+class Sealing(Enum):
+    """What to do."""
+
+    NOTHING = "nothing"
+    BUILD = "build"
+    EXTEND = "extend"
+    DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class SealingFacts:
+    """Counts of points with the vector; ``covered`` lie within the graph, of ``covered_built`` it was built with."""
+
+    row_bytes: int
+    tail: int
+    covered: int
+    covered_built: int
+    params: GraphParams | None
+    """Of the graph there is."""
+    quiet_s: float
+    """Since the last write."""
+    waiting_s: float
+    """Since the tail first passed the threshold."""
+
+
+def graph_params(config: CollectionConfig, vector: VectorParams) -> GraphParams:
+    """The settings in force for one vector."""
+    settings = config.hnsw_config if vector.hnsw_config is None else merged(config.hnsw_config, vector.hnsw_config)
+    assert settings.m is not None
+    assert settings.ef_construct is not None
+    return GraphParams(settings.m, settings.ef_construct)
+
+
+def threshold_rows(config: CollectionConfig, facts_row_bytes: int) -> int | None:
+    """Rows from which a tail wants a graph; None when indexing is switched off."""
+    threshold_kb = config.optimizer_config.indexing_threshold
+    if threshold_kb is None or threshold_kb == 0:
+        return None
+    return max(1, threshold_kb * 1024 // facts_row_bytes)
+
+
+def is_pending(facts: SealingFacts, config: CollectionConfig, wanted: GraphParams) -> bool:
+    """Whether the collection is not yet as its settings want it."""
+    return _needed(facts, config, wanted) is not Sealing.NOTHING
+
+
+def choose(facts: SealingFacts, config: CollectionConfig, wanted: GraphParams) -> Sealing:
+    """What to do now: what is needed, once writes pause or have gone on for long, or a little polishing at rest."""
+    needed = _needed(facts, config, wanted)
+    threshold = threshold_rows(config, facts.row_bytes)
+    if needed is Sealing.NOTHING:
+        polish = facts.params is not None and threshold is not None and facts.quiet_s >= POLISH_S
+        return Sealing.EXTEND if polish and facts.tail > TAIL_POLISH * facts.covered else Sealing.NOTHING
+    if needed is Sealing.DROP or facts.quiet_s >= QUIET_S or facts.waiting_s >= WAIT_S:
+        return needed
+    assert threshold is not None
+    return needed if facts.tail >= TAIL_EAGER * threshold else Sealing.NOTHING
+
+
+def _needed(facts: SealingFacts, config: CollectionConfig, wanted: GraphParams) -> Sealing:
+    threshold = threshold_rows(config, facts.row_bytes)
+    if wanted.m == 0:
+        return Sealing.DROP if facts.params is not None else Sealing.NOTHING
+    if threshold is None:
+        return Sealing.NOTHING
+    total = facts.tail + facts.covered
+    if facts.params is None:
+        return Sealing.BUILD if total >= threshold else Sealing.NOTHING
+    if facts.params != wanted or _is_worn(facts, config):
+        return Sealing.BUILD if total else Sealing.DROP
+    return Sealing.EXTEND if facts.tail >= threshold else Sealing.NOTHING
+
+
+def _is_worn(facts: SealingFacts, config: CollectionConfig) -> bool:
+    """Whether too many of the graph's points have died."""
+    optimizers = config.optimizer_config
+    share, least = optimizers.deleted_threshold, optimizers.vacuum_min_vector_number
+    assert share is not None
+    assert least is not None
+    dead = facts.covered_built - facts.covered
+    return facts.covered_built >= least and dead > share * facts.covered_built

@@ -1,0 +1,172 @@
+"""Requests of the official client in the words of the reference engine, and its answers in plain values."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import qdrant_edge as edge
+from qdrant_client import models
+
+LIMIT = 10
+DISTANCES = {each: getattr(edge.Distance, each.value) for each in models.Distance}
+DATATYPES = {
+    models.Datatype.FLOAT32: edge.VectorStorageDatatype.Float32,
+    models.Datatype.FLOAT16: edge.VectorStorageDatatype.Float16,
+    models.Datatype.UINT8: edge.VectorStorageDatatype.Uint8,
+}
+
+
+def vector_params(params: models.VectorParams) -> Any:
+    """Settings of a dense vector."""
+    return edge.EdgeVectorParams(
+        params.size,
+        DISTANCES[params.distance],
+        multivector_config=edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
+        if params.multivector_config
+        else None,
+        datatype=DATATYPES[params.datatype] if params.datatype else None,
+    )
+
+
+def sparse_params(params: models.SparseVectorParams) -> Any:
+    """Settings of a sparse vector."""
+    return edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf if params.modifier == models.Modifier.IDF else None)
+
+
+def vector(given: Any) -> Any:
+    """Vectors of a point or of a query, named ones too."""
+    if isinstance(given, models.SparseVector):
+        return edge.SparseVector(given.indices, given.values)
+    if isinstance(given, Mapping):
+        return {name: vector(each) for name, each in given.items()}
+    return given
+
+
+def plain_vector(found: Any) -> Any:
+    """Vectors of an answer as lists, dictionaries and pairs."""
+    if isinstance(found, Mapping):
+        return {name: plain_vector(each) for name, each in found.items()}
+    if isinstance(found, edge.SparseVector | models.SparseVector):
+        return list(found.indices), list(found.values)
+    return found
+
+
+def point_id(given: int | str | UUID) -> int | UUID:
+    """Ids of both sides in one form."""
+    return UUID(given) if isinstance(given, str) else given
+
+
+def group(given: models.Filter | None) -> Any:
+    """A filter."""
+    if given is None:
+        return None
+    least = given.min_should
+    return edge.Filter(
+        must=_conditions(given.must),
+        should=_conditions(given.should),
+        must_not=_conditions(given.must_not),
+        min_should=None if least is None else edge.MinShould(_conditions(least.conditions) or [], least.min_count),
+    )
+
+
+def _conditions(given: Any) -> list[Any] | None:
+    if given is None:
+        return None
+    return [_condition(each) for each in (given if isinstance(given, Sequence) else [given])]
+
+
+def _condition(given: Any) -> Any:
+    match given:
+        case models.Filter():
+            return group(given)
+        case models.FieldCondition():
+            return _field(given)
+        case models.IsEmptyCondition():
+            return edge.IsEmptyCondition(given.is_empty.key)
+        case models.IsNullCondition():
+            return edge.IsNullCondition(given.is_null.key)
+        case models.HasIdCondition():
+            return edge.HasIdCondition({point_id(each) for each in given.has_id})  # type: ignore[arg-type]
+        case models.HasVectorCondition():
+            return edge.HasVectorCondition(given.has_vector)
+        case models.NestedCondition():
+            return edge.NestedCondition(given.nested.key, group(given.nested.filter))
+    raise NotImplementedError(given)
+
+
+def _field(given: models.FieldCondition) -> Any:
+    count, within = given.values_count, given.range
+    bounds: Callable[[Any], dict[str, Any]] = lambda each: {name: getattr(each, name) for name in ("lt", "gt", "gte", "lte")}  # noqa: E731
+    assert within is None or isinstance(within, models.Range)
+    return edge.FieldCondition(
+        given.key,
+        match=None if given.match is None else _match(given.match),
+        range=None if within is None else edge.RangeFloat(**bounds(within)),
+        values_count=None if count is None else edge.ValuesCount(**bounds(count)),
+        is_empty=given.is_empty,
+        is_null=given.is_null,
+    )
+
+
+def _match(given: models.Match) -> Any:
+    match given:
+        case models.MatchValue():
+            return edge.MatchValue(given.value)
+        case models.MatchAny():
+            return edge.MatchAny(given.any)
+        case models.MatchExcept():
+            return edge.MatchExcept(given.except_)
+        case models.MatchPrefix():
+            return edge.MatchPrefix(given.prefix)
+        case models.MatchSubstring():
+            return edge.MatchSubstring(given.substring)
+    raise NotImplementedError(given)
+
+
+def search(given: models.Prefetch, *, offset: int = 0, beyond: int = 0) -> Any:
+    """A whole search, its root written as a prefetch; ``beyond`` more hits show who is tied at the end."""
+    return edge.QueryRequest(
+        limit=(given.limit or LIMIT) + beyond,
+        offset=offset,
+        query=_query(given),
+        prefetches=[_prefetch(each) for each in _listed(given.prefetch)],
+        filter=group(given.filter),
+        score_threshold=given.score_threshold,
+        params=_params(given.params),
+    )
+
+
+def _prefetch(given: models.Prefetch) -> Any:
+    return edge.Prefetch(
+        limit=given.limit or LIMIT,
+        query=_query(given),
+        prefetches=[_prefetch(each) for each in _listed(given.prefetch)],
+        filter=group(given.filter),
+        score_threshold=given.score_threshold,
+        params=_params(given.params),
+    )
+
+
+def _listed(given: models.Prefetch | list[models.Prefetch] | None) -> list[models.Prefetch]:
+    return [given] if isinstance(given, models.Prefetch) else given or []
+
+
+def _params(given: models.SearchParams | None) -> Any:
+    return None if given is None or given.idf is None else edge.SearchParams(idf=edge.IdfParams(group(given.idf.corpus)))
+
+
+def _query(given: models.Prefetch) -> Any:
+    match given.query:
+        case None:
+            return None
+        case models.FusionQuery(fusion=models.Fusion.RRF):
+            return edge.Fusion.Rrf(k=2)
+        case models.FusionQuery():
+            return edge.Fusion.Dbsf()
+        case models.RrfQuery(rrf=rrf):
+            return edge.Fusion.Rrf(k=rrf.k or 2, weights=rrf.weights)
+        case models.OrderByQuery(order_by=models.OrderBy() as order):
+            down = order.direction == models.Direction.DESC
+            return edge.OrderBy(order.key, edge.Direction.Desc if down else edge.Direction.Asc, order.start_from)
+        case _:
+            return edge.Query.Nearest(vector(given.query), using=given.using)

@@ -1,0 +1,309 @@
+"""Whatever is done to a database, through every kind of restart, it holds what a dict of points holds and nothing else.
+
+Each step is one request, made on the database and on the model. Restarts: closed and opened; checkpointed and then
+abandoned; all derived files deleted; abandoned without a word (the folder is copied while the database is open, and
+the copy goes on).
+"""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from qdrantlite.collection.recovery import write_checkpoint
+from qdrantlite.database import Database
+from qdrantlite.errors import AlreadyExists, BadInput, InvalidRequest, NotFound
+from qdrantlite.query import operation as o
+from qdrantlite.query import search as s
+from qdrantlite.storage import file_names
+from qdrantlite.values.distance import Datatype
+from qdrantlite.values.record import AliasAction, CreateAlias, DeleteAlias, Record, RenameAlias
+from qdrantlite.values.schema import CollectionConfig, FieldIndex, VectorParams
+from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
+from tests.congruence.compare import assert_same
+from tests.model.points_model import PointsModel, Refused
+from tests.model.write_strategies import CONFIG, EXTRAS, IDF, INDEXES, broken_operations, operations
+from tests.oracle import Hit, Oracle
+from tests.oracle_scores import rows_of, stored
+from tests.strategies import DIMENSION, NUMBER_KEY, filters, searches, vectors
+
+NAME, OTHER = "points", "other"
+ALIASES = ("alias", "second", OTHER)
+
+
+class DatabaseMachine(RuleBasedStateMachine):
+    """One collection that is written and searched, and another that only gets aliases."""
+
+    @initialize()
+    def start(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="qdrantlite-model-"))
+        self.lives = 0
+        self.database = Database(self.folder)
+        self.database.create_collection(NAME, CONFIG)
+        self.database.create_collection(OTHER, CollectionConfig())
+        self.model = PointsModel(CONFIG)
+        self.fields: dict[str, FieldIndex] = {}
+        self.aliases: dict[str, str] = {}
+
+    def teardown(self) -> None:
+        if hasattr(self, "database"):
+            self.compare()
+            self.database.close()
+            shutil.rmtree(self.root)
+
+    @property
+    def folder(self) -> Path:
+        return self.root / str(self.lives)
+
+    # -- writes
+
+    @rule(data=st.data(), wait=st.booleans())
+    def write(self, data: st.DataObject, wait: bool) -> None:
+        some = operations((*self.model.config.vectors, *self.model.config.sparse_vectors))
+        self.request(tuple(data.draw(st.lists(some, min_size=1, max_size=3))), wait=wait)
+
+    @rule(data=st.data(), broken=broken_operations(), place=st.integers(0, 2))
+    def write_broken(self, data: st.DataObject, broken: o.Operation, place: int) -> None:
+        some = operations((*self.model.config.vectors, *self.model.config.sparse_vectors))
+        request = data.draw(st.lists(some, max_size=2))
+        request.insert(place, broken)
+        self.request(tuple(request), wait=True)
+
+    def request(self, request: tuple[o.Operation, ...], *, wait: bool) -> None:
+        try:
+            after = self.model.after(request)
+        except Refused:
+            with pytest.raises((InvalidRequest, NotFound)):
+                self.database.write(self.name(), request, wait=wait)
+            return
+        results = self.database.write(self.name(), request, wait=wait)
+        first = self.model.operation_id + 1
+        assert [result.operation_id for result in results] == list(range(first, first + len(request)))
+        self.model = after
+
+    def name(self) -> str:
+        """The collection under its name or, where it has one, an alias."""
+        return next((alias for alias, name in self.aliases.items() if name == NAME), NAME)
+
+    # -- the schema
+
+    @rule(key=st.sampled_from(list(INDEXES)), data=st.data())
+    def create_index(self, key: str, data: st.DataObject) -> None:
+        index = data.draw(st.sampled_from(INDEXES[key]))
+        self.schema(o.CreateFieldIndex(key, index))
+        self.fields[key] = index
+
+    @rule(key=st.sampled_from(list(INDEXES)))
+    def delete_index(self, key: str) -> None:
+        self.schema(o.DeleteFieldIndex(key))
+        self.fields.pop(key, None)
+
+    @rule(name=st.sampled_from(list(EXTRAS)))
+    def create_vector(self, name: str) -> None:
+        params, config = EXTRAS[name], self.model.config
+        self.schema(o.CreateVectorName(name, params))
+        if isinstance(params, VectorParams):
+            self.model.config = replace(config, vectors={**config.vectors, name: params})
+        else:
+            self.model.config = replace(config, sparse_vectors={**config.sparse_vectors, name: params})
+
+    @rule(name=st.sampled_from(list(EXTRAS)))
+    def delete_vector(self, name: str) -> None:
+        config = self.model.config
+        self.schema(o.DeleteVectorName(name))
+        self.model.config = replace(
+            config,
+            vectors={key: params for key, params in config.vectors.items() if key != name},
+            sparse_vectors={key: params for key, params in config.sparse_vectors.items() if key != name},
+        )
+        self.model.without_vector(name)
+
+    def schema(self, operation: o.SchemaOperation) -> None:
+        self.model.operation_id += 2
+        assert self.database.alter(self.name(), operation).operation_id == self.model.operation_id
+
+    @rule(
+        actions=st.lists(
+            st.one_of(
+                st.builds(CreateAlias, st.sampled_from(ALIASES), st.sampled_from((NAME, OTHER, "nobody"))),
+                st.builds(RenameAlias, st.sampled_from(ALIASES), st.sampled_from(ALIASES)),
+                st.builds(DeleteAlias, st.sampled_from(ALIASES)),
+            ),
+            min_size=1,
+            max_size=3,
+        ).map(tuple)
+    )
+    def change_aliases(self, actions: tuple[AliasAction, ...]) -> None:
+        after: dict[str, str] | None = dict(self.aliases)
+        for action in actions:
+            after = None if after is None else _aliased(after, action)
+        if after is None:
+            with pytest.raises((AlreadyExists, NotFound)):
+                self.database.update_aliases(actions)
+        else:
+            assert self.database.update_aliases(actions)
+            self.aliases = after
+        assert self.database.aliases() == tuple(sorted(self.aliases.items()))
+
+    # -- restarts
+
+    @rule()
+    def close_and_open(self) -> None:
+        self.database.close()
+        self.database = Database(self.folder)
+
+    @rule()
+    def checkpoint(self) -> None:
+        write_checkpoint(self.database._collection(NAME).shard)
+
+    @rule()
+    def abandon(self) -> None:
+        abandoned, before = self.database, self.folder
+        self.lives += 1
+        shutil.copytree(before, self.folder, ignore=shutil.ignore_patterns("*-shm"))
+        abandoned.close()
+        shutil.rmtree(before)
+        self.database = Database(self.folder)
+
+    @rule()
+    def delete_derived_files(self) -> None:
+        self.database.close()
+        derived = [file_names.derived(path) for path in file_names.collections(self.folder).iterdir()]
+        for path in derived:
+            assert path.is_dir()
+            shutil.rmtree(path)
+            path.mkdir()
+        self.database = Database(self.folder)
+
+    # -- reads
+
+    @rule(data=st.data())
+    def search(self, data: st.DataObject) -> None:
+        """Trees of stages, without the vector whose scores are not exact."""
+        config = self.model.config
+        exact = replace(config, sparse_vectors={k: v for k, v in config.sparse_vectors.items() if k != IDF})
+        points = list(self.model.points.values())
+        wanted = data.draw(searches(exact, points))
+        if NUMBER_KEY not in self.fields and any(isinstance(q, s.OrderBy) for q in _queries(wanted.stage)):
+            with pytest.raises(BadInput, match="No range index"):
+                self.database.search(NAME, wanted)
+            return
+        assert self.hits(wanted) == Oracle(config, points).search(wanted)
+
+    @precondition(lambda self: self.model.points)
+    @rule(data=st.data(), limit=st.integers(1, 6))
+    def search_by_rare_words(self, data: st.DataObject, limit: int) -> None:
+        wanted = data.draw(st.one_of(st.none(), filters()))
+        query = s.Nearest(data.draw(vectors(self.model.config, IDF)))
+        search = s.Search(s.Prefetch(query=query, using=IDF, filter=wanted, limit=limit))
+        everyone = replace(search, stage=replace(search.stage, limit=100))
+        expected = Oracle(self.model.config, self.model.points.values()).search(everyone)
+        assert_same(self.hits(search), expected, limit=limit)
+
+    def hits(self, search: s.Search) -> list[Hit]:
+        found = self.database.search(self.name(), search)
+        return [Hit(hit.record.id, hit.score, hit.record.order_value) for hit in found]
+
+    @rule(data=st.data())
+    def count(self, data: st.DataObject) -> None:
+        wanted = data.draw(filters())
+        passing = Oracle(self.model.config, self.model.points.values()).passing([wanted])
+        assert self.database.count(self.name(), wanted) == len(passing)
+        page = self.database.scroll(self.name(), s.Scroll(filter=wanted, limit=100))
+        assert [record.id for record in page.records] == [point.id for point in passing]
+
+    @rule(size=st.integers(1, 4))
+    def scroll(self, size: int) -> None:
+        pages, offset = [], None
+        while True:
+            page = self.database.scroll(self.name(), s.Scroll(offset=offset, limit=size))
+            pages.append(page.records)
+            offset = page.next_offset
+            if offset is None:
+                break
+            assert len(page.records) == size
+        expected = Oracle(self.model.config, self.model.points.values()).points
+        assert [record.id for page in pages for record in page] == [point.id for point in expected]
+
+    @invariant()
+    def compare(self) -> None:
+        """All that should be there, nothing else."""
+        if not hasattr(self, "database"):
+            return
+        points = Oracle(self.model.config, self.model.points.values()).points
+        ids = tuple(point.id for point in points)
+        records = self.database.retrieve(self.name(), (*ids, 404, *ids), s.ALL_PAYLOAD, s.ALL_VECTORS)
+        assert [record.id for record in records] == list(ids)
+        for record, point in zip(records, points, strict=True):
+            assert repr(record.payload) == repr(point.payload) or record.payload == point.payload
+            self.compare_vectors(record, point.vectors)
+        hits = self.database.search(NAME, s.Search(_nearest_to_nothing()))
+        versions = {hit.record.id: hit.version for hit in hits}
+        assert versions == {point.id: self.model.versions[point.id] for point in points if "" in point.vectors}
+        info = self.database.collection_info(self.name())
+        assert info.points_count == self.database.count(NAME, None) == len(points)
+        assert {key: field.index for key, field in info.payload_schema.items()} == self.fields
+        assert set(info.config.vectors) == set(self.model.config.vectors)
+
+    def compare_vectors(self, record: Record, expected: "dict[str, Vector] | object") -> None:
+        assert isinstance(expected, dict)
+        assert record.vectors is not None
+        assert set(record.vectors) == set(expected)
+        for name, vector in record.vectors.items():
+            wanted = expected[name]
+            if isinstance(vector, SparseVector):
+                assert isinstance(wanted, SparseVector)
+                assert vector.indices.tolist() == wanted.indices.tolist()
+                assert vector.weights.tolist() == wanted.weights.tolist()
+                continue
+            params = self.model.config.vectors[name]
+            assert isinstance(vector, MultiVector) == params.multivector
+            rows = stored(rows_of(wanted), params.distance, params.datatype or Datatype.FLOAT32)
+            np.testing.assert_allclose(rows_of(vector), rows, rtol=1e-6)
+
+
+def _nearest_to_nothing() -> s.Prefetch:
+    return s.Prefetch(query=s.Nearest(DenseVector(np.zeros(DIMENSION, dtype=np.float32))), limit=100)
+
+
+def _queries(stage: s.Prefetch) -> Sequence[s.Query | None]:
+    return [stage.query, *(query for child in stage.prefetch for query in _queries(child))]
+
+
+def _aliased(aliases: dict[str, str], action: AliasAction) -> dict[str, str] | None:
+    """The aliases after an action; None when it must be refused."""
+    match action:
+        case CreateAlias(alias, collection):
+            if collection not in (NAME, OTHER) or alias in (NAME, OTHER):
+                return None
+            return {**aliases, alias: collection}
+        case RenameAlias(old, new):
+            if old not in aliases or new in (NAME, OTHER):
+                return None
+            kept = {alias: name for alias, name in aliases.items() if alias != old}
+            return {**kept, new: aliases[old]}
+        case DeleteAlias(alias):
+            return {other: name for other, name in aliases.items() if other != alias}
+
+
+QUIET = settings(
+    deadline=None, suppress_health_check=list(HealthCheck), stateful_step_count=20, max_examples=25, print_blob=True
+)
+
+
+def test_database_holds_what_a_dict_holds() -> None:
+    run_state_machine_as_test(DatabaseMachine, settings=QUIET)  # type: ignore[no-untyped-call]  # hypothesis has no types here
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_database_holds_what_a_dict_holds_for_long() -> None:
+    thorough = settings(QUIET, max_examples=1500, stateful_step_count=40)
+    run_state_machine_as_test(DatabaseMachine, settings=thorough)  # type: ignore[no-untyped-call]  # as above

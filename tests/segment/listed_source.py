@@ -1,0 +1,56 @@
+"""A filter source over a list of records: the twin of a shard in tests of filters."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from pyroaring import AbstractBitMap, BitMap
+
+from qdrantlite.query.filter import Filter
+from qdrantlite.segment.bitmaps import Offsets, offsets_in
+from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
+from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
+from qdrantlite.values.payload import Payload, elements_at, parse_path
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.record import Record
+from qdrantlite.values.schema import FieldIndex, FieldKind
+
+
+class ListedSource:
+    """Record i lies at offset i; indexes are filled in ``batch`` records at a time; dead ones stay in them."""
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        kinds: Mapping[str, FieldKind],
+        *,
+        dead: frozenset[int] = frozenset(),
+        batch: int = 3,
+    ) -> None:
+        self.records = records
+        self.live: AbstractBitMap = BitMap(set(range(len(records))) - dead)
+        self.indexes: dict[str, PayloadIndex] = {key: make_index(FieldIndex(kind)) for key, kind in kinds.items()}
+        for key, index in self.indexes.items():
+            for start in range(0, len(records), batch):
+                chunk = records[start : start + batch]
+                offsets = np.arange(start, start + len(chunk), dtype=np.uint32)
+                index.add(offsets, [elements_at(record.payload or {}, parse_path(key)) for record in chunk])
+
+    def index(self, key: str) -> PayloadIndex | None:
+        return self.indexes.get(key)
+
+    def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
+        return np.array([i for i, record in enumerate(self.records) if record.id in ids], dtype=np.uint32)
+
+    def presence(self, vector_name: str) -> AbstractBitMap:
+        return BitMap(i for i, record in enumerate(self.records) if vector_name in (record.vectors or {}))
+
+    def payloads(self, binding: FilterBinding) -> Iterator[tuple[int, Payload]]:
+        for offset in offsets_in(binding.doubtful).tolist():
+            yield offset, dict(self.records[offset].payload or {})
+
+    def passing(self, one: Filter) -> list[int]:
+        """Offsets that pass, through binding and settling."""
+        binding = bind_filter(one, self)
+        found: list[int] = binding.settle(self.payloads(binding)).offsets().tolist()
+        assert binding.cardinality.low <= len(found) <= binding.cardinality.high
+        return found

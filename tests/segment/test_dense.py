@@ -1,0 +1,77 @@
+"""Dense views: what passes, what is verified, ties and shapes. Scores themselves are tested with ``vector_index``."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from qdrantlite.errors import Corrupted
+from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.vector_index.exact import MISSING
+from qdrantlite.values.distance import Datatype, Distance
+from qdrantlite.values.vector import F32
+
+COUNT, DIM = 100, 4
+
+
+def nothing_wrong(rows: Offsets | slice) -> None:
+    assert isinstance(rows, slice) or rows.dtype == np.uint32
+
+
+def view(distance: Distance, present: Selection | None = None) -> DenseView:
+    """Row i is i // 4 in every component: four rows tie at a time."""
+    rows = np.repeat(np.arange(COUNT) // 4, DIM).reshape(COUNT, DIM).astype(np.float32)
+    return DenseView(rows, distance, Datatype.FLOAT32, present, (), nothing_wrong)
+
+
+def query(value: float) -> F32:
+    return np.full(DIM, value, dtype=np.float32)
+
+
+@pytest.mark.parametrize("distance", [Distance.DOT, Distance.EUCLID, Distance.MANHATTAN])
+def test_scan_and_subset_agree_and_ties_come_by_offset(distance: Distance) -> None:
+    present = Selection.from_offsets(np.flatnonzero(np.arange(COUNT) % 3).astype(np.uint32))
+    one = view(distance, present)
+    selection = Selection.of_range(20, 90)
+    offsets, scores = one.scan(query(30), limit=COUNT, selection=selection)
+    passing = selection.intersection(present).offsets()
+    found, same = one.subset(query(30), passing, limit=COUNT)
+    wanted = sorted(passing.tolist(), key=lambda offset: (-(offset // 4), offset))
+    assert offsets.tolist() == found.tolist() == wanted
+    np.testing.assert_array_equal(scores, same)
+    np.testing.assert_allclose(one.score(query(30), offsets), scores)
+
+
+def test_no_selection_means_all_that_have_the_vector() -> None:
+    assert view(Distance.DOT).scan(query(1), limit=4)[0].tolist() == [96, 97, 98, 99]
+    some = view(Distance.DOT, Selection.of_range(0, 10))
+    assert some.scan(query(1), limit=2)[0].tolist() == [8, 9]
+    assert some.has(np.array([9, 10], dtype=np.uint32)).tolist() == [True, False]
+    assert view(Distance.DOT).has(np.array([9, 10], dtype=np.uint32)).tolist() == [True, True]
+
+
+def test_single_query_is_trimmed_and_several_are_padded() -> None:
+    few = Selection.of_range(4, 6)
+    offsets, _ = view(Distance.DOT).scan(query(1), limit=5, selection=few)
+    assert offsets.tolist() == [4, 5]
+    many, scores = view(Distance.DOT, few).scan(np.stack([query(1), query(-1)]), limit=5)
+    assert many.shape == scores.shape
+    assert [row[row != MISSING].tolist() for row in many] == [[4, 5], [4, 5]]
+    assert view(Distance.DOT).scan(query(1), limit=5, selection=Selection.of_range(0, 0))[0].tolist() == []
+    assert view(Distance.DOT).subset(query(1), few.offsets()[:0], limit=5)[0].tolist() == []
+
+
+def test_rows_are_verified_before_they_are_served() -> None:
+    def damaged(rows: Offsets | slice) -> None:
+        raise Corrupted(f"rows {rows}")
+
+    one = replace(view(Distance.DOT), verify=damaged)
+    offsets = np.array([1, 2], dtype=np.uint32)
+    with pytest.raises(Corrupted):
+        one.scan(query(1), limit=1)
+    with pytest.raises(Corrupted):
+        one.subset(query(1), offsets, limit=1)
+    with pytest.raises(Corrupted):
+        one.score(query(1), offsets)

@@ -1,0 +1,122 @@
+"""Sparse postings against dot products of dicts."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.sparse import SparseIndex
+from qdrantlite.storage.checkpoint import read_derived, write_derived
+from qdrantlite.storage.files import PosixFiles
+from qdrantlite.values.vector import SparseVector
+
+Weights = dict[int, float]
+WEIGHTS = st.dictionaries(st.integers(0, 6), st.sampled_from([-1.0, 0.5, 1.0, 2.0]), max_size=4)
+
+
+def vector(weights: Weights) -> SparseVector:
+    indices = np.array(list(weights), dtype=np.uint32)
+    return SparseVector.from_unsorted(indices, np.array(list(weights.values()), dtype=np.float32))
+
+
+def dot(a: Weights, b: Weights) -> float:
+    return sum(weight * b[index] for index, weight in a.items() if index in b)
+
+
+@st.composite
+def indexes(draw: st.DrawFn) -> tuple[SparseIndex, dict[int, Weights]]:
+    """An index and what it should hold: offsets in batches, some of them discarded and added again."""
+    index, model = SparseIndex(), dict[int, Weights]()
+    step = draw(st.sampled_from([1, 40_000]))
+    for batch in draw(st.lists(st.lists(WEIGHTS, min_size=1, max_size=6), max_size=5)):
+        offsets = [len(model) * step + i for i in range(len(batch))]
+        offsets = [offset for offset in offsets if offset not in model][: len(batch)]
+        batch = batch[: len(offsets)]
+        index.add(np.array(offsets, dtype=np.uint32), [vector(weights) for weights in batch])
+        model.update(zip(offsets, batch, strict=True))
+        gone = draw(st.frozensets(st.sampled_from(sorted(model)), max_size=2)) if model else frozenset()
+        index.discard(BitMap(gone))
+        again = draw(WEIGHTS)
+        for offset in gone:
+            index.add(np.array([offset], dtype=np.uint32), [vector(again)])
+            model[offset] = again
+    return index, model
+
+
+@given(indexes(), WEIGHTS, st.integers(0, 8), st.data())
+def test_search_finds_the_best_of_the_selection(
+    made: tuple[SparseIndex, dict[int, Weights]], query: Weights, limit: int, data: st.DataObject
+) -> None:
+    index, model = made
+    chosen = data.draw(st.frozensets(st.sampled_from(sorted(model)))) if model else frozenset()
+    selection = Selection.from_offsets(np.array(sorted(chosen), dtype=np.uint32))
+    offsets, scores = index.view().search(vector(query), selection=selection, limit=limit)
+    totals = {offset: dot(query, model[offset]) for offset in chosen}
+    best = sorted((-total, offset) for offset, total in totals.items() if total)[:limit]
+    assert list(zip((-scores).tolist(), offsets.tolist(), strict=True)) == best
+
+
+@given(indexes(), WEIGHTS, st.data())
+def test_score_tells_total_and_overlap_in_the_order_given(
+    made: tuple[SparseIndex, dict[int, Weights]], query: Weights, data: st.DataObject
+) -> None:
+    index, model = made
+    asked = data.draw(st.lists(st.sampled_from(sorted(model)), max_size=10)) if model else []
+    scores, shared = index.view().score(vector(query), np.array(asked, dtype=np.uint32))
+    assert scores.tolist() == [dot(query, model[offset]) for offset in asked]
+    assert shared.tolist() == [bool(query.keys() & model[offset].keys()) for offset in asked]
+
+
+@given(indexes(), st.data())
+def test_idf_counts_the_corpus_only(made: tuple[SparseIndex, dict[int, Weights]], data: st.DataObject) -> None:
+    index, model = made
+    corpus = data.draw(st.frozensets(st.sampled_from(sorted(model)))) if model else frozenset()
+    selection = Selection.from_offsets(np.array(sorted(corpus), dtype=np.uint32))
+    found = index.view().idf(np.array([0, 3, 6, 99], dtype=np.uint32), selection)
+    counts = [sum(term in model[offset] for offset in corpus) for term in (0, 3, 6, 99)]
+    wanted = [math.log((len(corpus) - df + 0.5) / (df + 0.5) + 1) for df in counts]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("count", [300, 6000])
+def test_random_vectors_agree_with_a_dense_matrix(count: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    matrix = np.where(rng.random((count, 40)) < 0.2, rng.normal(size=(count, 40)), 0).astype(np.float32)
+    index = SparseIndex()
+    for at in range(0, count, 250):
+        rows = [np.flatnonzero(row).astype(np.uint32) for row in matrix[at : at + 250]]
+        vectors = [SparseVector(indices, matrix[at + i, indices]) for i, indices in enumerate(rows)]
+        index.add(np.arange(at, at + len(rows), dtype=np.uint32), vectors)
+    query = SparseVector(np.arange(0, 40, 4, dtype=np.uint32), rng.normal(size=10).astype(np.float32))
+    totals = matrix[:, ::4] @ query.weights
+    chosen = np.flatnonzero((rng.random(count) < 0.5) & (totals != 0)).astype(np.uint32)
+    best = chosen[np.argsort(-totals[chosen], kind="stable")[:25]]
+    path = tmp_path / "derived" / "sparse"
+    before = index.view()
+    write_derived(path, format_version=1, covers_seq=0, parts=index.dump(), files=PosixFiles())
+    derived = read_derived(path, format_version=1, files=PosixFiles())
+    assert derived is not None
+    loaded = SparseIndex()
+    loaded.load(derived.parts)
+    for view in (before, index.view(), loaded.view()):
+        offsets, scores = view.search(query, selection=Selection.from_offsets(chosen), limit=25)
+        np.testing.assert_array_equal(offsets, best)
+        np.testing.assert_allclose(scores, totals[best], rtol=1e-5)
+
+
+def test_empty_index_and_empty_query_find_nothing() -> None:
+    index = SparseIndex()
+    everything = Selection.of_range(0, 10)
+    assert len(index.view().search(vector({1: 1.0}), selection=everything, limit=5)[0]) == 0
+    index.add(np.array([0], dtype=np.uint32), [vector({})])
+    index.add(np.array([1], dtype=np.uint32), [vector({1: 1.0})])
+    assert len(index.view().search(vector({}), selection=everything, limit=5)[0]) == 0
+    fresh = SparseIndex()
+    fresh.load(dict(SparseIndex().dump()))
+    assert len(fresh.view().search(vector({1: 1.0}), selection=everything, limit=5)[0]) == 0

@@ -1,0 +1,100 @@
+"""An engine that answers everything with fixed values and remembers what it was asked."""
+
+from collections.abc import Callable
+from typing import Any
+
+from qdrantlite import errors
+from qdrantlite.query.search import GroupSearch, Scroll, Search
+from qdrantlite.values.record import (
+    ClusterInfo,
+    CollectionInfo,
+    CollectionStatus,
+    Group,
+    Record,
+    ScoredRecord,
+    ScrollPage,
+    UpdateResult,
+    UpdateStatus,
+)
+from qdrantlite.values.schema import CollectionConfig
+
+HIT = ScoredRecord(Record(1, {"a": 1}), 0.5, 3)
+
+
+class FakeEngine:
+    """See the module; ``before`` runs first in every search."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.before: Callable[[], object] = lambda: None
+        self.hits = [HIT]
+
+    def create_collection(self, name: str, config: CollectionConfig, /) -> bool:
+        self.asked.append((name, config))
+        return True
+
+    def update_collection(self, name: str, update: Any, /) -> bool:
+        self.asked.append((name, update))
+        return True
+
+    def delete_collection(self, name: str, /) -> bool:
+        return name == "books"
+
+    def collection_info(self, name: str, /) -> CollectionInfo:
+        if name != "books":
+            raise errors.NotFound(f"Collection `{name}` doesn't exist!")
+        return CollectionInfo(CollectionStatus.GREEN, None, 1, 2, 0, CollectionConfig(), {}, (), 0, 1e9)
+
+    def list_collections(self) -> tuple[str, ...]:
+        return "b", "a"
+
+    def collection_exists(self, name: str, /) -> bool:
+        return name == "books"
+
+    def update_aliases(self, actions: Any, /) -> bool:
+        self.asked.append(actions)
+        return True
+
+    def aliases(self) -> tuple[tuple[str, str], ...]:
+        return (("alias", "books"),)
+
+    def collection_aliases(self, _name: str, /) -> tuple[tuple[str, str], ...]:
+        return self.aliases()
+
+    def cluster_info(self, _name: str, /) -> ClusterInfo:
+        return ClusterInfo(7, (2,))
+
+    def write(
+        self, name: str, operations: tuple[Any, ...], /, *, wait: bool, timeout_s: float | None
+    ) -> tuple[UpdateResult, ...]:
+        self.asked.append((name, operations, wait, timeout_s))
+        return tuple(UpdateResult(number, UpdateStatus.COMPLETED) for number in range(1, len(operations) + 1))
+
+    def alter(self, name: str, operation: Any, /, *, wait: bool) -> UpdateResult:
+        self.asked.append((name, operation, wait))
+        return UpdateResult(1, UpdateStatus.COMPLETED)
+
+    def retrieve(self, _name: str, ids: Any, _with_payload: Any, _with_vectors: Any, /) -> list[Record]:
+        return [Record(point_id) for point_id in ids]
+
+    def scroll(self, _name: str, scroll: Scroll, /) -> ScrollPage:
+        self.asked.append(scroll)
+        return ScrollPage((HIT.record,), None)
+
+    def count(self, _name: str, _filter: Any, /, *, exact: bool) -> int:
+        return 5 if exact else 4
+
+    def search(self, name: str, search: Search, /, *, timeout_s: float | None) -> list[ScoredRecord]:
+        self.asked.append((name, search, timeout_s))
+        self.before()
+        return self.hits
+
+    def search_batch(
+        self, _name: str, searches: tuple[Search, ...], /, *, timeout_s: float | None
+    ) -> list[list[ScoredRecord]]:
+        assert timeout_s is not None
+        return [self.hits for _ in searches]
+
+    def search_groups(self, _name: str, _search: GroupSearch, /, *, timeout_s: float | None) -> list[Group]:
+        assert timeout_s is not None
+        return [Group("g", (HIT,))]
