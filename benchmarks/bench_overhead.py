@@ -1,6 +1,7 @@
 """What our path costs: single-query gRPC requests on 5,000 x 384 vectors, exact search, client on the same machine.
 
-Connections are processes of their own that send prebuilt messages, so that what is measured is the server and the wire.
+Connections are processes of their own that send prebuilt messages, so that what is measured is the server and the
+wire.
 """
 
 import multiprocessing

@@ -1,9 +1,8 @@
 """Durable upserts over gRPC: 384-d vectors with payload, batches of 500, two client threads, server on the same
 machine.
 
-Measured with prebuilt messages (the server and the wire), and with the official Python client (its own work included).
-Beside
-them, in the same run: qdrant-client's local mode, and Qdrant's engine in-process (not durable).
+Measured with prebuilt messages (the server and the wire), and with the official Python client (its own work
+included). Beside them, in the same run: qdrant-client's local mode, and Qdrant's engine in-process (not durable).
 """
 
 import tempfile

@@ -1,10 +1,8 @@
 """The database: names, aliases and the storage folder. Everything a client can ask comes through here.
 
 Invariants: one process owns the folder (its lock); a name leads to one collection, an alias to a name; the catalogue
-says which
-collections exist, folders it does not know are garbage. Collections open in the background after start; a request for
-one that
-is not open yet opens it itself.
+says which collections exist, folders it does not know are garbage. Collections open in the background after start; a
+request for one that is not open yet opens it itself.
 """
 
 import logging

@@ -1,9 +1,8 @@
 """The one hierarchy of errors that qdrantlite raises on purpose.
 
 Raised where the fact is known, caught once in ``wire/`` (mapped by ``wire/status.py``) and at the head of background
-loops.
-The text of an error is what the client reads; ``prefix`` is the opening that Qdrant puts before it, part of the
-contract.
+loops. The text of an error is what the client reads; ``prefix`` is the opening that Qdrant puts before it, part of
+the contract.
 
     QdrantliteError
     ├── InvalidRequest            400  INVALID_ARGUMENT

@@ -1,10 +1,8 @@
 """Binding: a search meets one frozen state of a shard.
 
 Ids become vectors (those looked up in other collections included), texts become vectors, filters become sets of
-offsets, index
-keys are checked. Only what must belong to one commit happens under the shard's publish lock: opening the read
-transaction,
-taking the state, asking the indexes. What the bound tree holds is immutable.
+offsets, index keys are checked. Only what must belong to one commit happens under the shard's publish lock: opening
+the read transaction, taking the state, asking the indexes. What the bound tree holds is immutable.
 
 Not bound yet, and refused as Unsupported: recommend, discover, context, formula, MMR, relevance feedback and text
 queries.
@@ -78,13 +76,18 @@ class Bound:
 def open_snapshot(
     shard: Shard, filters: Sequence[Filter | None] = (), order_keys: Sequence[str] = ()
 ) -> tuple[Snapshot, list[FilterBinding | None]]:
-    """A frozen view with filters bound to it. Raises BadInput for an order key without a fitting index."""
+    """A frozen view with filters bound to it.
+
+    Raises BadInput for an order key without a fitting index, NotFound once the collection is closed.
+    """
     with shard.publish_lock:
+        if shard.closed:
+            raise NotFound("Collection doesn't exist!")
         reader = shard.store.open_snapshot()
         try:
             source = ShardFilterSource(shard, reader, shard.live)
             bindings = [None if f is None or f.is_empty else bind_filter(f, source) for f in filters]
-            snapshot = Snapshot(shard, shard.state, reader, {key: _ordered(shard, key) for key in order_keys})
+            snapshot = Snapshot(shard.state, reader, {key: _ordered(shard, key) for key in order_keys})
         except BaseException:
             reader.close()
             raise

@@ -1,8 +1,7 @@
 """What a transaction did to a shard, collected while it is written and applied to derived state when it commits.
 
-Offsets are never reused, so the order between insertions and deaths does not matter: what was inserted and died in the
-same
-transaction is first added, then removed.
+Offsets are never reused, so the order between insertions and deaths does not matter: what was inserted and died in
+the same transaction is first added, then removed.
 """
 
 from collections.abc import Sequence

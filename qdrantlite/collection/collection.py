@@ -1,8 +1,8 @@
 """One collection: its settings and its shard, read and written from any thread.
 
 A read opens a frozen snapshot, works without locks and closes it. A write goes through the committer. Changes of the
-schema
-(payload indexes, named vectors, settings) are made one at a time and keep writers waiting only for their last step.
+schema (payload indexes, named vectors, settings) are made one at a time and keep writers waiting only for their last
+step.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,6 +1,7 @@
 """Points of a write turned into columns: ids, payload texts, and one matrix per dense vector.
 
-All checks against the collection's settings happen here, before anything is written. Pure: knows no store and no files.
+All checks against the collection's settings happen here, before anything is written. Pure: knows no store and no
+files.
 """
 
 from collections.abc import Mapping, Sequence

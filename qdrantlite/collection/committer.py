@@ -1,10 +1,9 @@
 """Commits writes: many threads submit, one leads, all share its transaction and its sync.
 
-A thread that submits takes the writer lock; whoever gets it first leads and writes every request waiting, each under a
-savepoint of its own, so that one that fails takes nothing with it and leaves nothing behind. Order of a commit: rows
-are
-appended and synced, SQLite commits (visible), derived state follows, the log is synced (durable), the request is
-answered.
+A thread that submits takes the writer lock; whoever gets it first leads and writes every request waiting, each under
+a savepoint of its own, so that one that fails takes nothing with it and leaves nothing behind. Order of a commit:
+rows are appended and synced, SQLite commits (visible), derived state follows, the log is synced (durable), the
+request is answered.
 """
 
 from collections import deque
@@ -34,7 +33,7 @@ class WriteRequest:
     done: bool = False
     operation_ids: tuple[int, ...] = ()
     commit_seq: int = 0
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @property
     def points(self) -> int:
@@ -79,9 +78,12 @@ class Committer:
         group = self._next_group()
         try:
             self._write_group(group)
-        except QdrantliteError as error:
+        except BaseException as error:
+            # Those who wait must never take a lost request for a written one, whatever went wrong.
             for request in group:
                 request.error = request.error or error
+            if not isinstance(error, Exception):
+                raise
         finally:
             for request in group:
                 request.done = True
@@ -145,7 +147,7 @@ class Committer:
             )
         except StorageFailed:
             raise
-        except QdrantliteError as error:
+        except Exception as error:  # also what nobody expected: it is this request's, not its neighbours'
             writer.rollback_to()
             for file, file_mark in marks:
                 file.rewind(file_mark)

@@ -1,8 +1,7 @@
 """Filters over a shard: for searches under the publish lock, for writes inside an open transaction.
 
 A filter is bound in two steps. Under the lock, indexes, ids and vector presence give the offsets that surely pass and
-those that
-are doubtful; afterwards, without a lock, the payloads of the doubtful ones settle them.
+those that are doubtful; afterwards, without a lock, the payloads of the doubtful ones settle them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -78,8 +77,7 @@ def resolve_for_write(shard: Shard, filter: Filter, changes: Changes) -> U32:
     """Live offsets, ascending, that pass a filter inside the open transaction.
 
     Points the transaction has not touched are answered by derived state; for the others, which it does not know yet,
-    every
-    condition is settled by what the writer reads.
+    every condition is settled by what the writer reads.
     """
     writer = shard.store.writer
     if changes.is_empty:

@@ -1,11 +1,10 @@
-"""The optimizer of one collection: builds, extends, saves and reopens the graphs of its dense vectors, behind searches
-and writes.
+"""The optimizer of one collection: builds, extends, saves and reopens the graphs of its dense vectors, behind
+searches and writes.
 
 Runs on the database's upkeep thread, at low priority; no lock is held while FAISS works. A graph reads the stored
-rows, so its file
-holds links only. Graph files are derived data named by a manifest with their checksums; one that is missing, damaged
-or built
-otherwise is built again. After a restart searches scan exactly until the graphs are mapped, a moment later.
+rows, so its file holds links only. Graph files are derived data named by a manifest with their checksums; one that is
+missing, damaged or built otherwise is built again. After a restart searches scan exactly until the graphs are mapped,
+a moment later.
 """
 
 import json

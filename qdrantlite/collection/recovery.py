@@ -1,14 +1,12 @@
 """Opening a shard, and the checkpoint that makes it quick.
 
-Truth is the point store and its vector files. Derived state (live and present offsets, payload indexes, posting lists,
-row bounds)
-is written to one checkpoint file now and then, with the place in the log of touched offsets that it covers. Opening
-loads it and
-reads again only what was touched since; a missing or damaged file means reading everything once.
+Truth is the point store and its vector files. Derived state (live and present offsets, payload indexes, posting
+lists, row bounds) is written to one checkpoint file now and then, with the place in the log of touched offsets that
+it covers. Opening loads it and reads again only what was touched since; a missing or damaged file means reading
+everything once.
 
 Grammar of the part names: ``live``, ``rows`` (offsets covered), ``vector/<id>/<part>``, ``field/<number>/<part>``,
-``fields``
-(the payload schema whose keys the numbers count).
+``fields`` (the payload schema whose keys the numbers count).
 """
 
 from collections.abc import Iterator, Mapping
@@ -92,7 +90,7 @@ def _recover(shard: Shard) -> None:
         file_names.derived(shard.folder) / CHECKPOINT, format_version=FORMAT_VERSION, files=shard.files
     )
     rows_covered = 0
-    if derived is not None and reader.touched_since(derived.covers_seq) is not None:
+    if derived is not None and _covers_a_past_state(derived, reader):
         try:
             rows_covered = _load(shard, derived)
         except (KeyError, ValueError):
@@ -103,6 +101,15 @@ def _recover(shard: Shard) -> None:
     if derived is not None:
         catch_up_touched(shard, reader, derived.covers_seq, rows_covered)
     read_from(shard, reader, rows_covered)
+
+
+def _covers_a_past_state(derived: Derived, reader: StoreReader) -> bool:
+    """Whether the log leads from it to the present; a file from the future of this store, or of another, tells lies."""
+    state = reader.state()
+    rows = derived.parts.get("rows")
+    if rows is None or int(np.asarray(rows)[0]) > state.offset_next:
+        return False
+    return state.touched_trimmed <= derived.covers_seq <= state.touched_seq
 
 
 def _forget(shard: Shard) -> None:
@@ -155,10 +162,10 @@ def fill_slot(slot: Slot, reader: StoreReader, offset_from: int, offset_to: int 
                 slot.present = slot.present.union(Selection.from_offsets(_below(offsets, offset_to)))
         case MultiSlot():
             for bounds in reader.iter_ragged(slot.id, offset_from):
-                slot.add_rows(bounds)
+                slot.add_rows(bounds, offset_to)
         case SparseSlot():
             for rows in reader.iter_sparse(slot.id, offset_from):
-                slot.add_rows(rows)
+                slot.add_rows(rows, offset_to)
 
 
 def fill_index(index: PayloadIndex, key: str, reader: StoreReader, offset_from: int, offset_to: int | None) -> None:
@@ -193,11 +200,10 @@ def catch_up_touched(shard: Shard, reader: StoreReader, seq: int, rows_covered: 
     shard.live = shard.live.difference(dead)
     presence = reader.presence(changed)
     for slot in shard.slots.values():
-        slot.drop(gone)
+        slot.drop(dead)
+        # Vectors of a live offset are never replaced, only taken away: rows and postings of the others are as they were.
         owning = np.array([mask >> slot.id & 1 for mask in presence], dtype=bool)
-        owners = Selection.from_offsets(changed[owning])
-        # Vectors of a live offset are never replaced, only taken away: rows and postings are as they were.
-        slot.present = slot.present.union(owners)
+        slot.strip(Selection.from_offsets(changed[~owning]))
     for key, index in shard.indexes.items():
         index.discard(gone.bitmap)
         _read_again(index, key, reader, changed)
@@ -221,10 +227,12 @@ def _read_again(index: PayloadIndex, key: str, reader: StoreReader, changed: U32
 
 
 def write_checkpoint(shard: Shard) -> None:
-    """Writes derived state to its file and forgets the log it covers. Writers wait while it is gathered, not while it
-    is written.
+    """Writes derived state to its file and forgets the log it covers. Writers and new searches wait while it is
+    gathered, not while it is written. What it tells of is made durable first: after a power cut a derived file must
+    not know points that the store has lost.
     """
-    with shard.writer_lock:
+    # Gathering compacts indexes, which searches must not watch: hence the publish lock.
+    with shard.writer_lock, shard.publish_lock:
         state = shard.store.writer.state()
         parts: list[tuple[str, Part]] = [
             ("rows", np.array([state.offset_next], dtype=np.int64)),
@@ -235,7 +243,10 @@ def write_checkpoint(shard: Shard) -> None:
             parts += [(f"vector/{slot.id}/{name}", part) for name, part in slot.dump()]
         for number, key in enumerate(shard.schema):
             parts += [(f"field/{number}/{name}", part) for name, part in shard.indexes[key].dump()]
+        shard.store.writer.begin()
+        gathered_seq = shard.store.writer.commit()
         shard.changed_since_checkpoint = 0
+    shard.store.sync(gathered_seq)
     write_derived(
         file_names.derived(shard.folder) / CHECKPOINT,
         format_version=FORMAT_VERSION,

@@ -1,12 +1,9 @@
 """One shard: a point store, its vector files, and the derived state that answers searches.
 
 Two locks. The *writer lock* is held by whoever writes, for the length of a transaction. The *publish lock* is held
-while a
-commit becomes visible and derived state follows it, and while a search is bound; never during a sync, a scan or file
-work.
-Whoever needs both takes the writer lock first. ``state`` is immutable and replaced as a whole, so that a search which
-has
-taken it needs no lock.
+while a commit becomes visible and derived state follows it, and while a search is bound; never during a sync, a scan
+or file work. Whoever needs both takes the writer lock first. ``state`` is immutable and replaced as a whole, so that
+a search which has taken it needs no lock.
 """
 
 from collections.abc import Iterator, Mapping
@@ -73,6 +70,7 @@ class Shard:
         self.config = CollectionConfig()
         self.state: ShardState
         self.changed_since_checkpoint = 0
+        self.closed = False
 
     def open_slot(self, params: VectorParams | SparseVectorParams, vector_id: int) -> Slot:
         """An empty slot for a vector the store knows; its file holds what is committed."""
@@ -119,7 +117,7 @@ class Shard:
                 path = parse_path(key)
                 index.add(inserted.offsets, [elements_at(payload, path) for payload in inserted.payloads])
         for removed in changes.vectors_removed:
-            self.slots[removed.name].drop(Selection.from_offsets(removed.offsets))
+            self.slots[removed.name].strip(Selection.from_offsets(removed.offsets))
         if changes.payloads:
             self._reindex({change.offset: change.after for change in changes.payloads})
         if changes.dead:
@@ -170,7 +168,9 @@ class Shard:
         return index.ordered()
 
     def close(self) -> None:
-        """Closes files and store; nothing is written."""
+        """Closes files and store; nothing is written. No snapshot is opened afterwards; those open may finish."""
+        with self.publish_lock:
+            self.closed = True
         for slot in self.row_slots():
             slot.file.close()
         self.store.close()

@@ -1,10 +1,8 @@
 """Derived state of one named vector: which offsets have it, and how it is searched.
 
 A slot is changed only under the shard's publish lock; ``view`` freezes it for readers. Dense rows live in a vector
-file whose
-row number is the offset; multivector rows in a file of running row numbers; sparse vectors in the point store, with
-posting
-lists kept here.
+file whose row number is the offset; multivector rows in a file of running row numbers; sparse vectors in the point
+store, with posting lists kept here.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,6 +40,10 @@ def sparse_vectors(rows: SparseRows) -> list[SparseVector]:
     ]
 
 
+def _below(offsets: U32, offset_to: int | None) -> NDArray[np.bool_]:
+    return np.ones(len(offsets), dtype=np.bool_) if offset_to is None else offsets < offset_to
+
+
 @dataclass(slots=True, eq=False)
 class DenseSlot:
     """One row per offset; rows of points without the vector are zeros and never looked at."""
@@ -57,8 +59,12 @@ class DenseSlot:
         self.present = self.present.union(Selection.from_offsets(inserted.dense.get(name, NO_OFFSETS)))
 
     def drop(self, offsets: Selection) -> None:
-        """Takes out offsets that died or lost the vector."""
+        """Takes out offsets that died."""
         self.present = self.present.difference(offsets)
+
+    def strip(self, offsets: Selection) -> None:
+        """Takes out live offsets that lost the vector."""
+        self.drop(offsets)
 
     def view(self, rows: int) -> DenseView:
         """Frozen view of the first ``rows`` offsets."""
@@ -133,15 +139,19 @@ class MultiSlot:
             self.bounds.put(part.offsets, part.starts, part.counts)
             self.present = self.present.union(Selection.from_offsets(part.offsets))
 
-    def add_rows(self, rows: RaggedRows) -> None:
-        """Takes in what the store holds, while recovering."""
-        owned = rows.counts > 0
+    def add_rows(self, rows: RaggedRows, offset_to: int | None) -> None:
+        """Takes in what the store holds of offsets below ``offset_to``, while recovering."""
+        owned = (rows.counts > 0) & _below(rows.offsets, offset_to)
         self.bounds.put(rows.offsets[owned], rows.starts[owned], rows.counts[owned])
         self.present = self.present.union(Selection.from_offsets(rows.offsets[owned]))
 
     def drop(self, offsets: Selection) -> None:
-        """Takes out offsets that died or lost the vector."""
+        """Takes out offsets that died."""
         self.present = self.present.difference(offsets)
+
+    def strip(self, offsets: Selection) -> None:
+        """Takes out live offsets that lost the vector."""
+        self.drop(offsets)
 
     def view(self, rows: int) -> MultiVectorView:
         """Frozen view of the first ``rows`` offsets."""
@@ -189,9 +199,11 @@ class SparseSlot:
         if part is not None:
             self._take(part.offsets, part.vectors)
 
-    def add_rows(self, rows: SparseRows) -> None:
-        """Takes in what the store holds, while recovering."""
-        self._take(rows.offsets[rows.present], sparse_vectors(rows))
+    def add_rows(self, rows: SparseRows, offset_to: int | None) -> None:
+        """Takes in what the store holds of offsets below ``offset_to``, while recovering."""
+        offsets = rows.offsets[rows.present]
+        offsets = offsets[_below(offsets, offset_to)]
+        self._take(offsets, sparse_vectors(rows)[: len(offsets)])
 
     def _take(self, offsets: U32, vectors: Sequence[SparseVector]) -> None:
         if len(offsets):
@@ -199,8 +211,13 @@ class SparseSlot:
             self.present = self.present.union(Selection.from_offsets(offsets))
 
     def drop(self, offsets: Selection) -> None:
-        """Takes out offsets that died or lost the vector; posting lists keep them until rebuilt."""
+        """Takes out offsets that died; posting lists keep them, since only live offsets are ever asked for."""
         self.present = self.present.difference(offsets)
+
+    def strip(self, offsets: Selection) -> None:
+        """Takes out live offsets that lost the vector, from the posting lists too."""
+        self.drop(offsets)
+        self.index.discard(offsets.bitmap)
 
     def view(self) -> SparseView:
         """Frozen posting lists."""

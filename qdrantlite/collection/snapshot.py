@@ -1,9 +1,8 @@
 """A frozen view of one shard: what every stage of a search sees, from binding to the final page.
 
-Pairs an immutable ``ShardState`` with a read transaction of the point store that began under the same publish lock, so
-ids,
-payloads and vectors belong to the same commit as bitmaps and rows. Hold it for one request; close it. One thread at a
-time.
+Pairs an immutable ``ShardState`` with a read transaction of the point store that began under the same publish lock,
+so ids, payloads and vectors belong to the same commit as bitmaps and rows. Hold it for one request; close it. One
+thread at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from qdrantlite.collection.columns import payload_of
-from qdrantlite.collection.shard import Shard, ShardState
+from qdrantlite.collection.shard import ShardState
 from qdrantlite.collection.slots import sparse_vectors
 from qdrantlite.plan.bound import OffsetSet
 from qdrantlite.plan.statistics import VectorStatistics
@@ -35,10 +34,7 @@ ID_CHUNK = 4096
 class Snapshot:
     """Implements ``execute.view.ShardView`` and ``plan.statistics.Statistics``."""
 
-    def __init__(
-        self, shard: Shard, state: ShardState, reader: StoreSnapshot, ordered: Mapping[str, OrderedValues]
-    ) -> None:
-        self.shard = shard
+    def __init__(self, state: ShardState, reader: StoreSnapshot, ordered: Mapping[str, OrderedValues]) -> None:
         self.state = state
         self.reader = reader
         self._ordered = ordered
@@ -189,5 +185,4 @@ class Snapshot:
                     multi.verify(np.arange(start, end))
                 return [MultiVector(multi.rows[start:end].astype(np.float32)) for start, end in spans]
             case "sparse":
-                slot_id = self.shard.slots[name].id
-                return sparse_vectors(self.reader.sparse(slot_id, offsets))
+                return sparse_vectors(self.reader.sparse(self.reader.vector_ids()[name], offsets))

@@ -1,10 +1,8 @@
 """The effects of write operations inside one open transaction of the point store.
 
 Each operation is resolved to offsets first (filters are evaluated, never stored), then written: rows to the vector
-files,
-everything else to SQLite. What derived state must learn goes to ``Changes``. Nothing is visible to readers until the
-committer
-commits; a request that fails is taken back whole by ``undo``.
+files, everything else to SQLite. What derived state must learn goes to ``Changes``. Nothing is visible to readers
+until the committer commits; a request that fails is taken back whole by ``undo``.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,8 +1,7 @@
 """The final page: which parts of a payload are returned.
 
 Include keeps a leaf if its path and a listed path are prefixes of each other; arrays of objects are entered only with
-``[]`` in
-the path. Exclude removes what lies at the paths. Pure.
+``[]`` in the path. Exclude removes what lies at the paths. Pure.
 """
 
 from qdrantlite.query.search import PayloadSelector

@@ -1,8 +1,7 @@
 """Filters: a tree of conditions, one immutable class per kind.
 
 A ``Filter`` holds when any ``should`` (or none is given) and all ``must`` and none of ``must_not`` and at least
-``min_count`` of
-``min_should`` hold. An absent list and an empty one mean the same.
+``min_count`` of ``min_should`` hold. An absent list and an empty one mean the same.
 """
 
 from dataclasses import dataclass
@@ -285,8 +284,7 @@ def merge_filters(outer: Filter | None, inner: Filter | None) -> Filter | None:
     """How a stage's filter flows down to its leaves: list by list, not as a conjunction.
 
     Qdrant concatenates ``must``, ``must_not`` and ``should``; of two ``min_should`` the conditions are concatenated
-    and the
-    larger ``min_count`` wins.
+    and the larger ``min_count`` wins.
     """
     if outer is None or outer.is_empty:
         return inner

@@ -1,10 +1,8 @@
 """Searches: one immutable tree for every query that Qdrant's Query API can express.
 
 A ``Search`` is the root; ``Prefetch`` nodes nest below it. What a node asks is its ``query``, one of the ``Query``
-classes, or
-``None`` (scroll by id). The tree knows names and ids only; binding to a collection turns ids into vectors and filters
-into
-bitmaps. Older requests (search, recommend, discover) decode into the same tree.
+classes, or ``None`` (scroll by id). The tree knows names and ids only; binding to a collection turns ids into vectors
+and filters into bitmaps. Older requests (search, recommend, discover) decode into the same tree.
 """
 
 from collections.abc import Mapping
@@ -12,7 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from qdrantlite.query.filter import Condition, Filter, GeoPoint
+from qdrantlite.query.filter import Filter
+from qdrantlite.query.formula import Expression
 from qdrantlite.values.payload import Json
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.vector import DEFAULT_VECTOR, VectorSource
@@ -142,144 +141,6 @@ class TextQuery:
     """BM25 over a text index; ``using`` names the payload field."""
 
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A number."""
-
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """``$score``, ``$score[i]`` or a payload path."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionValue:
-    """1.0 where the condition holds, else 0.0."""
-
-    condition: Condition
-
-
-@dataclass(frozen=True, slots=True)
-class GeoDistance:
-    """Metres from ``origin`` to the payload value at ``to``."""
-
-    origin: GeoPoint
-    to: str
-
-
-@dataclass(frozen=True, slots=True)
-class Datetime:
-    """Seconds since the epoch of a date literal."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class DatetimeKey:
-    """Seconds since the epoch of a date in the payload."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mult:
-    """Product; stops at the first zero."""
-
-    factors: "tuple[Expression, ...]"
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """Sum; empty is 0."""
-
-    terms: "tuple[Expression, ...]"
-
-
-@dataclass(frozen=True, slots=True)
-class Div:
-    """Quotient."""
-
-    left: "Expression"
-    right: "Expression"
-    by_zero_default: float | None = None
-
-
-class UnaryKind(Enum):
-    """Functions of one argument."""
-
-    NEG = "neg"
-    ABS = "abs"
-    SQRT = "sqrt"
-    EXP = "exp"
-    LOG10 = "log10"
-    LN = "ln"
-    ACOSH = "acosh"
-
-
-@dataclass(frozen=True, slots=True)
-class Unary:
-    """A function of one argument."""
-
-    kind: UnaryKind
-    argument: "Expression"
-
-
-@dataclass(frozen=True, slots=True)
-class Pow:
-    """Power."""
-
-    base: "Expression"
-    exponent: "Expression"
-
-
-@dataclass(frozen=True, slots=True)
-class Extreme:
-    """Largest (or smallest) of at least one operand."""
-
-    operands: "tuple[Expression, ...]"
-    largest: bool
-
-
-class DecayKind(Enum):
-    """Shapes of decay."""
-
-    EXP = "exp_decay"
-    GAUSS = "gauss_decay"
-    LIN = "lin_decay"
-
-
-@dataclass(frozen=True, slots=True)
-class Decay:
-    """Falls from 1 with the distance of ``x`` from ``target``."""
-
-    kind: DecayKind
-    x: "Expression"
-    target: "Expression | None" = None
-    scale: float = 1.0
-    midpoint: float = 0.5
-
-
-Expression: TypeAlias = (
-    Constant
-    | Variable
-    | ConditionValue
-    | GeoDistance
-    | Datetime
-    | DatetimeKey
-    | Mult
-    | Sum
-    | Div
-    | Unary
-    | Pow
-    | Extreme
-    | Decay
-)
 
 
 @dataclass(frozen=True, slots=True)

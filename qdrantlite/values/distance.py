@@ -1,8 +1,7 @@
 """Distances and stored datatypes of dense vectors.
 
 Cosine and Dot are larger-is-better inner products (cosine rows are normalised when written); Euclid and Manhattan
-report the
-true distance, smaller is better.
+report the true distance, smaller is better.
 """
 
 from enum import Enum

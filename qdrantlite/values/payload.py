@@ -1,8 +1,7 @@
 """Payloads: JSON objects whose integers and floats stay apart, and the paths that reach into them.
 
-Grammar of a path (Qdrant's): ``key(.key | [n] | [])*`` with ``key`` = letters, digits, ``_``, ``-`` or a double-quoted
-string.
-A plain ``.key`` never descends through an array; ``[]`` means every element, ``[n]`` one.
+Grammar of a path (Qdrant's): ``key(.key | [n] | [])*`` with ``key`` = letters, digits, ``_``, ``-`` or a
+double-quoted string. A plain ``.key`` never descends through an array; ``[]`` means every element, ``[n]`` one.
 """
 
 import re
@@ -99,8 +98,7 @@ def set_payload(payload: Payload, change: Mapping[str, Json], key: Path | None) 
     changed.
 
     On the way to ``key`` missing objects are made and other values replaced; ``[n]`` counts only where it exists;
-    ``[]`` is every
-    element, and turns what is no array into an empty one.
+    ``[]`` is every element, and turns what is no array into an empty one.
     """
     if key is None:
         return _merged(payload, change)

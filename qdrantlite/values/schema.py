@@ -1,10 +1,8 @@
 """The settings of a collection and of its payload indexes, as the user gave them.
 
 Every optional field that is ``None`` was not given. The *diff* classes (all fields optional) serve both as settings
-and as
-changes: ``merged`` lays one over another. Field names and spellings of enum values are Qdrant's JSON names, so that
-the same
-classes are written to the catalogue as JSON (``schema_format.py``) and echoed by both APIs.
+and as changes: ``merged`` lays one over another. Field names and spellings of enum values are Qdrant's JSON names, so
+that the same classes are written to the catalogue as JSON (``schema_format.py``) and echoed by both APIs.
 """
 
 from collections.abc import Mapping
@@ -256,8 +254,7 @@ class CollectionConfig:
     """All settings of a collection with defaults filled in.
 
     ``vectors`` maps names to dense parameters; the name ``""`` is the unnamed vector. ``unnamed_only`` tells that the
-    collection
-    was made with one unnamed vector, which decides how the settings and the points are echoed.
+    collection was made with one unnamed vector, which decides how the settings and the points are echoed.
     """
 
     vectors: Mapping[str, VectorParams] = field(default_factory=dict)

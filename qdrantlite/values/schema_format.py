@@ -1,10 +1,8 @@
 """JSON form of a collection's settings, as the catalogue keeps them.
 
 Grammar: one object per dataclass of ``schema.py``, field names as keys, enums by value, fields equal to their default
-left out.
-A union of dataclasses (quantization) carries the class name under ``"class"``. Unknown keys are refused: they come
-from a newer
-version.
+left out. A union of dataclasses (quantization) carries the class name under ``"class"``. Unknown keys are refused:
+they come from a newer version.
 """
 
 import dataclasses

@@ -172,12 +172,12 @@ def test_trace_tells_rows_of_each_node_in_post_order() -> None:
     assert all(step.elapsed_us > 0 for step in trace.steps)
 
 
-def test_graph_walk_without_graphs_is_an_exact_scan() -> None:
-    expected = Estimate(Cardinality.exactly(3), 1.0)
-    selection = SHARD.select(STORED[:9])
-    exact = ExactScan("", UP, selection, 3, None, expected)
-    node = GraphScan("", UP, selection, 3, None, 64, True, exact, expected)
-    assert SHARD.ids(execute(node, SHARD).offsets) == [8, 7, 6]
+def test_graph_walk_scans_the_rows_that_no_graph_covers() -> None:
+    shard = StoredShard(CONFIG, STORED)
+    selection = shard.select(STORED[:9])
+    exact = ExactScan("", UP, selection, 3, None, Estimate(Cardinality.exactly(3), 1.0))
+    node = GraphScan("", UP, selection, 3, None, 64, True, exact, exact.estimate)
+    assert shard.ids(execute(node, shard).offsets) == [8, 7, 6]
 
 
 def test_bound_searches_plans_and_rankings_travel_as_bytes() -> None:

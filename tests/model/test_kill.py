@@ -1,15 +1,13 @@
 """A server that is killed at any moment loses nothing it acknowledged and shows nothing half-applied.
 
 Several writers work on points of their own through the official client and keep a model of what was acknowledged. The
-server
-is killed with SIGKILL, started again on the same folder, and every point is compared: each writer's points must be as
-the model
-has them, with the one request that was in flight applied either whole or not at all.
+server is killed with SIGKILL, started again on the same folder, and every point is compared: each writer's points
+must be as the model has them, with the one request that was in flight applied either whole or not at all.
 """
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -63,12 +61,12 @@ class Writer:
         if kind == "delete" and known:
             for each in known:
                 del after[each]
-            return lambda client: client.delete("points", models.PointIdsList(points=known), wait=True)
+            return lambda client: client.delete("points", models.PointIdsList(points=[*known]), wait=True)
         if kind == "payload" and known:
             change = {"stamp": self.random.random()}
             for each in known:
                 after[each] = (after[each][0], {**after[each][1], **change})
-            return lambda client: client.set_payload("points", change, points=known, wait=True)
+            return lambda client: client.set_payload("points", change, points=[*known], wait=True)
         if kind == "vectors" and known:
             vectors = {each: self._vector() for each in known}
             for each in known:
@@ -127,7 +125,8 @@ def verify(client: QdrantClient, writers: list[Writer]) -> None:
     for record in records:
         assert isinstance(record.id, int)
         assert isinstance(record.vector, list)
-        found[record.id] = (tuple(record.vector), record.payload or {})
+        components = [each for each in record.vector if isinstance(each, float)]
+        found[record.id] = (tuple(components), record.payload or {})
     for writer in writers:
         mine = {each: content for each, content in found.items() if each // 1000 == writer.number}
         if writer.in_flight is not None and mine == writer.in_flight:

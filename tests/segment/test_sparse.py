@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from qdrantlite.segment import runs
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.storage.checkpoint import read_derived, write_derived
@@ -33,18 +35,18 @@ def indexes(draw: st.DrawFn) -> tuple[SparseIndex, dict[int, Weights]]:
     """An index and what it should hold: offsets in batches, some of them discarded and added again."""
     index, model = SparseIndex(), dict[int, Weights]()
     step = draw(st.sampled_from([1, 40_000]))
-    for batch in draw(st.lists(st.lists(WEIGHTS, min_size=1, max_size=6), max_size=5)):
-        offsets = [len(model) * step + i for i in range(len(batch))]
-        offsets = [offset for offset in offsets if offset not in model][: len(batch)]
-        batch = batch[: len(offsets)]
-        index.add(np.array(offsets, dtype=np.uint32), [vector(weights) for weights in batch])
-        model.update(zip(offsets, batch, strict=True))
-        gone = draw(st.frozensets(st.sampled_from(sorted(model)), max_size=2)) if model else frozenset()
-        index.discard(BitMap(gone))
-        again = draw(WEIGHTS)
-        for offset in gone:
-            index.add(np.array([offset], dtype=np.uint32), [vector(again)])
-            model[offset] = again
+    with patch.object(runs, "TAIL_MAX", 5):
+        for batch in draw(st.lists(st.lists(WEIGHTS, min_size=1, max_size=6), max_size=5)):
+            first = len(model) * step
+            offsets = list(range(first, first + len(batch)))
+            index.add(np.array(offsets, dtype=np.uint32), [vector(weights) for weights in batch])
+            model.update(zip(offsets, batch, strict=True))
+            gone = draw(st.frozensets(st.sampled_from(sorted(model)), max_size=2))
+            index.discard(BitMap(gone))
+            again = draw(WEIGHTS)
+            for offset in gone:
+                index.add(np.array([offset], dtype=np.uint32), [vector(again)])
+                model[offset] = again
     return index, model
 
 
@@ -108,6 +110,24 @@ def test_random_vectors_agree_with_a_dense_matrix(count: int, tmp_path: Path) ->
         offsets, scores = view.search(query, selection=Selection.from_offsets(chosen), limit=25)
         np.testing.assert_array_equal(offsets, best)
         np.testing.assert_allclose(scores, totals[best], rtol=1e-5)
+
+
+@pytest.mark.parametrize("step", [1, 1000])
+def test_totals_of_zero_are_left_out_and_negative_ones_are_kept(step: int) -> None:
+    index = SparseIndex()
+    vectors = [vector({0: 1.0, 1: -1.0}), vector({0: -2.0}), vector({0: 1.0}), vector({5: 1.0})] * 200
+    index.add(np.arange(800, dtype=np.uint32) * step, vectors)
+    index.add(np.array([800 * step], dtype=np.uint32), [vector({9: 3.0})])
+    everything = Selection.of_range(0, 801 * step)
+    offsets, scores = index.view().search(vector({0: 1.0, 1: 1.0}), selection=everything, limit=801)
+    kinds = offsets // step % 4
+    assert (kinds[:200] == 2).all()
+    assert (kinds[200:] == 1).all()
+    assert scores.tolist() == [1.0] * 200 + [-2.0] * 200
+    rare = index.view().search(vector({9: 1.0}), selection=everything, limit=10)
+    assert rare[0].tolist() == [800 * step]
+    worst = index.view().search(vector({9: -1.0}), selection=everything, limit=10)
+    assert (worst[0].tolist(), worst[1].tolist()) == ([800 * step], [-3.0])
 
 
 def test_empty_index_and_empty_query_find_nothing() -> None:

@@ -1,7 +1,7 @@
-"""Formulas: ``Expression`` messages to the tree of ``query.search``. Constants are float32 on the wire."""
+"""Formulas: ``Expression`` messages to the tree of ``query.formula``. Constants are float32 on the wire."""
 
 from qdrantlite.errors import BadInput, MalformedRequest
-from qdrantlite.query.search import (
+from qdrantlite.query.formula import (
     ConditionValue,
     Constant,
     Datetime,
@@ -11,7 +11,6 @@ from qdrantlite.query.search import (
     Div,
     Expression,
     Extreme,
-    Formula,
     GeoDistance,
     Mult,
     Pow,
@@ -20,6 +19,7 @@ from qdrantlite.query.search import (
     UnaryKind,
     Variable,
 )
+from qdrantlite.query.search import Formula
 from qdrantlite.values.payload import parse_path
 from qdrantlite.wire.bounds import each_inside, inside
 from qdrantlite.wire.grpc.decode_filter import decode_condition, decode_geo_point

@@ -27,7 +27,8 @@ def elements(kind: FieldKind, number: int) -> list[Json]:
     """What point ``number`` has at the field; every sixth has a value of its own."""
     both, one, other = REPEATED[kind]
     own: dict[FieldKind, Json] = {FieldKind.KEYWORD: f"w{number}", FieldKind.BOOL: True}
-    return (both, one, [own.get(kind, number)], [None], [], other)[number % 6]
+    null: list[Json] = [None]
+    return (both, one, [own.get(kind, number)], null, [], other)[number % 6]
 
 
 QUESTIONS: dict[FieldKind, tuple[f.Predicate, ...]] = {

@@ -1,10 +1,14 @@
 """Pages by value against sorting a list."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qdrantlite.segment import runs
+from qdrantlite.segment.payload_index import ordered
 from qdrantlite.segment.payload_index.numeric import NumericIndex, float_index, integer_index
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.payload import Json
@@ -34,6 +38,8 @@ def wanted(
     START,
     st.integers(0, 12),
     st.booleans(),
+    st.frozensets(st.integers(0, 50), max_size=4),
+    st.one_of(st.none(), st.integers(-3, 5)),
 )
 def test_page_holds_the_first_entries_and_their_ties(
     points: list[list[int]],
@@ -42,14 +48,22 @@ def test_page_holds_the_first_entries_and_their_ties(
     start: int | float | None,
     limit: int,
     integers: bool,
+    gone: frozenset[int],
+    again: int | None,
 ) -> None:
     index: NumericIndex[np.int64] | NumericIndex[np.float64] = integer_index() if integers else float_index()
-    for at in range(0, len(points), 7):
-        chunk: list[list[Json]] = [list(values) for values in points[at : at + 7]]
-        index.add(np.arange(at, at + len(chunk), dtype=np.uint32), chunk)
-    selection = Selection.from_offsets(np.array(sorted(selected), dtype=np.uint32))
-    offsets, values = index.ordered().page(selection, ascending=ascending, start_from=start, limit=limit)
-    entries = [(float(v), i) for i, point in enumerate(points) for v in set(point) if i in selected]
+    with patch.object(runs, "TAIL_MAX", 4), patch.object(ordered, "CHUNK", 1), patch.object(ordered, "GROWTH", 2):
+        for at in range(0, len(points), 7):
+            chunk: list[list[Json]] = [list(values) for values in points[at : at + 7]]
+            index.add(np.arange(at, at + len(chunk), dtype=np.uint32), chunk)
+        for offset in gone:
+            index.remove(offset, [1])
+        if again is not None:
+            index.add(np.array(sorted(gone), dtype=np.uint32), [[again]] * len(gone))
+        selection = Selection.from_offsets(np.array(sorted(selected), dtype=np.uint32))
+        offsets, values = index.ordered().page(selection, ascending=ascending, start_from=start, limit=limit)
+    entries = [(float(v), i) for i, point in enumerate(points) for v in set(point) if i in selected - gone]
+    entries += [(float(again), i) for i in selected & gone if again is not None]
     assert set(zip(values.tolist(), offsets.tolist(), strict=True)) == wanted(
         entries, ascending=ascending, start=start, limit=limit
     )
