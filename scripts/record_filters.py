@@ -1,10 +1,9 @@
-"""Record what the reference engine answers to tests/query/filter_cases.py: ``python scripts/record_filters.py``.
+"""Record what the reference engine answers to tests/query/filter_cases.py: ``python -m scripts.record_filters``.
 
 file = {"plain": {index kind: [ids of each filter]}, "deep": {...}, "groups": [ids of each filter]}
 """
 
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +11,12 @@ from typing import Any, assert_never
 
 import qdrant_edge as edge
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from qdrantlite.query import filter as f
+from qdrantlite.values.payload import Payload
+from qdrantlite.values.schema import FieldKind
+from tests.query import filter_cases as cases
 
-from qdrantlite.query import filter as f  # noqa: E402 - the path above makes the checkout importable
-from qdrantlite.values.payload import Payload  # noqa: E402
-from qdrantlite.values.schema import FieldKind  # noqa: E402
-from tests.query import filter_cases as cases  # noqa: E402
-
-TARGET = ROOT / "tests" / "recordings" / "filters.json"
+TARGET = Path(__file__).parent.parent / "tests" / "recordings" / "filters.json"
 KINDS = {
     FieldKind.KEYWORD: edge.PayloadSchemaType.Keyword,
     FieldKind.INTEGER: edge.PayloadSchemaType.Integer,

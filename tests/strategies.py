@@ -171,7 +171,7 @@ def searches(config: CollectionConfig, stored: Sequence[Point], *, depth: int = 
 
 def stages(config: CollectionConfig, stored: Sequence[Point], *, depth: int) -> st.SearchStrategy[s.Prefetch]:
     """One stage: a leaf, or one that merges up to three stages below it."""
-    common = {"filter": st.one_of(st.none(), filters()), "limit": st.integers(1, 6)}
+    narrowed, limits = st.one_of(st.none(), filters()), st.integers(1, 6)
     queries = st.one_of(*[_nearest(config, name, stored) for name in (*config.vectors, *config.sparse_vectors)])
     below = st.just(())
     orders = st.builds(
@@ -181,22 +181,24 @@ def stages(config: CollectionConfig, stored: Sequence[Point], *, depth: int) -> 
         st.one_of(st.none(), st.integers(-3, 6), st.just(1.5)),
     ).map(lambda order: ("", order, None))
     leaf_queries = st.one_of(queries, orders, st.just(("", None, None)))
-    leaves = st.builds(_stage, below, leaf_queries, st.fixed_dictionaries(common))
+    leaves = st.builds(_stage, below, leaf_queries, narrowed, limits)
     if depth == 0:
         return leaves
     children = st.lists(stages(config, stored, depth=depth - 1), min_size=1, max_size=3).map(tuple)
     thresholds = st.one_of(st.none(), st.sampled_from([0.2, 0.4]))
     fusions = st.tuples(st.just(""), st.builds(s.Fusion, st.just(s.FusionKind.RRF), st.integers(1, 4)), thresholds)
-    merges = st.builds(_stage, children, st.one_of(queries, orders, fusions), st.fixed_dictionaries(common))
+    merges = st.builds(_stage, children, st.one_of(queries, orders, fusions), narrowed, limits)
     return st.one_of(leaves, merges)
 
 
 _Asked = tuple[str, s.Query | None, float | None]
 
 
-def _stage(children: tuple[s.Prefetch, ...], asked: _Asked, common: dict[str, object]) -> s.Prefetch:
+def _stage(children: tuple[s.Prefetch, ...], asked: _Asked, narrowed: f.Filter | None, limit: int) -> s.Prefetch:
     using, query, threshold = asked
-    return s.Prefetch(prefetch=children, using=using, query=query, score_threshold=threshold, **common)  # type: ignore[arg-type]
+    return s.Prefetch(
+        prefetch=children, query=query, using=using, filter=narrowed, score_threshold=threshold, limit=limit
+    )
 
 
 def _nearest(config: CollectionConfig, name: str, stored: Sequence[Point]) -> st.SearchStrategy[_Asked]:

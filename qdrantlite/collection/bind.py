@@ -126,7 +126,7 @@ def bind(shard: Shard, searches: Sequence[Search], *, collection: str, open_othe
             for stage, search in zip(stages, searches, strict=True)
         ]
         for search in searches:
-            _check_vectors(snapshot.state.config, search.with_vectors)
+            check_vectors(snapshot.state.config, search.with_vectors)
     except BaseException:
         snapshot.close()
         raise
@@ -172,6 +172,8 @@ class _Binder:
         match query:
             case Nearest(given):
                 vector_kind(self._snapshot.state.config, stage.using)
+                if stage.params.idf_corpus is not None:
+                    _require_idf(self._snapshot.state.config, stage.using)
                 return self._nearest(stage.using, self._vector(given, stage.using, stage.lookup_from), corpus)
             case OrderBy(key, direction, start_from):
                 return BoundOrderBy(key, direction, order_start(start_from))
@@ -211,13 +213,11 @@ class _Binder:
     def _weighted(self, using: str, vector: SparseVector, corpus: Selection | None) -> SparseVector:
         params = self._snapshot.state.config.sparse_vectors[using]
         if params.modifier is not Modifier.IDF:
-            if corpus is not None:
-                raise BadInput(f"IDF corpus is given but vector {using} has no IDF modifier")
             return vector
-        present = self._snapshot.state.present[using]
-        if corpus is not None:
-            present = present.intersection(corpus)
-        weights = vector.weights * self._snapshot.sparse(using).idf(vector.indices, present)
+        view, present = self._snapshot.sparse(using), self._snapshot.state.present[using]
+        # Qdrant counts a vector without entries among those of a corpus given, not among all.
+        present = present.difference(view.bare) if corpus is None else present.intersection(corpus)
+        weights = vector.weights * view.idf(vector.indices, present)
         return SparseVector(vector.indices, weights.astype(np.float32))
 
 
@@ -250,7 +250,17 @@ def _stored_vector(snapshot: Snapshot, point_id: PointId, name: str) -> Vector:
     return found[name]
 
 
-def _check_vectors(config: CollectionConfig, selector: VectorsSelector) -> None:
+def _require_idf(config: CollectionConfig, name: str) -> None:
+    sparse = config.sparse_vectors.get(name)
+    if sparse is None or sparse.modifier is not Modifier.IDF:
+        raise BadInput(
+            "Validation failed: search param `idf` requires a sparse vector with the `idf` modifier, "
+            f'which vector "{name}" is not'
+        )
+
+
+def check_vectors(config: CollectionConfig, selector: VectorsSelector) -> None:
+    """Raises BadInput for the name of a vector that the collection does not have."""
     for name in selector.names or ():
         vector_kind(config, name)
 

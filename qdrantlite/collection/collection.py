@@ -12,7 +12,14 @@ from threading import Lock
 from time import monotonic
 
 from qdrantlite.collection import pages
-from qdrantlite.collection.bind import OpenCollection, bind, open_snapshot, order_start, reject_offset_with_order
+from qdrantlite.collection.bind import (
+    OpenCollection,
+    bind,
+    check_vectors,
+    open_snapshot,
+    order_start,
+    reject_offset_with_order,
+)
 from qdrantlite.collection.committer import Committer
 from qdrantlite.collection.filter_source import resolve_for_write, settle
 from qdrantlite.collection.optimizer import Optimizer, indexed_points
@@ -261,9 +268,10 @@ class Collection:
     def retrieve(
         self, ids: Sequence[PointId], with_payload: PayloadSelector, with_vectors: VectorsSelector
     ) -> list[Record]:
-        """Records of the ids that exist, in the order of their first mention."""
+        """Records of the ids that exist, in the order of their first mention. Raises BadInput for unknown vectors."""
         snapshot, _ = open_snapshot(self.shard)
         with snapshot:
+            check_vectors(snapshot.state.config, with_vectors)
             found = snapshot.reader.offsets_of(list(dict.fromkeys(ids)))
             return pages.record_page(snapshot, found[found != MISSING], with_payload, with_vectors)
 
@@ -273,6 +281,7 @@ class Collection:
         order = request.order_by
         snapshot, (binding,) = open_snapshot(self.shard, [request.filter], [] if order is None else [order.key])
         with snapshot:
+            check_vectors(snapshot.state.config, request.with_vectors)
             selection = None if binding is None else settle(binding, snapshot.reader)
             if order is not None:
                 query = BoundOrderBy(order.key, order.direction, order_start(order.start_from))

@@ -15,7 +15,7 @@ from qdrantlite.collection.changes import Changes
 from qdrantlite.collection.columns import PointColumns, point_columns
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.transaction import ResolveFilter, Transaction
-from qdrantlite.errors import QdrantliteError, StorageFailed
+from qdrantlite.errors import NotFound, StorageFailed
 from qdrantlite.query.operation import Operation, Upsert
 from qdrantlite.values.schema import CollectionConfig
 
@@ -100,6 +100,8 @@ class Committer:
 
     def _write_group(self, group: list[WriteRequest]) -> None:
         shard, writer = self._shard, self._shard.store.writer
+        if shard.closed:
+            raise NotFound("Collection doesn't exist!")
         marks = [(slot.file, slot.file.mark()) for slot in shard.row_slots()]
         writer.begin()
         committed = False

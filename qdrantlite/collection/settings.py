@@ -17,6 +17,7 @@ from qdrantlite.values.schema import (
     VectorParamsDiff,
     merged,
 )
+from qdrantlite.values.vector import DEFAULT_VECTOR
 
 
 def updated(config: CollectionConfig, update: CollectionUpdate) -> CollectionConfig:
@@ -125,6 +126,7 @@ def without_vector(config: CollectionConfig, name: str) -> CollectionConfig | No
         return None
     return replace(
         config,
+        unnamed_only=config.unnamed_only and name != DEFAULT_VECTOR,
         vectors={key: params for key, params in config.vectors.items() if key != name},
         sparse_vectors={key: params for key, params in config.sparse_vectors.items() if key != name},
     )

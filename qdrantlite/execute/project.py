@@ -22,21 +22,19 @@ def project_payload(payload: Payload, selector: PayloadSelector) -> Payload:
 
 
 def _included(value: Json, paths: tuple[Path, ...]) -> Json:
-    """What of ``value`` lies on a path; a path that ends here keeps all of it."""
+    """What of ``value`` lies on a path; a path that ends here keeps all of it, one that goes on keeps a bare value."""
     if any(len(path) == 0 for path in paths):
         return value
     if isinstance(value, dict):
         kept: dict[str, Json] = {}
         for name, item in value.items():
             rests = tuple(path[1:] for path in paths if path[0] == name)
-            if rests and (isinstance(item, dict | list) or any(len(rest) == 0 for rest in rests)):
+            if rests:
                 kept[name] = _included(item, rests)
         return kept
     if isinstance(value, list):
         rests = tuple(path[1:] for path in paths if path[0] is EVERY)
-        if not rests:
-            return []
-        return [_included(item, rests) for item in value if isinstance(item, dict | list) or () in rests]
+        return [_included(item, rests) for item in value] if rests else []
     return value
 
 

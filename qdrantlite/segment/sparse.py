@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pyroaring import AbstractBitMap
+from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.segment.best import best_of
-from qdrantlite.segment.bitmaps import Offsets
-from qdrantlite.segment.payload_index.parts import Part, Parts, array_of
+from qdrantlite.segment.bitmaps import Offsets, bitmap_of
+from qdrantlite.segment.payload_index.parts import Part, Parts, array_of, bitmap_from, bitmap_part
 from qdrantlite.segment.runs import LogView, Run, RunLog, alive
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.vector import F32, U32, SparseVector
@@ -24,6 +24,8 @@ class SparseView:
     """The index at one moment; immutable. Scores are sums over shared indices, in float64, given as float32."""
 
     entries: LogView[np.uint32]
+    bare: Selection
+    """Points whose vector has no entries; such a vector is stored and found by no search."""
 
     def search(self, query: SparseVector, *, selection: Selection, limit: int) -> tuple[Offsets, F32]:
         """Best points of the selection that share an index with the query and whose total is not 0.
@@ -98,12 +100,15 @@ class SparseIndex:
 
     def __init__(self) -> None:
         self._log: RunLog[np.uint32] = RunLog(np.uint32, weighted=True)
+        self._bare: AbstractBitMap = BitMap()
 
     def add(self, offsets: Offsets, vectors: Sequence[SparseVector]) -> None:
         """Take up points, ``vectors[i]`` of ``offsets[i]``; an offset that is in already must be discarded first."""
         if not len(vectors):
             return
         counts = [len(vector.indices) for vector in vectors]
+        if 0 in counts:
+            self._bare = self._bare | bitmap_of(offsets[np.equal(counts, 0)])
         self._log.add(
             np.concatenate([vector.indices for vector in vectors]),
             np.repeat(offsets, counts),
@@ -113,16 +118,19 @@ class SparseIndex:
     def discard(self, offsets: AbstractBitMap) -> None:
         """Forget these points; unknown ones are no error."""
         self._log.discard(offsets)
+        if self._bare:
+            self._bare = self._bare - offsets
 
     def view(self) -> SparseView:
         """What is in now; later changes do not show in it. Takes time in proportion to the number of runs."""
-        return SparseView(self._log.view())
+        return SparseView(self._log.view(), Selection(self._bare))
 
     def dump(self) -> list[Part]:
-        """Everything needed to ``load``: four arrays."""
+        """Everything needed to ``load``: four arrays and a bitmap."""
         run = self._log.compacted()
         assert run.weights is not None
-        return [("keys", run.keys), ("starts", run.starts), ("offsets", run.offsets), ("weights", run.weights)]
+        arrays: list[Part] = [("keys", run.keys), ("starts", run.starts), ("offsets", run.offsets)]
+        return [*arrays, ("weights", run.weights), bitmap_part("bare", self._bare)]
 
     def load(self, parts: Parts) -> None:
         """Take the state of a dump; the index must be fresh. Arrays are kept, not copied. Raises KeyError."""
@@ -131,6 +139,7 @@ class SparseIndex:
         )
         weights = array_of(parts, "weights").astype(np.float32, copy=False)
         self._log.restore(Run(keys, starts, offsets, weights))
+        self._bare = bitmap_from(parts, "bare")
 
 
 def _flags(selection: Selection, stop: int) -> npt.NDArray[np.bool_]:

@@ -85,8 +85,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     engine.shard.close()
 
 
-def nearest(name: str, **rest: object) -> s.Prefetch:
-    return replace(s.Prefetch(query=s.Nearest(vector_for(name)), using=name, limit=20), **rest)  # type: ignore[arg-type]
+def nearest(name: str, *, limit: int = 20, filter: f.Filter | None = None) -> s.Prefetch:
+    return s.Prefetch(query=s.Nearest(vector_for(name)), using=name, filter=filter, limit=limit)
 
 
 def below(*children: s.Prefetch, query: s.Query, using: str = "", limit: int = 12) -> s.Prefetch:

@@ -31,6 +31,7 @@ from tests.congruence.compare import assert_same
 from tests.model.points_model import PointsModel, Refused
 from tests.model.write_strategies import CONFIG, EXTRAS, IDF, INDEXES, broken_operations, operations
 from tests.oracle import Hit, Oracle
+from tests.oracle_filter import Point
 from tests.oracle_scores import rows_of, stored
 from tests.strategies import DIMENSION, NUMBER_KEY, filters, searches, vectors
 
@@ -247,10 +248,23 @@ class DatabaseMachine(RuleBasedStateMachine):
         hits = self.database.search(NAME, s.Search(_nearest_to_nothing()))
         versions = {hit.record.id: hit.version for hit in hits}
         assert versions == {point.id: self.model.versions[point.id] for point in points if "" in point.vectors}
+        self.compare_flat_searches(points)
         info = self.database.collection_info(self.name())
         assert info.points_count == self.database.count(NAME, None) == len(points)
         assert {key: field.index for key, field in info.payload_schema.items()} == self.fields
         assert set(info.config.vectors) == set(self.model.config.vectors)
+
+    def compare_flat_searches(self, points: list[Point]) -> None:
+        """Every vector is found by who has it and by nobody else, first and when candidates are scored again."""
+        config = self.model.config
+        one = DenseVector(np.ones(DIMENSION, dtype=np.float32))
+        words = SparseVector(np.arange(6, dtype=np.uint32), np.linspace(1, 2, 6, dtype=np.float32))
+        queries: dict[str, Vector] = {**dict.fromkeys(config.vectors, one), **dict.fromkeys(config.sparse_vectors, words)}
+        oracle = Oracle(config, points)
+        for name, query in queries.items():
+            leaf = s.Prefetch(query=s.Nearest(query), using=name, limit=100)
+            for stage in (leaf, replace(leaf, prefetch=(s.Prefetch(limit=100),))):
+                assert_same(self.hits(s.Search(stage)), oracle.search(s.Search(stage)), limit=100)
 
     def compare_vectors(self, record: Record, expected: "dict[str, Vector] | object") -> None:
         assert isinstance(expected, dict)

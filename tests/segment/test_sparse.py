@@ -124,6 +124,9 @@ def test_totals_of_zero_are_left_out_and_negative_ones_are_kept(step: int) -> No
     assert (kinds[:200] == 2).all()
     assert (kinds[200:] == 1).all()
     assert scores.tolist() == [1.0] * 200 + [-2.0] * 200
+    second = Selection.from_offsets(np.arange(1, 800, 4, dtype=np.uint32) * step)
+    worst_only = index.view().search(vector({0: 1.0}), selection=second, limit=10)
+    assert worst_only[1].tolist() == [-2.0] * 10
     rare = index.view().search(vector({9: 1.0}), selection=everything, limit=10)
     assert rare[0].tolist() == [800 * step]
     worst = index.view().search(vector({9: -1.0}), selection=everything, limit=10)

@@ -90,6 +90,20 @@ def test_long_walks_find_rare_points(ascending: bool, share: int) -> None:
     np.testing.assert_array_equal(numbers[offsets], values)
 
 
+@pytest.mark.parametrize("value", range(15, 40))
+def test_ties_with_the_first_value_not_read_yet_are_found(value: int) -> None:
+    """One run holds ``value`` once, behind values that are not selected; the other holds it 41 times."""
+    index = integer_index()
+    with patch.object(runs, "TAIL_MAX", 1), patch.object(ordered, "CHUNK", 1):
+        index.add(np.arange(100, dtype=np.uint32), [[i] for i in range(100)])
+        index.add(np.arange(100, 141, dtype=np.uint32), [[value]] * 41)
+        offsets, values = index.ordered().page(
+            Selection.of_range(value, 141), ascending=True, start_from=None, limit=10
+        )
+    assert sorted(offsets.tolist()) == [value, *range(100, 141)]
+    assert set(values.tolist()) == {value}
+
+
 def test_large_integers_keep_their_last_digits() -> None:
     index = integer_index()
     index.add(np.arange(3, dtype=np.uint32), [[2**53 + 1], [2**53], [2**53 + 2]])

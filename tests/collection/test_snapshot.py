@@ -1,0 +1,90 @@
+"""A snapshot shows one state, in id order where asked, whatever is written while it is open."""
+
+from pathlib import Path
+from unittest.mock import patch
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qdrantlite.collection import snapshot as module
+from qdrantlite.collection.snapshot import Snapshot
+from qdrantlite.database import Database
+from qdrantlite.query import operation as o
+from qdrantlite.query import search as s
+from qdrantlite.segment.selection import Selection
+from qdrantlite.values.distance import Distance
+from qdrantlite.values.point_id import PointId, id_order
+from qdrantlite.values.schema import SparseVectorParams, VectorParams
+from tests.collection.small import NAME, collection_of, ids, opened, point, upsert, write
+
+IDS: list[PointId] = [
+    *range(30, 0, -1),
+    2**63 - 1,
+    2**63,
+    2**64 - 1,
+    *(UUID(int=n << 64 | n) for n in (1, 7, 2**63)),
+    UUID(int=2**128 - 1),
+    UUID(int=0),
+]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    database = opened(tmp_path_factory.mktemp("ids"))
+    write(database, upsert(*(point(each, {}) for each in IDS)))
+    write(database, o.DeletePoints(ids(3)))
+    return database
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    chosen=st.one_of(st.none(), st.sets(st.integers(0, len(IDS) - 1))),
+    start=st.one_of(st.none(), st.sampled_from(IDS), st.integers(0, 40)),
+    limit=st.integers(1, 45),
+    way=st.sampled_from(["", "_sorted_by_id", "_walked_by_id"]),
+)
+def test_page_is_the_first_ids_from_the_start_on(
+    database: Database, chosen: set[int] | None, start: PointId | None, limit: int, way: str
+) -> None:
+    with collection_of(database).open_snapshot() as snapshot, patch.object(module, "ID_CHUNK", 4):
+        selection = snapshot.live
+        if chosen is not None:
+            offsets = snapshot.reader.offsets_of([IDS[at] for at in chosen if IDS[at] != 3])
+            selection = Selection.from_offsets(offsets)
+        page = getattr(Snapshot, way)(snapshot, selection, start, limit) if way else None
+        if page is None:
+            page = snapshot.id_page(None if chosen is None else selection, start, limit)
+        among = [each for at, each in enumerate(IDS) if each != 3 and (chosen is None or at in chosen)]
+        first = (0, -1) if start is None else id_order(start)
+        expected = [each for each in sorted(among, key=id_order) if id_order(each) >= first][:limit]
+        assert snapshot.ids(page) == expected
+
+
+def test_snapshot_is_untouched_by_later_writes(tmp_path: Path) -> None:
+    with opened(tmp_path) as database:
+        write(database, upsert(point(1, color="red"), point(2)))
+        with collection_of(database).open_snapshot() as snapshot:
+            write(database, upsert(point(1, color="green"), point(3)), o.DeletePoints(ids(2)))
+            page = snapshot.id_page(None, None, 10)
+            assert snapshot.ids(page) == [1, 2]
+            assert snapshot.payloads(page) == [{"color": "red"}, {}]
+            assert snapshot.live_points == 2
+            vectors = snapshot.vectors(page, s.ALL_VECTORS)
+            assert [sorted(each) for each in vectors] == [["", "many", "words"]] * 2
+
+
+def test_snapshot_keeps_vectors_that_are_dropped_meanwhile(tmp_path: Path) -> None:
+    with opened(tmp_path) as database:
+        write(database, upsert(point(1)))
+        with collection_of(database).open_snapshot() as snapshot:
+            before = [sorted(each) for each in snapshot.vectors(snapshot.id_page(None, None, 9), s.ALL_VECTORS)]
+            for name in ("", "many", "words"):
+                database.alter(NAME, o.DeleteVectorName(name))
+            database.alter(NAME, o.CreateVectorName("words", SparseVectorParams()))
+            database.alter(NAME, o.CreateVectorName("", VectorParams(5, Distance.COSINE)))
+            page = snapshot.id_page(None, None, 9)
+            assert [sorted(each) for each in snapshot.vectors(page, s.ALL_VECTORS)] == before
+        (record,) = database.retrieve(NAME, (1,), s.ALL_PAYLOAD, s.ALL_VECTORS)
+        assert record.vectors == {}
