@@ -59,7 +59,9 @@ class Database:
         """Opens or makes the folder. Raises Locked (naming the owner), Corrupted, StorageFailed."""
         self._files = files or PosixFiles()
         self._root = path
-        self._files.make_directory(path)
+        if not self._files.exists(path):
+            self._files.make_directory(path)
+            self._files.sync_directory(path.parent)
         self._folder_lock = lock_directory(path)
         try:
             self._files.make_directory(file_names.collections(path))

@@ -1,4 +1,6 @@
-"""Write the tables of ``qdrantlite/text/tables`` anew by asking Qdrant's engine, and check the stopwords against it.
+"""Write the tables of ``qdrantlite/text`` and ``qdrantlite/values`` anew by asking Qdrant's engine.
+
+The stopwords are checked against it.
 
 ``alphabetic.txt`` and ``ascii_folding.txt`` are found by trying every character of Unicode. Stopwords cannot be found
 by trying; of all words in ``stopwords.txt`` the engine must drop for each language those of its list and no other.
@@ -11,7 +13,9 @@ from pathlib import Path
 import mmh3
 import qdrant_edge as engine
 
-TABLES = Path(__file__).parent.parent / "qdrantlite" / "text" / "tables"
+PACKAGE = Path(__file__).parent.parent / "qdrantlite"
+TABLES = PACKAGE / "text" / "tables"
+LETTERS = PACKAGE / "values" / "tables" / "alphabetic.txt"
 PROBES_PER_CALL = 2000
 
 
@@ -54,7 +58,7 @@ def record_alphabetic() -> None:
             ranges[-1][1] = code
         else:
             ranges.append([code, code])
-    (TABLES / "alphabetic.txt").write_text("".join(f"{low:X}-{high:X}\n" for low, high in ranges), "ascii")
+    LETTERS.write_text("".join(f"{low:X}-{high:X}\n" for low, high in ranges), "ascii")
 
 
 def record_folding() -> None:

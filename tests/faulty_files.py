@@ -9,7 +9,8 @@ after the cut:
 * of a folder's entries: those of its last sync, with some first part of the creations, renames and removals since.
 
 Files that were there at the start are durable. Files made behind its back (SQLite's) are copied as they are, until they
-are opened here: then only what is synced here counts. ``-shm`` files are memory and vanish.
+are opened here: then only what is synced here counts. A ``-wal`` file closed here is SQLite's again, and so is its
+database: SQLite moves the one into the other, with syncs of its own. ``-shm`` files are memory and vanish.
 """
 
 import random
@@ -100,6 +101,13 @@ class FaultyFiles(PosixFiles):
         folder = self._folder(path)
         folder.durable, folder.changes = folder.now(), []
 
+    def hand_to_sqlite(self, wal: Path) -> None:
+        """Both files of a database are behind our back from now on."""
+        folder = self._folder(wal.parent)
+        for listing in (folder.durable, *folder.changes):
+            listing.pop(wal.name, None)
+            listing.pop(wal.name.removesuffix("-wal"), None)
+
     def tick(self) -> None:
         """One changing call."""
         self.calls += 1
@@ -149,7 +157,11 @@ class _FaultyFile:
         self.fileno = file.fileno
         self.size = file.size
         self.read_at = file.read_at
-        self.close = file.close
+
+    def close(self) -> None:
+        self._file.close()
+        if self.path.name.endswith("-wal"):
+            self._files.hand_to_sqlite(self.path)
 
     def resize(self, size: int) -> None:
         self._files.tick()

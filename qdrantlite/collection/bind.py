@@ -8,8 +8,8 @@ Not bound yet, and refused as Unsupported: recommend, discover, context, formula
 queries.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class Bound:
 
 
 def open_snapshot(
-    shard: Shard, filters: Sequence[Filter | None] = (), order_keys: Sequence[str] = ()
+    shard: Shard, filters: Sequence[Filter | None] = (), order_keys: Iterable[str] = ()
 ) -> tuple[Snapshot, list[FilterBinding | None]]:
     """A frozen view with filters bound to it.
 
@@ -110,21 +110,18 @@ def bind(shard: Shard, searches: Sequence[Search], *, collection: str, open_othe
 
     Raises InvalidRequest, NotFound, Unsupported; then nothing is left open.
     """
-    stages = [_with_ids_excluded(search.stage, collection) for search in searches]
-    for stage in stages:
-        _check(stage, depth=0)
-    leaves = [leaf for stage in stages for leaf in _leaf_filters(stage, None)]
-    corpora = [stage.params.idf_corpus for root in stages for stage in _all_stages(root)]
-    keys = sorted({key for stage in stages for key in _order_keys(stage)})
-    snapshot, bindings = open_snapshot(shard, [*leaves, *corpora], keys)
+    needs = _Needs(collection)
+    for search in searches:
+        needs.add(search.stage)
+    distinct = [*dict.fromkeys([*needs.leaves, *needs.corpora])]
+    snapshot, bindings = open_snapshot(shard, distinct, needs.order_keys)
     try:
-        settled = iter([None if b is None else settle(b, snapshot.reader) for b in bindings])
-        selections = [next(settled) for _ in leaves]
-        binder = _Binder(snapshot, collection, open_other, iter(selections), settled)
-        bound = [
-            BoundSearch(binder.stage(stage), offset=search.offset)
-            for stage, search in zip(stages, searches, strict=True)
-        ]
+        settled = {
+            filter: None if binding is None else settle(binding, snapshot.reader)
+            for filter, binding in zip(distinct, bindings, strict=True)
+        }
+        binder = _Binder(snapshot, collection, open_other, needs, settled)
+        bound = [BoundSearch(binder.stage(search.stage), search.offset) for search in searches]
         for search in searches:
             check_vectors(snapshot.state.config, search.with_vectors)
     except BaseException:
@@ -133,31 +130,70 @@ def bind(shard: Shard, searches: Sequence[Search], *, collection: str, open_othe
     return Bound(snapshot, tuple(bound))
 
 
+class _Needs:
+    """What trees ask of the shard, gathered in one walk of each: leaf by leaf its merged filter, stage by stage its
+    IDF corpus, and the keys by which they order. A filter may stand in the lists many times.
+    """
+
+    def __init__(self, collection: str) -> None:
+        self._collection = collection
+        self.leaves: list[Filter | None] = []
+        self.corpora: list[Filter | None] = []
+        self.order_keys: set[str] = set()
+
+    def add(self, root: Prefetch) -> None:
+        """Takes in a whole tree. Raises BadInput when it is too deep."""
+        first = len(self.leaves)
+        ids: dict[PointId, None] = {}
+        self._walk(root, None, 0, ids)
+        if ids:  # Every id that the tree refers to in the searched collection is kept out of all results.
+            others = Filter(must_not=(HasId(tuple(ids)),))
+            self.leaves[first:] = [merge_filters(filter, others) for filter in self.leaves[first:]]
+
+    def _walk(self, stage: Prefetch, outer: Filter | None, depth: int, ids: dict[PointId, None]) -> None:
+        if depth > PREFETCH_DEPTH_MAX:
+            raise BadInput(f"Validation failed: prefetches depth {depth} exceeds max depth {PREFETCH_DEPTH_MAX}")
+        query = stage.query
+        if isinstance(query, OrderBy):
+            self.order_keys.add(query.key)
+        elif stage.lookup_from is None or stage.lookup_from.collection == self._collection:
+            ids.update((given, None) for given in _inputs(query) if isinstance(given, PointId))
+        self.corpora.append(stage.params.idf_corpus)
+        merged = merge_filters(outer, stage.filter)
+        if not stage.prefetch:
+            self.leaves.append(merged)
+        for child in stage.prefetch:
+            self._walk(child, merged, depth + 1, ids)
+
+
 class _Binder:
-    """Walks a tree in the order in which its leaves' filters were gathered."""
+    """Walks trees in the order in which their needs were gathered."""
 
     def __init__(
         self,
         snapshot: Snapshot,
         collection: str,
         open_other: OpenCollection,
-        selections: Iterator[Selection | None],
-        corpora: Iterator[Selection | None],
+        needs: _Needs,
+        settled: Mapping[Filter | None, Selection | None],
     ) -> None:
         self._snapshot = snapshot
         self._collection = collection
         self._open_other = open_other
-        self._selections = selections
-        self._corpora = corpora
+        self._leaves = iter(needs.leaves)
+        self._corpora = iter(needs.corpora)
+        self._settled = settled
+        self._present: dict[tuple[Filter | None, str], Selection] = {}
 
     def stage(self, stage: Prefetch) -> BoundStage:
         """The bound form of a stage and all below it."""
-        corpus = next(self._corpora)
-        children = tuple(self.stage(child) for child in stage.prefetch)
-        selection = next(self._selections) if not children else None
+        corpus = self._settled[next(self._corpora)]
+        children = tuple([self.stage(child) for child in stage.prefetch])
+        filter = None if children else next(self._leaves)
+        selection = self._settled[filter] if not children else None
         query = None if stage.query is None else self._query(stage, stage.query, corpus)
         if selection is not None and isinstance(query, NearestDense | NearestSparse | NearestMulti):
-            selection = selection.intersection(self._snapshot.state.present[stage.using])
+            selection = self._having(stage.using, filter, selection)
         return BoundStage(
             children=children,
             query=query,
@@ -167,6 +203,14 @@ class _Binder:
             score_threshold=stage.score_threshold,
             limit=stage.limit,
         )
+
+    def _having(self, using: str, filter: Filter | None, selection: Selection) -> Selection:
+        """Those of a filter's points that have the vector; the same object for the same filter and vector."""
+        found = self._present.get((filter, using))
+        if found is None:
+            found = selection.intersection(self._snapshot.state.present[using])
+            self._present[filter, using] = found
+        return found
 
     def _query(self, stage: Prefetch, query: Query, corpus: Selection | None) -> BoundQuery:
         match query:
@@ -263,50 +307,6 @@ def check_vectors(config: CollectionConfig, selector: VectorsSelector) -> None:
     """Raises BadInput for the name of a vector that the collection does not have."""
     for name in selector.names or ():
         vector_kind(config, name)
-
-
-def _check(stage: Prefetch, *, depth: int) -> None:
-    if depth > PREFETCH_DEPTH_MAX:
-        raise BadInput(f"Validation failed: prefetches depth {depth} exceeds max depth {PREFETCH_DEPTH_MAX}")
-    for child in stage.prefetch:
-        _check(child, depth=depth + 1)
-
-
-def _all_stages(stage: Prefetch) -> Iterator[Prefetch]:
-    yield stage
-    for child in stage.prefetch:
-        yield from _all_stages(child)
-
-
-def _leaf_filters(stage: Prefetch, outer: Filter | None) -> Iterator[Filter | None]:
-    """The merged filter of every leaf, in the order in which the binder meets them."""
-    merged = merge_filters(outer, stage.filter)
-    if not stage.prefetch:
-        yield merged
-    for child in stage.prefetch:
-        yield from _leaf_filters(child, merged)
-
-
-def _order_keys(stage: Prefetch) -> Iterator[str]:
-    for each in _all_stages(stage):
-        if isinstance(each.query, OrderBy):
-            yield each.query.key
-
-
-def _with_ids_excluded(root: Prefetch, collection: str) -> Prefetch:
-    """Every id that the tree refers to in the searched collection is kept out of all results."""
-    ids = tuple(
-        dict.fromkeys(
-            given
-            for stage in _all_stages(root)
-            if stage.lookup_from is None or stage.lookup_from.collection == collection
-            for given in _inputs(stage.query)
-            if isinstance(given, PointId)
-        )
-    )
-    if not ids:
-        return root
-    return replace(root, filter=merge_filters(root.filter, Filter(must_not=(HasId(ids),))))
 
 
 def _inputs(query: Query | None) -> Iterator[VectorInput]:

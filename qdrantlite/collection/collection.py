@@ -97,6 +97,7 @@ class Collection:
 
     def close(self, *, checkpoint: bool) -> None:
         """Waits for the write in progress, then closes; later writes raise NotFound. Searches under way may finish."""
+        self._optimizer.close()
         with self._maintenance_lock, self.shard.writer_lock:
             if self._closed:
                 return

@@ -1,50 +1,41 @@
-"""The optimizer of one collection: builds, extends, saves and reopens the graphs of its dense vectors, behind
-searches and writes.
+"""The optimizer of one collection: builds, extends, encodes and saves the graphs of its dense vectors, behind searches
+and writes.
 
-Runs on the database's upkeep thread, at low priority; no lock is held while FAISS works. A graph reads the stored
-rows, so its file holds links only. Graph files are derived data named by a manifest with their checksums; one that is
-missing, damaged or built otherwise is built again. After a restart searches scan exactly until the graphs are mapped,
-a moment later.
+Runs on the database's optimizer thread, at low priority; no lock is held while FAISS works. A graph reads the stored
+rows, so its file holds links only; see ``graph_files``. Saved graphs are mapped when the collection opens, before any
+write: their rows are then exactly those that they were built on, or are missing.
 """
 
-import json
 import logging
 import os
-import zlib
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import replace
+from threading import Event, Lock
 from time import monotonic
 from typing import TypeAlias
 
-from qdrantlite.collection.sealing import (
-    Sealing,
-    SealingFacts,
-    choose,
-    graph_params,
-    is_pending,
-    threshold_rows,
-)
+from qdrantlite.collection import graph_files
+from qdrantlite.collection.graph_files import SavedSegment
+from qdrantlite.collection.sealing import Sealing, SealingFacts, Wanted, choose, is_pending, wanted_of
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.slots import DenseSlot
-from qdrantlite.errors import Corrupted, QdrantliteError
+from qdrantlite.errors import QdrantliteError, StorageFailed
 from qdrantlite.segment import sealed
-from qdrantlite.segment.sealed import GraphParams, SealedSegment
+from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.storage import file_names
-from qdrantlite.storage.checkpoint import read_derived, write_derived
+from qdrantlite.values.schema import merged
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
-MANIFEST = "graphs.ckpt"
 LOGGED_ROWS = 100_000
-READ_BYTES = 16 << 20
 
 Stop: TypeAlias = Callable[[], bool]
 
 
 class Stopped(Exception):
-    """The database closes; the build is abandoned."""
+    """The collection closes, or the vector is gone; the build is abandoned."""
 
 
 class Optimizer:
@@ -53,115 +44,141 @@ class Optimizer:
     def __init__(self, shard: Shard, name: str) -> None:
         self._shard = shard
         self._name = name
-        self._opened = False
-        self._waiting_since: dict[str, float] = {}
+        self._folder = file_names.derived(shard.folder)
+        self._saved: dict[int, SavedSegment] = {}
+        self._waiting_since: dict[int, float] = {}
+        self._closing = Event()
+        self._stepping = Lock()
         self.running = False
         self.error: str | None = None
+        self._open_saved()
 
     @property
     def pending(self) -> bool:
         """Whether anything is being built or ought to be."""
         shard = self._shard
         return self.running or any(
-            is_pending(self._facts(name, slot, quiet_s=0.0), shard.config, self._wanted(slot))
-            for name, slot in shard.dense_slots()
+            is_pending(self._facts(slot, quiet_s=0.0), shard.config, wanted_of(shard.config, slot.params))
+            for _, slot in shard.dense_slots()
         )
+
+    def close(self) -> None:
+        """Stops the step that is under way, within a batch of rows, and waits for its end; none begins afterwards."""
+        self._closing.set()
+        with self._stepping:
+            pass
 
     def step(self, *, quiet_s: float, stop: Stop) -> None:
         """Does what is due, vector by vector. Errors are kept for the collection's info, and logged."""
-        try:
-            if not self._opened:
-                self._open_saved()
-                self._opened = True
-            for name, slot in list(self._shard.dense_slots()):
-                if not stop():
+        with self._stepping:
+            try:
+                for name, slot in list(self._shard.dense_slots()):
+                    if stop() or self._closing.is_set():
+                        return
                     self._tend(name, slot, quiet_s=quiet_s, stop=stop)
-            self.error = None
-        except Stopped:
-            return
-        except QdrantliteError as error:
-            self.error = error.message
-            logger.error("optimizing %s failed: %s", self._name, error.message)
+                self.error = None
+            except Stopped:
+                return
+            except QdrantliteError as error:
+                self._report(error.message)
+            except (OSError, RuntimeError, MemoryError) as error:
+                self._report(f"{type(error).__name__}: {error}")
 
-    def _wanted(self, slot: DenseSlot) -> GraphParams:
-        return graph_params(self._shard.config, slot.params)
+    def _report(self, message: str) -> None:
+        if self.error != message:
+            logger.error("optimizing %s failed: %s", self._name, message)
+        self.error = message
 
-    def _facts(self, name: str, slot: DenseSlot, *, quiet_s: float) -> SealingFacts:
+    def _facts(self, slot: DenseSlot, *, quiet_s: float) -> SealingFacts:
         """Counts as of now; cheap."""
         segment, present = slot.sealed, slot.present
-        stop = 0 if segment is None else segment.stop
-        covered = 0 if segment is None else present.count_below(stop)
-        row_bytes = slot.file.row_format.width
-        tail = len(present) - covered
-        threshold = threshold_rows(self._shard.config, row_bytes)
-        if threshold is None or tail < threshold:
-            self._waiting_since.pop(name, None)
-            waiting_s = 0.0
-        else:
-            waiting_s = monotonic() - self._waiting_since.setdefault(name, monotonic())
+        covered = indexed_points(present, segment)
+        since = self._waiting_since.get(slot.id)
         return SealingFacts(
-            row_bytes=row_bytes,
-            tail=tail,
+            row_bytes=slot.file.row_format.width,
+            tail=len(present) - covered,
             covered=covered,
             covered_built=0 if segment is None else segment.linked,
             params=None if segment is None else segment.params,
+            coding=None if segment is None else segment.coding,
             quiet_s=quiet_s,
-            waiting_s=waiting_s,
+            waiting_s=0.0 if since is None else monotonic() - since,
         )
 
     def _tend(self, name: str, slot: DenseSlot, *, quiet_s: float, stop: Stop) -> None:
-        config, wanted = self._shard.config, self._wanted(slot)
-        decision = choose(self._facts(name, slot, quiet_s=quiet_s), config, wanted)
+        config = self._shard.config
+        wanted = wanted_of(config, slot.params)
+        facts = self._facts(slot, quiet_s=quiet_s)
+        if is_pending(facts, config, wanted):
+            self._waiting_since.setdefault(slot.id, monotonic())
+        else:
+            self._waiting_since.pop(slot.id, None)
+        decision = choose(facts, config, wanted)
         match decision:
             case Sealing.NOTHING:
                 self._renew(slot)
             case Sealing.DROP:
-                self._publish(slot, None)
-                self._save_manifest()
-            case Sealing.BUILD | Sealing.EXTEND:
+                self._publish(name, slot, None)
+                self._saved.pop(slot.id, None)
+                self._write_manifest()
+            case Sealing.BUILD | Sealing.EXTEND | Sealing.ENCODE:
                 self.running = True
                 try:
-                    self._seal(name, slot, wanted, stop, anew=decision is Sealing.BUILD)
+                    self._seal(name, slot, wanted, stop, decision)
                 finally:
                     self.running = False
 
-    def _seal(self, name: str, slot: DenseSlot, wanted: GraphParams, stop: Stop, *, anew: bool) -> None:
-        """Builds or extends the graph over all rows committed by now, saves it and puts it to use."""
+    def _seal(self, name: str, slot: DenseSlot, wanted: Wanted, stop: Stop, decision: Sealing) -> None:
+        """Makes the segment over all rows committed by now, saves it and puts it to use."""
         state = self._shard.state
-        view = state.dense[name]
-        present = state.present[name]
-        started = monotonic()
-        threads = self._threads(slot)
-        progress = self._progress(name, stop)
+        view, present = state.dense.get(name), state.present.get(name)
+        if view is None or present is None or self._shard.slots.get(name) is not slot or len(present) == 0:
+            return
+        started, threads = monotonic(), self._threads(slot)
+        progress = self._progress(name, slot, stop)
         view.verify(slice(0, len(view.rows)))
-        if anew or slot.sealed is None:
+        progress(0, len(present))
+        before: SavedSegment | None = None
+        if decision is Sealing.BUILD or slot.sealed is None:
             segment = sealed.seal(
-                view.rows, present, distance=view.distance, params=wanted, threads=threads, progress=progress
+                view.rows, present, distance=view.distance, params=wanted.params, threads=threads, progress=progress
             )
-        else:
+        elif decision is Sealing.EXTEND:
             segment = sealed.extend(slot.sealed, view.rows, present, threads=threads, progress=progress)
+        else:
+            segment, before = replace(slot.sealed, coded=None), self._saved.get(slot.id)
+        if wanted.coding is not None:
+            segment = sealed.encode(segment, wanted.coding, threads=threads, progress=progress)
         logger.info(
-            "%s: graph of vector %r over %d points, %.1f s", self._name, name, segment.linked, monotonic() - started
+            "%s: %s of vector %r over %d points, %.1f s",
+            *(self._name, decision.value, name, segment.linked, monotonic() - started),
         )
-        self._publish(slot, self._saved(slot, segment))
-        self._save_manifest()
+        progress(0, len(present))
+        saved = graph_files.save(
+            segment, vector_id=slot.id, folder=self._folder, files=self._shard.files, before=before
+        )
+        # From its files it takes no memory of its own; when one was removed meanwhile, the segment serves as it is.
+        mapped = self._loaded(saved, slot)
+        self._publish(name, slot, mapped or segment)
+        self._saved[slot.id] = saved
+        self._write_manifest()
 
     def _threads(self, slot: DenseSlot) -> int:
-        given = (slot.params.hnsw_config and slot.params.hnsw_config.max_indexing_threads) or (
-            self._shard.config.hnsw_config.max_indexing_threads
-        )
-        return given or os.cpu_count() or 1
+        own, shared = slot.params.hnsw_config, self._shard.config.hnsw_config
+        given = (shared if own is None else merged(shared, own)).max_indexing_threads
+        cores = os.cpu_count() or 1
+        return min(given, cores) if given else cores
 
-    def _progress(self, name: str, stop: Stop) -> Callable[[int, int], None]:
+    def _progress(self, name: str, slot: DenseSlot, stop: Stop) -> Callable[[int, int], None]:
         logged = 0
 
         def progress(done: int, total: int) -> None:
             nonlocal logged
-            if stop():
+            if stop() or self._closing.is_set() or self._shard.slots.get(name) is not slot:
                 raise Stopped
             if done - logged >= LOGGED_ROWS:
                 logged = done
-                logger.info("%s: graph of vector %r, %d of %d points", self._name, name, done, total)
+                logger.info("%s: vector %r, %d of %d points", self._name, name, done, total)
 
         return progress
 
@@ -169,105 +186,49 @@ class Optimizer:
         """Lets a graph read the current mapping of a file that has grown, so that only one is kept."""
         segment = slot.sealed
         if segment is not None and not slot.file.is_current(segment.graph.rows):
-            self._publish(slot, segment.over(slot.file.rows(slot.file.rows_appended)))
+            self._publish(None, slot, segment.over(slot.file.rows(slot.file.rows_appended)))
 
-    def _publish(self, slot: DenseSlot, segment: SealedSegment | None) -> None:
+    def _publish(self, name: str | None, slot: DenseSlot, segment: SealedSegment | None) -> None:
+        """Searches bound from now on see the segment. Raises Stopped when the vector of that name is another by now."""
         shard = self._shard
         with shard.publish_lock:
+            if name is not None and shard.slots.get(name) is not slot:
+                raise Stopped
             slot.sealed = segment
             shard.freeze(rows=shard.state.rows, operation_id=shard.state.operation_id)
 
     # -- files
 
-    def _path(self, slot: DenseSlot, segment: SealedSegment) -> Path:
-        return file_names.derived(self._shard.folder) / f"graph-{slot.id}-{segment.first}-{segment.stop}.faiss"
-
-    def _saved(self, slot: DenseSlot, segment: SealedSegment) -> SealedSegment:
-        """The segment as a mapped file, durable, instead of in memory."""
-        files, path = self._shard.files, self._path(slot, segment)
-        files.make_directory(path.parent)
-        temporary = file_names.temporary(path)
-        segment.save(temporary)
-        file = files.open(temporary, create=False)
-        try:
-            file.sync()
-        finally:
-            file.close()
-        files.replace(temporary, path)
-        files.sync_directory(path.parent)
-        return sealed.load(
-            path,
-            segment.graph.rows,
-            first=segment.first,
+    def _loaded(self, saved: SavedSegment, slot: DenseSlot) -> SealedSegment | None:
+        return graph_files.load(
+            saved,
+            rows=slot.file.rows(slot.file.rows_appended),
             distance=slot.params.distance,
-            params=segment.params,
-            linked=segment.linked,
+            folder=self._folder,
+            files=self._shard.files,
         )
 
-    def _save_manifest(self) -> None:
-        """Names the graph files in use with their checksums, then removes all others."""
-        shard = self._shard
-        entries = []
-        for name, slot in shard.dense_slots():
-            if slot.sealed is not None:
-                path = self._path(slot, slot.sealed)
-                entries.append(
-                    {
-                        "vector": name,
-                        "id": slot.id,
-                        "file": path.name,
-                        "crc": _crc(path),
-                        "first": slot.sealed.first,
-                        "linked": slot.sealed.linked,
-                        "m": slot.sealed.params.m,
-                        "ef_construct": slot.sealed.params.ef_construct,
-                    }
-                )
-        write_derived(
-            file_names.derived(shard.folder) / MANIFEST,
-            format_version=FORMAT_VERSION,
-            covers_seq=0,
-            parts=[("graphs", json.dumps(entries).encode())],
-            files=shard.files,
-        )
-        used = {entry["file"] for entry in entries}
-        for file in shard.files.names(file_names.derived(shard.folder)):
-            if file.startswith("graph-") and file not in used:
-                shard.files.remove(file_names.derived(shard.folder) / file)
+    def _write_manifest(self) -> None:
+        kept = {slot.id for _, slot in self._shard.dense_slots()}
+        self._saved = {vector_id: saved for vector_id, saved in self._saved.items() if vector_id in kept}
+        graph_files.write_manifest(tuple(self._saved.values()), folder=self._folder, files=self._shard.files)
 
     def _open_saved(self) -> None:
-        """Maps the graphs that were in use when the collection was last open."""
-        shard = self._shard
-        folder = file_names.derived(shard.folder)
-        manifest = read_derived(folder / MANIFEST, format_version=FORMAT_VERSION, files=shard.files)
-        slots = dict(shard.dense_slots())
-        for entry in [] if manifest is None else json.loads(bytes(manifest.parts["graphs"])):
-            slot = slots.get(entry["vector"])
-            path = folder / entry["file"]
-            if slot is None or slot.id != entry["id"] or not path.exists() or _crc(path) != entry["crc"]:
-                continue
-            try:
-                segment = sealed.load(
-                    path,
-                    slot.file.rows(slot.file.rows_appended),
-                    first=entry["first"],
-                    distance=slot.params.distance,
-                    params=GraphParams(entry["m"], entry["ef_construct"]),
-                    linked=entry["linked"],
-                )
-            except Corrupted as error:
-                logger.warning("%s: %s; it will be built again", self._name, error.message)
-                continue
-            self._publish(slot, segment)
+        """Maps the graphs that were in use when the collection was last open.
 
-
-def _crc(path: Path) -> int:
-    """CRC-32 of a file's bytes."""
-    crc = 0
-    with path.open("rb") as file:
-        while chunk := file.read(READ_BYTES):
-            crc = zlib.crc32(chunk, crc)
-    return crc
+        What cannot be used is forgotten at once: its rows may belong to other points after the next write.
+        """
+        slots = {slot.id: slot for _, slot in self._shard.dense_slots()}
+        listed = graph_files.read_manifest(folder=self._folder, files=self._shard.files)
+        for saved in listed:
+            slot = slots.get(saved.vector_id)
+            segment = None if slot is None else self._loaded(saved, slot)
+            if slot is not None and segment is not None:
+                self._publish(None, slot, segment)
+                self._saved[slot.id] = saved
+        if len(self._saved) < len(listed):
+            with suppress(StorageFailed):
+                self._write_manifest()
 
 
 def indexed_points(present: Selection, segment: SealedSegment | None) -> int:

@@ -40,6 +40,7 @@ def create_shard(folder: Path, config: CollectionConfig, files: Files) -> Shard:
     files.make_directory(file_names.rows(folder))
     files.make_directory(file_names.derived(folder))
     create_store(file_names.points(folder), files=files)
+    files.sync_directory(folder.parent)
     return open_shard(folder, config, files)
 
 

@@ -8,7 +8,8 @@ with other settings, is built anew.
 from dataclasses import dataclass
 from enum import Enum
 
-from qdrantlite.segment.sealed import GraphParams
+from qdrantlite.collection.coding import coding_of
+from qdrantlite.segment.sealed import Coding, GraphParams
 from qdrantlite.values.schema import CollectionConfig, VectorParams, merged
 
 TAIL_EAGER = 8
@@ -26,7 +27,16 @@ class Sealing(Enum):
     NOTHING = "nothing"
     BUILD = "build"
     EXTEND = "extend"
+    ENCODE = "encode"
     DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the settings ask of one vector; ``coding`` None = no codes."""
+
+    params: GraphParams
+    coding: Coding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +49,28 @@ class SealingFacts:
     covered_built: int
     params: GraphParams | None
     """Of the graph there is."""
+    coding: Coding | None
+    """Of the codes there are."""
     quiet_s: float
     """Since the last write."""
     waiting_s: float
-    """Since the tail first passed the threshold."""
+    """Since there first was something to do."""
 
 
-def graph_params(config: CollectionConfig, vector: VectorParams) -> GraphParams:
-    """The settings in force for one vector."""
+def wanted_of(config: CollectionConfig, vector: VectorParams) -> Wanted:
+    """The settings in force for one vector: its own over the collection's."""
     settings = config.hnsw_config if vector.hnsw_config is None else merged(config.hnsw_config, vector.hnsw_config)
     assert settings.m is not None
     assert settings.ef_construct is not None
-    return GraphParams(settings.m, settings.ef_construct)
+    return Wanted(GraphParams(settings.m, settings.ef_construct), coding_of(config, vector))
+
+
+def full_scan_points(config: CollectionConfig, name: str) -> int:
+    """Points up to which a filtered search of a vector compares all that pass: a setting in KB of float32 rows."""
+    vector = config.vectors[name]
+    own = None if vector.hnsw_config is None else vector.hnsw_config.full_scan_threshold
+    kilobytes = config.hnsw_config.full_scan_threshold if own is None else own
+    return 0 if kilobytes is None else kilobytes * 1024 // (4 * vector.size)
 
 
 def threshold_rows(config: CollectionConfig, facts_row_bytes: int) -> int | None:
@@ -61,36 +81,38 @@ def threshold_rows(config: CollectionConfig, facts_row_bytes: int) -> int | None
     return max(1, threshold_kb * 1024 // facts_row_bytes)
 
 
-def is_pending(facts: SealingFacts, config: CollectionConfig, wanted: GraphParams) -> bool:
+def is_pending(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> bool:
     """Whether the collection is not yet as its settings want it."""
     return _needed(facts, config, wanted) is not Sealing.NOTHING
 
 
-def choose(facts: SealingFacts, config: CollectionConfig, wanted: GraphParams) -> Sealing:
+def choose(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> Sealing:
     """What to do now: what is needed, once writes pause or have gone on for long, or a little polishing at rest."""
     needed = _needed(facts, config, wanted)
     threshold = threshold_rows(config, facts.row_bytes)
     if needed is Sealing.NOTHING:
         polish = facts.params is not None and threshold is not None and facts.quiet_s >= POLISH_S
         return Sealing.EXTEND if polish and facts.tail > TAIL_POLISH * facts.covered else Sealing.NOTHING
-    if needed is Sealing.DROP or facts.quiet_s >= QUIET_S or facts.waiting_s >= WAIT_S:
+    if needed in (Sealing.DROP, Sealing.ENCODE) or facts.quiet_s >= QUIET_S or facts.waiting_s >= WAIT_S:
         return needed
     assert threshold is not None
     return needed if facts.tail >= TAIL_EAGER * threshold else Sealing.NOTHING
 
 
-def _needed(facts: SealingFacts, config: CollectionConfig, wanted: GraphParams) -> Sealing:
+def _needed(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> Sealing:
     threshold = threshold_rows(config, facts.row_bytes)
-    if wanted.m == 0:
+    if wanted.params.m == 0:
         return Sealing.DROP if facts.params is not None else Sealing.NOTHING
     if threshold is None:
-        return Sealing.NOTHING
+        return Sealing.ENCODE if facts.params is not None and facts.coding != wanted.coding else Sealing.NOTHING
     total = facts.tail + facts.covered
     if facts.params is None:
         return Sealing.BUILD if total >= threshold else Sealing.NOTHING
-    if facts.params != wanted or _is_worn(facts, config):
+    if facts.params != wanted.params or _is_worn(facts, config):
         return Sealing.BUILD if total else Sealing.DROP
-    return Sealing.EXTEND if facts.tail >= threshold else Sealing.NOTHING
+    if facts.tail >= threshold:
+        return Sealing.EXTEND
+    return Sealing.ENCODE if facts.coding != wanted.coding else Sealing.NOTHING
 
 
 def _is_worn(facts: SealingFacts, config: CollectionConfig) -> bool:

@@ -37,8 +37,9 @@ from qdrantlite.plan.nodes import (
     Top,
 )
 from qdrantlite.plan.trace import Step, Trace
-from qdrantlite.query.search import Direction, FusionKind
+from qdrantlite.query.search import Direction, FusionKind, QuantizationParams
 from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.sealed import PLAIN, Refinement
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.exact import MISSING
 from qdrantlite.values.vector import F32, U32
@@ -164,8 +165,12 @@ def _dense_fetch(node: DenseLeaf, rows: DenseView, selection: Selection | None) 
 def _walk_fetch(node: GraphScan, rows: DenseView, selection: Selection | None) -> Fetch:
     """The best rows along the graphs; exactly, once a walk under a selection was doubtful."""
 
+    refinement = refinement_of(node.quantization)
+
     def fetch(limit: int) -> tuple[U32, F32]:
-        offsets, scores = rows.walk(node.query.vector, limit=limit, ef=node.ef, selection=selection, tail=node.tail)
+        offsets, scores = rows.walk(
+            node.query.vector, limit=limit, ef=node.ef, selection=selection, tail=node.tail, refinement=refinement
+        )
         if not node.tail:
             return offsets, scores
         if selection is None:
@@ -176,6 +181,13 @@ def _walk_fetch(node: GraphScan, rows: DenseView, selection: Selection | None) -
         return (offsets, scores) if complete else _dense_fetch(node.exact, rows, selection)(limit)
 
     return fetch
+
+
+def refinement_of(given: QuantizationParams | None) -> Refinement:
+    """Every code loses something, so that what it finds is scored again unless the search says otherwise."""
+    if given is None:
+        return PLAIN
+    return Refinement(given.ignore, given.rescore is not False, given.oversampling)
 
 
 def _rescored(node: Rescore, offsets: U32, view: ShardView) -> Ranking:

@@ -60,7 +60,8 @@ def _dense(stage: BoundStage, query: NearestDense, statistics: Statistics) -> De
     selection = _narrowing(stage, statistics)
     passing = None if selection is None else min(len(selection), facts.points)
     exact = _exact(stage, query, facts, passing, statistics)
-    if not facts.sealed or stage.params.exact:
+    few = passing is not None and passing <= facts.full_scan
+    if not facts.sealed or stage.params.exact or few:
         return exact
     beam = max(stage.params.hnsw_ef or facts.beam, stage.limit)
     widened = estimate.widened_beam(beam, facts, passing)
@@ -70,7 +71,7 @@ def _dense(stage: BoundStage, query: NearestDense, statistics: Statistics) -> De
     expected = Estimate(exact.estimate.rows, cost_us)
     tail = not stage.params.indexed_only
     shared = (stage.using, query, exact.selection, stage.limit, stage.score_threshold)
-    return GraphScan(*shared, widened, tail, exact, expected)
+    return GraphScan(*shared, widened, tail, stage.params.quantization, exact, expected)
 
 
 def _exact(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from qdrantlite.plan.bound import BoundVectorQuery, NearestDense, NearestMulti, NearestSparse, OffsetSet
-from qdrantlite.query.search import Direction, FusionKind
+from qdrantlite.query.search import Direction, FusionKind, QuantizationParams
 from qdrantlite.values.cardinality import Cardinality
 
 
@@ -57,6 +57,7 @@ class SubsetScan:
 class GraphScan:
     """Walks the graphs of the sealed segments with a beam of ``ef`` and scans the rows not sealed yet (``tail``).
 
+    ``quantization`` says how codes are used where there are any, None = as the codes are.
     ``exact`` is its twin that misses nothing: it runs instead when the walk's answer turns out to be doubtful.
     """
 
@@ -67,6 +68,7 @@ class GraphScan:
     threshold: float | None
     ef: int
     tail: bool
+    quantization: QuantizationParams | None
     exact: "ExactScan | SubsetScan"
     estimate: Estimate
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrantlite.segment.bitmaps import Offsets
-from qdrantlite.segment.sealed import SealedSegment
+from qdrantlite.segment.sealed import PLAIN, Refinement, SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index import exact
 from qdrantlite.segment.vector_index.row_encoding import Rows
@@ -55,17 +55,26 @@ class DenseView:
         return self._ordered(*found, single=queries.ndim == 1)
 
     def walk(
-        self, queries: F32, *, limit: int, ef: int, selection: Selection | None = None, tail: bool = True
+        self,
+        queries: F32,
+        *,
+        limit: int,
+        ef: int,
+        selection: Selection | None = None,
+        tail: bool = True,
+        refinement: Refinement = PLAIN,
     ) -> tuple[Offsets, F32]:
         """Best of the selection (``None`` = all present) along the graphs, and by scanning what they do not cover.
 
         Approximate: may miss some, and under a narrow selection return fewer than there are. Without ``tail`` only
-        the graphs are asked.
+        the graphs are asked. ``refinement`` counts where a segment has codes.
         """
         several = np.atleast_2d(queries)
         passing = self._present_in(selection)
         width = limit if passing is None else min(limit, len(passing))
-        found = [segment.walk(several, limit=width, ef=ef, passing=passing) for segment in self.sealed]
+        found = [
+            segment.walk(several, limit=width, ef=ef, passing=passing, refinement=refinement) for segment in self.sealed
+        ]
         found += [self._scanned(several, span, width, passing) for span in (self._unsealed() if tail else ())]
         offsets, scores = (np.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
         offsets, scores = self._ordered(offsets, scores, single=queries.ndim == 1)

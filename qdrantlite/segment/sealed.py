@@ -1,18 +1,20 @@
-"""A sealed segment: an immutable graph over a contiguous range of offsets of one dense vector.
+"""A sealed segment: an immutable graph over a contiguous range of offsets of one dense vector, and perhaps codes.
 
-Dead points stay in the graph until it is built anew; a walk steps on them and the selection keeps them out of the
-answer.
+Codes stand in for the rows while the graph is walked; what is found is scored again from the rows unless a search
+declines. Dead points stay in the graph until it is built anew; a walk steps on them and the selection keeps them out
+of the answer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.selection import Selection
-from qdrantlite.segment.vector_index import hnsw
+from qdrantlite.segment.vector_index import hnsw, quantized
 from qdrantlite.segment.vector_index.hnsw import Graph, Progress
+from qdrantlite.segment.vector_index.quantized import CodeKind, Codes, ScalarCodes
 from qdrantlite.segment.vector_index.row_encoding import Rows
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.vector import F32
@@ -26,6 +28,35 @@ class GraphParams:
     ef_construct: int
 
 
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """Which codes a segment has, and whether they are held in memory or mapped from their file."""
+
+    kind: CodeKind
+    in_memory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """How codes are used by one search. ``oversampling``: how many times the limit are rescored, None = by kind."""
+
+    ignore: bool = False
+    rescored: bool = True
+    oversampling: float | None = None
+
+
+PLAIN = Refinement()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """Codes of a segment's rows and its graph walked over them."""
+
+    coding: Coding
+    codes: Codes
+    graph: Graph
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SealedSegment:
     """Offsets ``first <= offset < stop`` behind a graph built with ``params``."""
@@ -34,6 +65,7 @@ class SealedSegment:
     params: GraphParams
     linked: int
     """Points that the graph can find, those that have died since included."""
+    coded: Coded | None = None
 
     @property
     def first(self) -> int:
@@ -45,18 +77,53 @@ class SealedSegment:
         """One past the last offset covered."""
         return self.graph.first + self.graph.count
 
-    def walk(self, queries: F32, *, limit: int, ef: int, passing: Selection | None) -> tuple[Offsets, F32]:
+    @property
+    def coding(self) -> Coding | None:
+        """Of the codes there are."""
+        return None if self.coded is None else self.coded.coding
+
+    def walk(
+        self, queries: F32, *, limit: int, ef: int, passing: Selection | None, refinement: Refinement = PLAIN
+    ) -> tuple[Offsets, F32]:
         """Best of ``passing`` (None = everything covered) along the graph, ``(q, k)`` padded; see ``Graph.search``."""
         selector = None if passing is None else passing.mask(self.first, self.stop)
-        return self.graph.search(queries, limit=limit, ef=ef, selector=selector)
+        if self.coded is None or refinement.ignore:
+            return self.graph.search(queries, limit=limit, ef=ef, selector=selector)
+        oversampling = refinement.oversampling
+        if oversampling is None and not isinstance(self.coded.coding.kind, ScalarCodes):
+            # Coarse codes order candidates poorly, so the whole beam is scored again.
+            oversampling = max(ef, limit) / max(limit, 1)
+        return self.coded.graph.search(
+            queries, limit=limit, ef=ef, selector=selector, oversampling=oversampling, rescored=refinement.rescored
+        )
 
     def over(self, rows: Rows) -> "SealedSegment":
-        """The same graph reading a newer mapping of the same rows."""
-        return SealedSegment(hnsw.over(self.graph, rows), self.params, self.linked)
+        """The same segment reading a newer mapping of the same rows."""
+        graph = hnsw.over(self.graph, rows)
+        segment = SealedSegment(graph, self.params, self.linked)
+        if self.coded is None:
+            return segment
+        return with_codes(segment, replace(self.coded.codes, rows=rows), self.coded.coding)
 
-    def save(self, path: Path) -> None:
-        """Writes links (and codes, if it has its own) to a file; see ``hnsw.save``."""
-        hnsw.save(self.graph, path)
+
+def with_codes(segment: SealedSegment, codes: Codes, coding: Coding) -> SealedSegment:
+    """The segment walked over these codes of its rows."""
+    return replace(segment, coded=Coded(coding, codes, codes.along(segment.graph)))
+
+
+def encode(segment: SealedSegment, coding: Coding, *, threads: int, progress: Progress | None = None) -> SealedSegment:
+    """The segment with codes learned from its rows. ``progress`` abandons it by raising."""
+    graph = segment.graph
+    codes = quantized.encode(
+        graph.rows,
+        coding.kind,
+        first=graph.first,
+        count=graph.count,
+        distance=graph.distance,
+        threads=threads,
+        progress=progress,
+    )
+    return with_codes(segment, codes, coding)
 
 
 def seal(
@@ -90,7 +157,7 @@ def extend(
     threads: int,
     progress: Progress | None = None,
 ) -> SealedSegment:
-    """The segment with the rows of ``present`` that lie beyond it linked in; those within it stay as they are."""
+    """The segment, without codes, with the rows of ``present`` beyond it linked in; those within it stay."""
     beyond = present.offsets()
     beyond = beyond[np.searchsorted(beyond, segment.stop) :]
     graph = hnsw.extend(
@@ -104,6 +171,23 @@ def extend(
     return SealedSegment(graph, segment.params, segment.linked + len(beyond))
 
 
+def save_graph(segment: SealedSegment, path: Path) -> None:
+    """Writes links (and codes of the graph's own, if it has any) to a file; see ``hnsw.save``."""
+    hnsw.save(segment.graph, path)
+
+
+def save_codes(coded: Coded, path: Path) -> None:
+    """Writes the codes to a file; see ``quantized.save``."""
+    quantized.save(coded.codes, path)
+
+
 def load(path: Path, rows: Rows, *, first: int, distance: Distance, params: GraphParams, linked: int) -> SealedSegment:
-    """Maps a saved segment over its rows. Raises Corrupted."""
+    """Maps a saved graph over its rows. Raises Corrupted."""
     return SealedSegment(hnsw.load(path, rows, first=first, distance=distance), params, linked)
+
+
+def load_codes(segment: SealedSegment, path: Path, coding: Coding) -> SealedSegment:
+    """The segment with its saved codes. Raises Corrupted."""
+    graph = segment.graph
+    codes = quantized.load(path, graph.rows, first=graph.first, distance=graph.distance, mapped=not coding.in_memory)
+    return with_codes(segment, codes, coding)

@@ -1,13 +1,13 @@
 """Cutting a text into words, and a word into pieces; no lowercase, stopwords or stems here.
 
-A word character is one that Unicode calls alphabetic or numeric. Python's ``str.isalnum`` lacks the vowel signs of many
-scripts and letters newer than itself; the table ``alphabetic.txt`` adds them.
+A word character is a letter or digit of ``values.letters``.
 """
 
 import re
 import unicodedata
 from functools import cache
-from importlib.resources import files
+
+from qdrantlite.values.letters import letter_class
 
 _WHITESPACE = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # as Unicode has it, unlike str.split
 _PIECE = re.compile(f"[^{_WHITESPACE}]+")
@@ -20,10 +20,7 @@ _UNSPACED = re.compile("([\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\u
 @cache
 def _word_or_underscore() -> re.Pattern[str]:
     """Runs of word characters and underscores; compiled when first needed, for that takes a while."""
-    lines = files(__package__).joinpath("tables/alphabetic.txt").read_text("ascii").split()
-    bounds = [line.split("-") for line in lines]
-    more = "".join(f"{chr(int(low, 16))}-{chr(int(high, 16))}" for low, high in bounds)
-    return re.compile(f"[\\w{more}]+")
+    return re.compile(f"[{letter_class()}]+")
 
 
 def split_whitespace(text: str) -> list[str]:

@@ -6,10 +6,11 @@ double-quoted string. A plain ``.key`` never descends through an array; ``[]`` m
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 from qdrantlite.errors import MalformedRequest
+from qdrantlite.values.letters import letter_class
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Payload: TypeAlias = dict[str, Json]
@@ -28,19 +29,26 @@ EVERY = EveryElement()
 Step: TypeAlias = str | int | EveryElement
 Path: TypeAlias = tuple[Step, ...]
 
-_KEY = re.compile(r'[\w-]+|"([^"\\]*)"')
-_INDEX = re.compile(r"\[(\d*)\]")
+_KEY = r'[%s-]+|"([^"\\]*)"'
+_KEY_ASCII = re.compile(_KEY % r"\w", re.ASCII)
+_INDEX = re.compile(r"\[([0-9]*)\]")
+
+
+@cache
+def _key_of_any_script() -> re.Pattern[str]:
+    return re.compile(_KEY % letter_class())
 
 
 @lru_cache(maxsize=4096)
 def parse_path(text: str) -> Path:
     """Steps of a path, e.g. ``a."b.c"[].d`` → ``("a", "b.c", EVERY, "d")``. Raises MalformedRequest."""
     steps: list[Step] = []
+    key = _KEY_ASCII if text.isascii() else _key_of_any_script()
     position = 0
     expect_key = True
     while position < len(text):
         if expect_key:
-            found = _KEY.match(text, position)
+            found = key.match(text, position)
             if found is None:
                 break
             steps.append(found.group(1) if found.group(1) is not None else found.group(0))

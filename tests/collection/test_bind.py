@@ -162,7 +162,7 @@ def test_idf_counts_the_corpus_asked_for(tmp_path: Path) -> None:
         write(database, o.DeletePoints(ids(1)), o.DeleteVectors(ids(2), ("w",)))
         assert database.search(NAME, query)[0].score == pytest.approx(0.182322, abs=1e-6)  # ln((2 - 2 + .5) / (2 + .5) + 1)
         plain = replace(asked.stage, using="p")
-        with pytest.raises(BadInput, match="IDF"):
+        with pytest.raises(BadInput, match="idf"):
             database.search(NAME, s.Search(plain))
 
 

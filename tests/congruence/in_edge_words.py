@@ -1,6 +1,6 @@
 """Requests of the official client in the words of the reference engine, and its answers in plain values."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -86,7 +86,8 @@ def _condition(given: Any) -> Any:
         case models.IsNullCondition():
             return edge.IsNullCondition(given.is_null.key)
         case models.HasIdCondition():
-            return edge.HasIdCondition({point_id(each) for each in given.has_id})  # type: ignore[arg-type]
+            ids = given.has_id
+            return edge.HasIdCondition({point_id(each) for each in ids})
         case models.HasVectorCondition():
             return edge.HasVectorCondition(given.has_vector)
         case models.NestedCondition():
@@ -96,16 +97,19 @@ def _condition(given: Any) -> Any:
 
 def _field(given: models.FieldCondition) -> Any:
     count, within = given.values_count, given.range
-    bounds: Callable[[Any], dict[str, Any]] = lambda each: {name: getattr(each, name) for name in ("lt", "gt", "gte", "lte")}  # noqa: E731
     assert within is None or isinstance(within, models.Range)
     return edge.FieldCondition(
         given.key,
         match=None if given.match is None else _match(given.match),
-        range=None if within is None else edge.RangeFloat(**bounds(within)),
-        values_count=None if count is None else edge.ValuesCount(**bounds(count)),
+        range=None if within is None else edge.RangeFloat(**_bounds(within)),
+        values_count=None if count is None else edge.ValuesCount(**_bounds(count)),
         is_empty=given.is_empty,
         is_null=given.is_null,
     )
+
+
+def _bounds(given: models.Range | models.ValuesCount) -> dict[str, Any]:
+    return {name: getattr(given, name) for name in ("lt", "gt", "gte", "lte")}
 
 
 def _match(given: models.Match) -> Any:
@@ -152,7 +156,9 @@ def _listed(given: models.Prefetch | list[models.Prefetch] | None) -> list[model
 
 
 def _params(given: models.SearchParams | None) -> Any:
-    return None if given is None or given.idf is None else edge.SearchParams(idf=edge.IdfParams(group(given.idf.corpus)))
+    if given is None or given.idf is None:
+        return None
+    return edge.SearchParams(idf=edge.IdfParams(group(given.idf.corpus)))
 
 
 def _query(given: models.Prefetch) -> Any:

@@ -1,4 +1,4 @@
-"""One collection twice: behind a server, written and read by the official client over gRPC, and in the reference engine.
+"""One collection twice: behind a server, spoken to by the official client over gRPC, and in the reference engine.
 
 The engine has no collection layer: it resolves no ids to vectors, keeps no aliases and no settings. What it does answer
 is what Qdrant answers.
@@ -32,7 +32,7 @@ class Twin:
         sparse: Mapping[str, models.SparseVectorParams] | None = None,
     ) -> None:
         self.ours, self.name = client, name
-        client.create_collection(name, vectors_config=dense, sparse_vectors_config=sparse)  # type: ignore[arg-type]
+        client.create_collection(name, vectors_config=dense, sparse_vectors_config=sparse)
         params = (
             words.vector_params(dense)
             if isinstance(dense, models.VectorParams)

@@ -4,6 +4,8 @@ Float rows compared by cosine are stored normalised, so that cosine is an inner 
 their cosine is computed when they are scored. Pure functions over arrays; knows no files, no graphs.
 """
 
+from math import isfinite, sqrt
+
 import faiss
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,10 @@ from qdrantlite.values.vector import F32
 
 Rows = npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.uint8]
 
-NORM_SLACK = np.float32(1e-6)
+NORM_MIN = float(np.finfo(np.float32).eps)
+"""A squared norm below this counts as 0, as in Qdrant."""
+
+NORM_SLACK = 1e-6
 """A squared norm this close to 1 counts as normalised already, as in Qdrant: such a vector is kept bit for bit."""
 
 
@@ -44,13 +49,25 @@ def prepare_query(vector: npt.ArrayLike, distance: Distance, datatype: Datatype)
 
 def normalise(vectors: F32) -> F32:
     """Divide each vector along the last axis by its norm; vectors of norm near 0 or near 1 are left alone."""
+    if vectors.ndim == 1:
+        return _normalise_one(vectors)
     with np.errstate(over="ignore", invalid="ignore"):
         squared = np.einsum("...i,...i->...", vectors, vectors, dtype=np.float32)
-        keep = (squared < np.finfo(np.float32).eps) | (np.abs(squared - np.float32(1)) < NORM_SLACK)
+        keep = (squared < NORM_MIN) | (np.abs(squared - np.float32(1)) < NORM_SLACK)
         if np.all(keep):
             return vectors
         norms = np.where(keep, np.float32(1), np.sqrt(squared)).astype(np.float32)
         return vectors / norms[..., np.newaxis]
+
+
+def _normalise_one(vector: F32) -> F32:
+    """``normalise`` of ``(dim,)`` without what only many vectors need: a fifth of the time, and queries come singly."""
+    squared = float(np.dot(vector, vector))
+    if squared < NORM_MIN or abs(squared - 1) < NORM_SLACK:
+        return vector
+    if not isfinite(squared):
+        return normalise(vector[np.newaxis])[0]
+    return vector / np.float32(sqrt(squared))
 
 
 def as_float32(rows: Rows, distance: Distance) -> F32:

@@ -34,11 +34,13 @@ def with_imports(file: FileDescriptor, seen: dict[str, bytes]) -> dict[str, byte
 
 
 def describe(file: FileDescriptor) -> pb.ServerReflectionResponse:
+    """A file and all it imports, as the answer to a question for it."""
     descriptors = pb.FileDescriptorResponse(file_descriptor_proto=with_imports(file, {}).values())
     return pb.ServerReflectionResponse(file_descriptor_response=descriptors)
 
 
 def refuse(code: grpc.StatusCode, text: str) -> pb.ServerReflectionResponse:
+    """An error as the protocol carries it, inside a response."""
     return pb.ServerReflectionResponse(error_response=pb.ErrorResponse(error_code=code.value[0], error_message=text))
 
 

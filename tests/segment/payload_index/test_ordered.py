@@ -104,6 +104,17 @@ def test_ties_with_the_first_value_not_read_yet_are_found(value: int) -> None:
     assert set(values.tolist()) == {value}
 
 
+def test_removed_entries_are_passed_over_and_later_ones_of_the_point_found() -> None:
+    index = integer_index()
+    with patch.object(runs, "TAIL_MAX", 1):
+        index.add(np.arange(100, dtype=np.uint32), [[i] for i in range(100)])
+        index.remove(0, [0])
+        index.remove(1, [1])
+        index.add(np.array([1], dtype=np.uint32), [[3]])
+    offsets, values = index.ordered().page(Selection.of_range(0, 100), ascending=True, start_from=None, limit=2)
+    assert sorted(zip(values.tolist(), offsets.tolist(), strict=True)) == [(2, 2), (3, 1), (3, 3)]
+
+
 def test_large_integers_keep_their_last_digits() -> None:
     index = integer_index()
     index.add(np.arange(3, dtype=np.uint32), [[2**53 + 1], [2**53], [2**53 + 2]])

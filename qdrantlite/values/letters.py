@@ -1,0 +1,16 @@
+"""Which characters are letters and digits: those that Unicode calls alphabetic or numeric.
+
+Python's ``\\w`` lacks the vowel signs of many scripts and letters newer than itself; ``tables/alphabetic.txt`` adds
+them.
+"""
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def letter_class() -> str:
+    """The inside of a regular expression's brackets: letters, digits and the underscore. Slow to compile."""
+    lines = files(__package__).joinpath("tables/alphabetic.txt").read_text("ascii").split()
+    bounds = [line.split("-") for line in lines]
+    return "\\w" + "".join(f"{chr(int(low, 16))}-{chr(int(high, 16))}" for low, high in bounds)

@@ -1,0 +1,174 @@
+"""The power fails at each file call in turn: what was acknowledged is there, and nothing half-applied.
+
+SQLite writes beside the seam, but its log counts as durable only as far as it was synced here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from qdrantlite.database import Database
+from qdrantlite.query import operation as o
+from qdrantlite.query.search import ALL_VECTORS, Scroll
+from qdrantlite.values.distance import Distance
+from qdrantlite.values.schema import VectorParams
+from tests.collection.small import (
+    CONFIG,
+    INTEGER,
+    KEYWORD,
+    NAME,
+    checkpoint,
+    color,
+    contents,
+    dense,
+    found,
+    ids,
+    multi,
+    nearest,
+    passing,
+    point,
+    size,
+    sparse,
+    upsert,
+    where,
+    write,
+)
+from tests.faulty_files import FaultyFiles, PowerLost
+
+COLORS = ("red", "green", "blue")
+
+
+def points(*numbers: int) -> o.Upsert:
+    return upsert(*(point(number, color=COLORS[number % 3], size=number % 2) for number in numbers))
+
+
+def unsynced(operation: o.Operation) -> Callable[[Database], object]:
+    return lambda database: database.write(NAME, (operation,), wait=False)
+
+
+def synced(*operations: o.Operation) -> Callable[[Database], object]:
+    return lambda database: write(database, *operations)
+
+
+def altered(operation: o.SchemaOperation) -> Callable[[Database], object]:
+    return lambda database: database.alter(NAME, operation)
+
+
+@dataclass(frozen=True)
+class Step:
+    """``durable``: when it returns, it and all before it must survive."""
+
+    run: Callable[[Database], object]
+    durable: bool = True
+
+
+STEPS = (
+    Step(lambda database: database.create_collection(NAME, CONFIG)),
+    Step(synced(points(*range(6)))),
+    Step(altered(o.CreateFieldIndex("color", KEYWORD))),
+    Step(synced(points(0, 6), o.DeletePoints(ids(1)), o.SetPayload({"color": "blue"}, where(color("red"))))),
+    Step(unsynced(points(7, 8)), durable=False),
+    Step(checkpoint, durable=False),
+    Step(unsynced(o.DeletePoints(where(size(0)))), durable=False),
+    Step(synced(o.UpdateVectors((o.VectorsWrite(3, {"many": multi((9, 9), (8, 8)), "words": sparse(i7=1)}),)))),
+    Step(altered(o.CreateVectorName("late", VectorParams(2, Distance.DOT)))),
+    Step(altered(o.CreateFieldIndex("size", INTEGER))),
+    Step(unsynced(upsert(point(20, {"late": dense(1, 1)}, color="red", size=1))), durable=False),
+    Step(checkpoint, durable=False),
+    Step(synced(upsert(point(21, {"late": dense(2, 1)}, color="red", size=1)), o.DeleteVectors(ids(3), ("words",)))),
+    Step(altered(o.DeleteVectorName("late"))),
+    Step(synced(points(30, 31))),
+)
+
+
+@dataclass
+class Life:
+    """A database on a disk that fails at call ``fail_at``; ``done`` steps returned, the first ``kept`` must survive."""
+
+    folder: Path
+    fail_at: int | None
+    done: int = 0
+    kept: int = 0
+    lost_power: bool = False
+    files: FaultyFiles = field(init=False)
+
+    def live(self, watch: Callable[[Database], object]) -> None:
+        self.folder.mkdir()
+        self.files = FaultyFiles(self.folder, fail_at=self.fail_at)
+        database = None
+        try:
+            database = Database(self.folder / "db", files=self.files)
+            for step in STEPS:
+                step.run(database)
+                self.done += 1
+                self.kept = self.done if step.durable else self.kept
+                watch(database)
+        except PowerLost:
+            self.lost_power = True
+        self.files.crash_state(self.folder.with_suffix(".crashed"), seed=self.fail_at or 0)
+        if database is not None:
+            _let_go(database)
+
+    def survivor(self) -> Database:
+        crashed = self.folder.with_suffix(".crashed")
+        return Database(crashed / "db")
+
+
+def _let_go(database: Database) -> None:
+    """Ends a database whose disk is gone: threads, descriptors and the lock, without a word to the files."""
+    database._stopping.set()
+    for thread in database._threads:
+        thread.join()
+    for collection in database._open.values():
+        for slot in collection.shard.row_slots():
+            if slot.file._file is not None:
+                slot.file._file.close()
+        collection.shard.store.close()
+    database._catalogue.close()
+    database._folder_lock.release()
+
+
+def state_of(database: Database) -> object:
+    if not database.collection_exists(NAME):
+        return None
+    info = database.collection_info(NAME)
+    return contents(database), sorted(info.payload_schema), sorted(info.config.vectors)
+
+
+def require_consistent(database: Database) -> None:
+    """Derived state says what the points say."""
+    page = database.scroll(NAME, Scroll(limit=1000, with_vectors=ALL_VECTORS))
+    for value in COLORS:
+        expected = [record.id for record in page.records if (record.payload or {}).get("color") == value]
+        assert passing(database, color(value)) == expected
+    for name, query in {"": dense(1, 1), "many": dense(1, 1), "words": sparse(i1=1, i2=1, i7=1)}.items():
+        expected = [record.id for record in page.records if name in (record.vectors or {})]
+        assert sorted(map(str, found(database, nearest(query, name)))) == sorted(map(str, expected))
+    assert database.count(NAME, None) == len(page.records)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_power_cut_at_any_file_call_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    states: list[object] = [None]
+    whole = Life(tmp_path / "whole", None)
+    whole.live(lambda database: states.append(state_of(database)))
+    assert whole.done == len(STEPS)
+    calls = whole.files.calls
+    assert calls > 40
+    for fail_at in range(1, calls + 1):
+        life = Life(tmp_path / str(fail_at), fail_at)
+        life.live(lambda _: None)
+        assert life.lost_power
+        where_cut = f"at call {fail_at} of {calls}, after step {life.done}, {life.kept} acknowledged"
+        try:
+            with life.survivor() as database:
+                assert state_of(database) in states[life.kept : life.done + 2], where_cut
+                if database.collection_exists(NAME):
+                    require_consistent(database)
+                    write(database, points(40, 41), o.DeletePoints(ids(2)))
+                    require_consistent(database)
+        except Exception as error:
+            raise AssertionError(where_cut) from error
+
