@@ -1,5 +1,6 @@
 """A snapshot shows one state, in id order where asked, whatever is written while it is open."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 from uuid import UUID
@@ -31,11 +32,12 @@ IDS: list[PointId] = [
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     database = opened(tmp_path_factory.mktemp("ids"))
     write(database, upsert(*(point(each, {}) for each in IDS)))
     write(database, o.DeletePoints(ids(3)))
-    return database
+    yield database
+    database.close()
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,0 +1,390 @@
+"""Append-only file of fixed-width rows: the dense vectors of one name, or the running rows of its multivectors.
+
+    file   = header row* hole
+    header = "qdlrows\\0" version:u32 dtype:u32 dim:u32 zero[40] crc:u32  64 bytes, little endian; crc of the rest
+    row    = dim numbers of dtype, little endian                            row r begins at byte 64 + r * width
+    hole   = bytes beyond the committed rows                                garbage or never written, cut at open
+
+Invariants:
+
+* How many rows count is known to the point store alone, with the CRC-32 of each *block* (a power of two of rows,
+  about 128 KiB) and the running CRC of the unfinished one. A counted row is never rewritten; rows are synced before
+  the commit that counts them.
+* Rows are written with ``write``, not through the map, so a full disk is an error and not a signal. The file is
+  extended ahead of its rows by holes that cost no disk, so that the map is renewed rarely; maps in use stay valid
+  until dropped.
+* A block that was there at open is compared with its checksum before its rows are first trusted (``verify_rows``).
+  Opening costs the same for any number of rows.
+
+One writer at a time; any number of readers, also while appends go on, of rows below a count they got from a commit.
+"""
+
+import mmap
+import struct
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qdrantlite.errors import Corrupted, StorageFailed
+from qdrantlite.storage.files import Bytes, Files, OpenFile, os_errors
+
+Rows: TypeAlias = NDArray[Any]
+"""``(n, dim)`` of the file's dtype, C-contiguous."""
+
+HEADER_BYTES = 64
+BLOCK_BYTES_MAX = 128 * 1024
+_HEADER = struct.Struct("<8sIII40x")
+_MAGIC = b"qdlrows\0"
+_VERSION = 1
+_DTYPE_CODES = {"float32": 1, "float16": 2, "uint8": 3}
+_GROWTH_BYTES_MIN = 64 * 1024
+_GROWTH_BYTES_MAX = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """What a row is."""
+
+    dtype: Literal["float32", "float16", "uint8"]
+    dim: int
+
+    @cached_property
+    def numpy(self) -> np.dtype[Any]:
+        """Little-endian dtype of the numbers."""
+        return np.dtype(self.dtype).newbyteorder("<")
+
+    @cached_property
+    def width(self) -> int:
+        """Bytes of a row."""
+        return self.numpy.itemsize * self.dim
+
+    @cached_property
+    def block_rows(self) -> int:
+        """Rows that share a checksum: a power of two, of at most 128 KiB unless one row is longer."""
+        return int(1 << max(0, (BLOCK_BYTES_MAX // self.width).bit_length() - 1))
+
+    @cached_property
+    def header(self) -> bytes:
+        """The first 64 bytes of a file."""
+        head = _HEADER.pack(_MAGIC, _VERSION, _DTYPE_CODES[self.dtype], self.dim)
+        return head + struct.pack("<I", zlib.crc32(head))
+
+    @cached_property
+    def _zero_block_crc(self) -> int:
+        return zlib.crc32(bytes(self.block_rows * self.width))
+
+
+@dataclass(frozen=True, slots=True)
+class RowMark:
+    """A place to rewind to."""
+
+    rows: int
+    crc: int
+    finished: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowTail:
+    """What the point store is told of a file at a commit (``StoreWriter.put_rows``)."""
+
+    rows: int
+    crc: int
+    """Running CRC-32 of the unfinished block."""
+    finished: tuple[tuple[int, int], ...]
+    """(block, crc) finished since the last ``settle``."""
+
+
+class VectorFile:
+    """Rows of one vector. Raises everywhere: StorageFailed; Corrupted where bytes are not what was written."""
+
+    def __init__(
+        self,
+        path: Path,
+        row_format: RowFormat,
+        *,
+        rows: int,
+        crc: int,
+        checksums: Callable[[], NDArray[np.uint32]],
+        files: Files,
+    ) -> None:
+        """Opens with what the store has committed: ``rows``, ``crc`` of the unfinished block, ``checksums()`` of the
+        finished ones (called at most once, at the first verification). With no rows there need be no file: the first
+        append makes it.
+        """
+        self.path = path
+        self.row_format = row_format
+        self._files = files
+        self._file: OpenFile | None = None
+        self._rows, self._crc = rows, crc
+        self._finished: list[tuple[int, int]] = []
+        self._written_max = rows
+        self._capacity = 0
+        self._view: Rows = np.empty((0, row_format.dim), row_format.numpy)
+        self._dirty = self._entry_dirty = False
+        self._failed = False
+        self._verifier = _Verifier(self, rows=rows, crc=crc, checksums=checksums)
+        if rows:
+            self._open(rows)
+
+    @property
+    def rows_appended(self) -> int:
+        """Rows committed and pending: the number the next row gets."""
+        return self._rows
+
+    def append(self, rows: Rows) -> None:
+        """Writes rows after the last; pending until a commit counts them."""
+        row_format = self.row_format
+        assert rows.dtype == row_format.numpy
+        assert rows.ndim == 2
+        assert rows.shape[1] == row_format.dim
+        if len(rows) == 0:
+            return
+        data = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
+        self._write(data, self._rows)
+        self._count(data)
+
+    def append_zeros(self, count: int) -> None:
+        """Rows of zeros, for points without this vector; takes no disk beyond what the file system needs for a hole."""
+        if count == 0:
+            return
+        stale = min(count, self._written_max - self._rows)
+        if stale > 0:
+            self._write(memoryview(bytes(stale * self.row_format.width)), self._rows)
+        self._reserve(self._rows + count)
+        self._dirty = True
+        block_rows, width = self.row_format.block_rows, self.row_format.width
+        while count:
+            piece = min(count, block_rows - self._rows % block_rows)
+            if piece == block_rows:
+                self._finish_block(self.row_format._zero_block_crc)
+                self._rows += piece
+            else:
+                self._count(memoryview(bytes(piece * width)))
+            count -= piece
+        self._written_max = max(self._written_max, self._rows)
+
+    def mark(self) -> RowMark:
+        """Where ``rewind`` returns to."""
+        return RowMark(self._rows, self._crc, len(self._finished))
+
+    def rewind(self, mark: RowMark) -> None:
+        """Forgets rows appended since ``mark``, which must not be older than the last ``settle``."""
+        assert mark.rows <= self._rows
+        self._rows, self._crc = mark.rows, mark.crc
+        del self._finished[mark.finished :]
+
+    def tail(self) -> RowTail:
+        """What the next commit must record."""
+        return RowTail(self._rows, self._crc, tuple(self._finished))
+
+    def settle(self) -> None:
+        """The commit that holds ``tail()`` is made."""
+        self._finished.clear()
+
+    def sync(self) -> None:
+        """Makes all appended rows durable; before the commit that counts them. A failed sync is never retried."""
+        if self._failed:
+            raise StorageFailed(f"{self.path}: an earlier sync failed; reopen the storage before writing")
+        if self._file is None or not self._dirty:
+            return
+        self._dirty = False
+        try:
+            self._file.sync()
+            if self._entry_dirty:
+                self._files.sync_directory(self.path.parent)
+                self._entry_dirty = False
+        except StorageFailed:
+            self._failed = True
+            raise
+
+    def rows(self, count: int) -> Rows:
+        """Read-only view ``(count, dim)`` of the first rows; stays valid after appends, ``close`` and removal of the
+        file.
+        """
+        assert count <= self._rows
+        return self._view[:count]
+
+    def is_current(self, rows: Rows) -> bool:
+        """Whether a view that ``rows`` gave earlier shares the present mapping, and not one the file has outgrown."""
+        return bool(np.shares_memory(rows[:1], self._view[:1])) if len(rows) else True
+
+    def verify_rows(self, rows: NDArray[np.integer[Any]] | slice) -> None:
+        """Compares the blocks of these row numbers with their checksums, those not compared since open.
+
+        Does nothing once all are. Threads may call it together. Raises Corrupted naming file and block.
+        """
+        self._verifier.verify_rows(rows)
+
+    def verify_step(self, budget_bytes: int) -> bool:
+        """Compares further blocks, about ``budget_bytes`` of them; True when none are left. Raises Corrupted."""
+        return self._verifier.step(max(1, budget_bytes // (self.row_format.block_rows * self.row_format.width)))
+
+    def copy_rows(self, target: Path, count: int) -> None:
+        """The first ``count`` rows as a new file, verified and synced (its entry in the folder is the caller's)."""
+        self.verify_rows(slice(0, count))
+        flat = self.rows(count).reshape(-1).view(np.uint8)
+        file = self._files.open(target, create=True)
+        try:
+            file.write_at(self.row_format.header, 0)
+            for start in range(0, len(flat), 1 << 22):
+                file.write_at(flat[start : start + (1 << 22)].data, HEADER_BYTES + start)
+            file.sync()
+        finally:
+            file.close()
+
+    def close(self) -> None:
+        """Cuts the hole at the end and lets go of the file; views in use stay valid. Idempotent."""
+        if self._file is not None:
+            if sys.platform != "win32" and not self._failed:
+                self._file.resize(self._position(self._rows))
+            self._file.close()
+            self._file = None
+
+    def _position(self, row: int) -> int:
+        return HEADER_BYTES + row * self.row_format.width
+
+    def _open(self, rows: int) -> None:
+        if not self._files.exists(self.path):
+            raise Corrupted(f"vector file {self.path} is missing; {rows} rows were committed")
+        file = self._files.open(self.path, create=False)
+        try:
+            if file.read_at(HEADER_BYTES, 0) != self.row_format.header:
+                raise Corrupted(f"vector file {self.path} is damaged: its header is not that of {self.row_format}")
+            size, needed = file.size(), self._position(rows)
+            if size < needed:
+                raise Corrupted(f"vector file {self.path} is damaged: {size} bytes, {needed} were committed")
+            if size > needed:
+                file.resize(needed)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+        self._map(rows)
+
+    def _create(self) -> OpenFile:
+        folder = self.path.parent
+        if not self._files.exists(folder):
+            self._files.make_directory(folder)
+            self._files.sync_directory(folder.parent)
+        file = self._files.open(self.path, create=True)
+        file.write_at(self.row_format.header, 0)
+        self._entry_dirty = True
+        return file
+
+    def _reserve(self, rows: int) -> OpenFile:
+        """The file, long enough for ``rows`` and mapped that far."""
+        if self._failed:
+            raise StorageFailed(f"{self.path}: an earlier sync failed; reopen the storage before writing")
+        if self._file is None:
+            assert self._capacity == 0
+            self._file = self._create()
+        if rows > self._capacity:
+            needed = self._position(rows)
+            ahead = min(max(needed, _GROWTH_BYTES_MIN), _GROWTH_BYTES_MAX)
+            capacity = (needed + ahead - HEADER_BYTES) // self.row_format.width
+            self._file.resize(self._position(capacity))
+            self._map(capacity)
+        return self._file
+
+    def _map(self, rows: int) -> None:
+        assert self._file is not None
+        with os_errors(self.path):
+            mapped = mmap.mmap(self._file.fileno(), self._position(rows), access=mmap.ACCESS_READ)
+        row_format = self.row_format
+        view = np.frombuffer(mapped, row_format.numpy, rows * row_format.dim, HEADER_BYTES)
+        self._view = view.reshape(rows, row_format.dim)
+        self._capacity = rows
+
+    def _write(self, data: memoryview, row: int) -> None:
+        end = row + len(data) // self.row_format.width
+        file = self._reserve(end)
+        self._dirty = True
+        self._written_max = max(self._written_max, end)
+        file.write_at(data, self._position(row))
+
+    def _count(self, data: Bytes) -> None:
+        """Takes appended bytes into the checksums and the row count."""
+        width, block_rows = self.row_format.width, self.row_format.block_rows
+        view, position = memoryview(data), 0
+        while position < len(view):
+            piece = min(len(view) - position, (block_rows - self._rows % block_rows) * width)
+            self._crc = zlib.crc32(view[position : position + piece], self._crc)
+            position += piece
+            rows = self._rows + piece // width
+            if rows % block_rows == 0:
+                self._finish_block(self._crc)
+            self._rows = rows
+
+    def _finish_block(self, crc: int) -> None:
+        """The block that holds row ``self._rows`` is full."""
+        self._finished.append((self._rows // self.row_format.block_rows, crc))
+        self._crc = 0
+
+
+class _Verifier:
+    """Which blocks, of those there at open, were compared with their checksums. Later ones were written by us."""
+
+    def __init__(self, owner: VectorFile, *, rows: int, crc: int, checksums: Callable[[], NDArray[np.uint32]]) -> None:
+        self._owner = owner
+        self._rows, self._crc, self._load = rows, crc, checksums
+        self._block_rows = owner.row_format.block_rows
+        self._blocks = -(-rows // self._block_rows)
+        self._checksums: NDArray[np.uint32] | None = None
+        self._verified = np.zeros(self._blocks, np.bool_)
+        self._next = 0
+        self._done = self._blocks == 0
+
+    def verify_rows(self, rows: NDArray[np.integer[Any]] | slice) -> None:
+        if self._done:
+            return
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(self._rows)
+            first, last = start // self._block_rows, -(-stop // self._block_rows)
+            todo = (np.flatnonzero(~self._verified[first:last]) + first).tolist() if start < stop else []
+        else:
+            blocks = rows // self._block_rows
+            blocks = blocks[blocks < self._blocks]
+            todo = np.unique(blocks[~self._verified[blocks]]).tolist()
+        for block in todo:
+            self._verify(block)
+        if todo:
+            self._done = bool(self._verified.all())
+
+    def step(self, blocks: int) -> bool:
+        stop = min(self._next + blocks, self._blocks)
+        if not self._done:
+            self.verify_rows(slice(self._next * self._block_rows, stop * self._block_rows))
+        self._next = stop
+        return self._next == self._blocks or self._done
+
+    def _verify(self, block: int) -> None:
+        start = block * self._block_rows
+        stop = min(start + self._block_rows, self._rows)
+        rows = self._owner._view[start:stop]
+        found = zlib.crc32(rows.reshape(-1).view(np.uint8).data)
+        if found != self._expected(block):
+            raise Corrupted(
+                f"vector file {self._owner.path} is damaged: block {block} (rows {start} to {stop - 1}) has checksum"
+                f" {found:08x}, {self._expected(block):08x} was written"
+            )
+        self._verified[block] = True
+
+    def _expected(self, block: int) -> int:
+        finished = self._rows // self._block_rows
+        if block == finished:
+            return self._crc
+        if self._checksums is None:
+            checksums = self._load()
+            if len(checksums) < finished:
+                raise Corrupted(
+                    f"vector file {self._owner.path}: checksums of {finished - len(checksums)} blocks are lost"
+                )
+            self._checksums = checksums
+        return int(self._checksums[block])

@@ -1,0 +1,34 @@
+"""Points written into a store, for the tests of this folder."""
+
+import numpy as np
+
+from qdrantlite.storage.files import PosixFiles
+from qdrantlite.storage.point_store import PointStore
+from qdrantlite.storage.store_reader import Offsets, StoreReader
+from qdrantlite.values.point_id import PointId
+
+FILES = PosixFiles()
+
+
+def insert(store: PointStore, ids: list[PointId], payloads: list[bytes | None] | None = None) -> Offsets:
+    """New points in the open transaction."""
+    start = store.writer.state().offset_next
+    offsets = np.arange(start, start + len(ids), dtype=np.uint32)
+    payloads = payloads or [None] * len(ids)
+    store.writer.insert_points(offsets, ids, version=start + 7, payloads=payloads, presence=[1] * len(ids))
+    store.writer.put_offset_next(start + len(ids))
+    return offsets
+
+
+def put(store: PointStore, ids: list[PointId]) -> int:
+    """New points in a transaction of their own, durable."""
+    store.writer.begin()
+    insert(store, ids)
+    commit_seq = store.writer.commit()
+    store.sync(commit_seq)
+    return commit_seq
+
+
+def all_ids(reader: StoreReader) -> list[PointId]:
+    """In id order."""
+    return reader.scan_ids(None, 10**6)[0]

@@ -1,0 +1,240 @@
+"""A store agrees with a dict; snapshots see one commit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qdrantlite.storage.point_store import PointStore, create_store
+from qdrantlite.storage.store_reader import MISSING, CommittedRows, Offsets, RaggedRows
+from qdrantlite.values.point_id import PointId, id_order
+from tests.storage.stored_points import FILES, all_ids, insert, put
+
+IDS: st.SearchStrategy[PointId] = st.one_of(
+    st.integers(0, 20), st.sampled_from([2**63 - 1, 2**63, 10**19, 2**64 - 1]), st.builds(UUID, int=st.integers(0, 3))
+)
+
+
+def _offsets(*offsets: int) -> Offsets:
+    return np.array(offsets, np.uint32)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[PointStore]:
+    create_store(tmp_path / "points.sqlite3", files=FILES)
+    store = PointStore(tmp_path / "points.sqlite3", files=FILES)
+    yield store
+    store.close()
+
+
+def test_ids_scan_in_the_order_of_ids(store: PointStore) -> None:
+    ids: list[PointId] = [UUID(int=5), 2**64 - 1, 3, UUID(int=2**127), 2**63, 0, 2**63 - 1, 10**19, 9, UUID(int=1), 10]
+    put(store, ids)
+    ordered = sorted(ids, key=id_order)
+    with store.open_snapshot() as snapshot:
+        found, offsets = snapshot.scan_ids(None, 100)
+        assert found == ordered
+        assert snapshot.ids(offsets) == ordered
+        for place, start in enumerate(ordered):
+            assert snapshot.scan_ids(start, 3)[0] == ordered[place : place + 3]
+        assert snapshot.scan_ids(4, 1)[0] == [9]
+        np.testing.assert_array_equal(snapshot.offsets_of(ids), np.arange(len(ids)))
+
+
+def test_reads_answer_in_the_order_asked_with_repeats(store: PointStore) -> None:
+    store.writer.begin()
+    insert(store, [5, UUID(int=9), 2**63], [b'{"a":1}', None, b'{"c":3}'])
+    store.writer.commit()
+    with store.open_snapshot() as snapshot:
+        asked = _offsets(2, 0, 2, 1)
+        records = snapshot.records(asked, with_payload=True)
+        assert records.ids == [2**63, 5, 2**63, UUID(int=9)]
+        assert records.payloads == [b'{"c":3}', b'{"a":1}', b'{"c":3}', None]
+        assert records.versions.tolist() == [7] * 4
+        assert snapshot.payloads(asked) == records.payloads
+        assert snapshot.records(asked, with_payload=False).payloads == [None] * 4
+        assert snapshot.offsets_of([7, UUID(int=9), 5, UUID(int=8), 5]).tolist() == [MISSING, 1, 0, MISSING, 0]
+        assert snapshot.offsets_of([]).tolist() == []
+        assert snapshot.records(_offsets(), with_payload=True).ids == []
+
+
+def test_snapshot_sees_its_commit_while_the_writer_goes_on(store: PointStore) -> None:
+    put(store, [1, 2])
+    old = store.open_snapshot()
+    store.writer.begin()
+    insert(store, [3])
+    store.writer.delete_offsets(_offsets(0))
+    assert all_ids(store.writer) == [2, 3]
+    during = store.open_snapshot()
+    store.writer.commit()
+    new = store.open_snapshot()
+    assert all_ids(old) == all_ids(during) == [1, 2]
+    assert old.state().points == 2
+    assert all_ids(new) == [2, 3]
+    assert new.state().points == 2
+    assert new.state().offset_next == 3
+    stream = new.live_offsets()
+    for snapshot in (old, during, new, new):
+        snapshot.close()
+    with pytest.raises(Exception, match="closed"):
+        next(stream)
+
+
+def test_savepoint_undoes_one_request_alone(store: PointStore) -> None:
+    writer = store.writer
+    writer.begin()
+    writer.savepoint()
+    insert(store, [1])
+    writer.release()
+    writer.savepoint()
+    insert(store, [2])
+    writer.delete_offsets(_offsets(0))
+    writer.put_operation(9)
+    writer.rollback_to()
+    writer.savepoint()
+    insert(store, [3])
+    writer.release()
+    writer.commit()
+    assert all_ids(writer) == [1, 3]
+    state = writer.state()
+    assert (state.points, state.offset_next, state.operation_id, state.touched_seq) == (2, 2, 0, 0)
+    writer.begin()
+    insert(store, [4])
+    writer.rollback()
+    assert writer.state() == state
+    with store.open_snapshot() as snapshot:
+        assert snapshot.state() == state
+
+
+def test_touched_log_tells_changes_and_deaths_across_trimming(store: PointStore) -> None:
+    writer = store.writer
+    put(store, [0, 1, 2, 3])
+    writer.begin()
+    writer.set_payloads(_offsets(1, 2), [b"{}", None], version=9)
+    writer.set_presence(_offsets(1), [0], version=9)
+    writer.delete_offsets(_offsets(2))
+    writer.commit()
+    touched = writer.touched_since(0)
+    assert touched is not None
+    assert (touched.seq, touched.changed.tolist(), touched.dead.tolist()) == (4, [1], [2])
+    writer.begin()
+    writer.trim_touched(4)
+    writer.commit()
+    writer.begin()
+    writer.set_payloads(_offsets(3), [b"[]"], version=10)
+    writer.commit()
+    assert writer.touched_since(3) is None
+    later = writer.touched_since(4)
+    assert later is not None
+    assert (later.seq, later.changed.tolist(), later.dead.tolist()) == (5, [3], [])
+
+
+def test_sparse_and_ragged_rows_come_back_and_die_with_their_point(store: PointStore) -> None:
+    writer = store.writer
+    writer.begin()
+    vector, multi = writer.create_vector("s"), writer.create_vector("m")
+    offsets = insert(store, [1, 2, 3])
+    indices = [np.array([4, 9], np.uint32), np.array([], np.uint32)]
+    weights = [np.array([0.5, -1], np.float32), np.array([], np.float32)]
+    writer.put_sparse(vector, offsets[:2], indices=indices, weights=weights, fresh=True)
+    writer.put_ragged(multi, RaggedRows(offsets[1:], np.array([0, 5]), np.array([5, 2])), fresh=True)
+    writer.commit()
+    with store.open_snapshot() as snapshot:
+        rows = snapshot.sparse(vector, _offsets(2, 0, 1))
+        assert rows.present.tolist() == [False, True, True]
+        assert rows.bounds.tolist() == [0, 0, 2, 2]
+        assert rows.indices.tolist() == [4, 9]
+        assert rows.weights.tolist() == [0.5, -1]
+        ragged = snapshot.ragged(multi, _offsets(2, 0, 1))
+        assert (ragged.starts.tolist(), ragged.counts.tolist()) == ([5, 0, 0], [2, 0, 5])
+    writer.begin()
+    assert writer.delete_offsets(_offsets(0, 1)) == 2
+    writer.commit()
+    assert list(writer.iter_sparse(vector)) == []
+    (left,) = writer.iter_ragged(multi)
+    assert (left.offsets.tolist(), left.starts.tolist(), left.counts.tolist()) == ([2], [5], [2])
+
+
+def test_vector_ids_are_never_reused_and_take_their_rows_along(store: PointStore) -> None:
+    writer = store.writer
+    writer.begin()
+    assert (writer.create_vector(""), writer.create_vector("b")) == (0, 1)
+    writer.put_rows(1, rows=70, crc=5, finished=[(0, 2**32 - 1), (1, 8)])
+    assert writer.committed_rows(1) == CommittedRows(70, 5)
+    assert writer.row_checksums(1).tolist() == [2**32 - 1, 8]
+    assert writer.drop_vector("b") == 1
+    assert writer.create_vector("b") == 2
+    writer.commit()
+    assert writer.vector_ids() == {"": 0, "b": 2}
+    assert writer.committed_rows(1) == CommittedRows(0, 0)
+    assert writer.row_checksums(1).tolist() == []
+
+
+def test_presence_holds_any_number_of_vectors(store: PointStore) -> None:
+    masks = [0b101, 1 << 62, 1 << 63, (1 << 100) | 1, 0]
+    writer = store.writer
+    writer.begin()
+    writer.insert_points(np.arange(5, dtype=np.uint32), range(5), version=0, payloads=[None] * 5, presence=masks)
+    writer.commit()
+    with store.open_snapshot() as snapshot:
+        assert snapshot.presence(_offsets(4, 3, 2, 1, 0)) == masks[::-1]
+        for vector in (0, 1, 2, 62, 63, 64, 100, 200):
+            expected = [offset for offset, mask in enumerate(masks) if mask >> vector & 1]
+            assert [o for chunk in snapshot.present_offsets(vector) for o in chunk.tolist()] == expected
+
+
+def test_streams_cover_all_chunks(store: PointStore) -> None:
+    count = 70_000
+    writer = store.writer
+    writer.begin()
+    payloads: list[bytes | None] = [b"1", None] * (count // 2)
+    offsets = np.arange(count, dtype=np.uint32)
+    writer.insert_points(offsets, range(count), version=1, payloads=payloads, presence=[3] * count)
+    writer.delete_offsets(_offsets(0, 65536))
+    writer.commit()
+    live = np.setdiff1d(offsets, [0, 65536])
+    with store.open_snapshot() as snapshot:
+        np.testing.assert_array_equal(np.concatenate(list(snapshot.live_offsets())), live)
+        np.testing.assert_array_equal(np.concatenate(list(snapshot.present_offsets(1, 60_000))), live[live >= 60_000])
+        pairs = list(snapshot.iter_payloads(50_000))
+        np.testing.assert_array_equal(np.concatenate([chunk for chunk, _ in pairs]), live[live >= 50_000])
+        assert [p for _, chunk in pairs for p in chunk] == [payloads[o] for o in live[live >= 50_000].tolist()]
+
+
+@given(data=st.data())
+def test_agrees_with_a_dict_through_restarts(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    path = tmp_path_factory.mktemp("store") / "points.sqlite3"
+    create_store(path, files=FILES)
+    store = PointStore(path, files=FILES)
+    model: dict[PointId, tuple[int, bytes | None]] = {}
+    for _ in range(data.draw(st.integers(1, 8))):
+        trial = dict(model)
+        store.writer.begin()
+        for point_id in data.draw(st.lists(IDS, max_size=5, unique=True)):
+            old = int(store.writer.offsets_of([point_id])[0])
+            assert old == (trial[point_id][0] if point_id in trial else MISSING)
+            if old != MISSING:
+                store.writer.delete_offsets(_offsets(old))
+                del trial[point_id]
+            if data.draw(st.booleans()):
+                payload = data.draw(st.sampled_from([None, b'{"a":"\xc3\xbc"}']))
+                trial[point_id] = int(insert(store, [point_id], [payload])[0]), payload
+        if data.draw(st.booleans()):
+            store.writer.commit()
+            model = trial
+        else:
+            store.writer.rollback()
+        if data.draw(st.booleans()):
+            store.close()
+            store = PointStore(path, files=FILES)
+        with store.open_snapshot() as snapshot:
+            ids, offsets = snapshot.scan_ids(None, 1000)
+            found = zip(offsets.tolist(), snapshot.payloads(offsets), strict=True)
+            assert dict(zip(ids, found, strict=True)) == model
+            assert ids == sorted(model, key=id_order)
+            assert snapshot.state().points == len(model)
+    store.close()

@@ -1,0 +1,303 @@
+"""Append-only rows: what was appended is read, what was flipped is found."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from qdrantlite.errors import Corrupted, StorageFailed
+from qdrantlite.storage.files import PosixFiles
+from qdrantlite.storage.vector_file import HEADER_BYTES, RowFormat, RowTail, VectorFile
+from tests.faulty_files import FaultyFiles, PowerLost
+
+FILES = PosixFiles()
+WIDE = RowFormat("float32", 4096)
+"""Eight rows make a block."""
+
+
+class Ledger:
+    """What the point store would remember of one file."""
+
+    def __init__(self) -> None:
+        self.tail = RowTail(0, 0, ())
+        self.checksums: list[int] = []
+
+    def commit(self, file: VectorFile) -> None:
+        file.sync()
+        self.tail = file.tail()
+        for block, crc in self.tail.finished:
+            assert block == len(self.checksums)
+            self.checksums.append(crc)
+        file.settle()
+
+    def open(self, path: Path, row_format: RowFormat, files: PosixFiles = FILES) -> VectorFile:
+        return VectorFile(
+            path,
+            row_format,
+            rows=self.tail.rows,
+            crc=self.tail.crc,
+            checksums=lambda: np.array(self.checksums, np.uint32),
+            files=files,
+        )
+
+
+def _rows(row_format: RowFormat, start: int, count: int) -> NDArray[Any]:
+    numbers = np.arange(start, start + count)[:, None] * 31 + np.arange(row_format.dim)[None, :]
+    return (numbers % 251).astype(row_format.numpy)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+def test_rows_survive_reopening_and_are_aligned(tmp_path: Path, dtype: Literal["float32", "float16", "uint8"]) -> None:
+    row_format, ledger = RowFormat(dtype, 33), Ledger()
+    file = ledger.open(tmp_path / "rows" / "0.rows", row_format)
+    for start in range(0, 5000, 700):
+        file.append(_rows(row_format, start, 700))
+        ledger.commit(file)
+    file.close()
+    file = ledger.open(tmp_path / "rows" / "0.rows", row_format)
+    view = file.rows(5600)
+    np.testing.assert_array_equal(view, _rows(row_format, 0, 5600))
+    assert view.dtype == dtype
+    assert not view.flags.writeable
+    assert view.ctypes.data % 64 == 0
+    file.verify_rows(np.array([0, 5599, 3], np.uint32))
+    file.close()
+
+
+def test_old_views_stay_valid_while_the_file_grows_and_after_close(tmp_path: Path) -> None:
+    ledger = Ledger()
+    file = ledger.open(tmp_path / "0.rows", WIDE)
+    file.append(_rows(WIDE, 0, 3))
+    views = [file.rows(3)]
+    for start in range(3, 100):
+        file.append(_rows(WIDE, start, 1))
+        views.append(file.rows(start + 1))
+    file.close()
+    (tmp_path / "0.rows").unlink()
+    for view in views:
+        np.testing.assert_array_equal(view, _rows(WIDE, 0, len(view)))
+
+
+def test_one_row_takes_next_to_no_disk(tmp_path: Path) -> None:
+    file = Ledger().open(tmp_path / "0.rows", RowFormat("float32", 384))
+    file.append(np.ones((1, 384), np.float32))
+    file.sync()
+    assert (tmp_path / "0.rows").stat().st_blocks * 512 <= 8192
+    file.close()
+
+
+def test_rows_of_zeros_take_no_disk_and_hide_what_was_rewound(tmp_path: Path) -> None:
+    ledger = Ledger()
+    file = ledger.open(tmp_path / "0.rows", WIDE)
+    file.append(_rows(WIDE, 1, 3))
+    mark = file.mark()
+    file.append(_rows(WIDE, 4, 10))
+    file.rewind(mark)
+    file.append_zeros(5000)
+    file.append(_rows(WIDE, 7, 1))
+    ledger.commit(file)
+    assert (tmp_path / "0.rows").stat().st_blocks * 512 < 1_000_000
+    file.close()
+    file = ledger.open(tmp_path / "0.rows", WIDE)
+    file.verify_rows(slice(0, 5004))
+    assert not file.rows(5003)[3:].any()
+    np.testing.assert_array_equal(file.rows(5004)[-1:], _rows(WIDE, 7, 1))
+    file.close()
+
+
+@st.composite
+def _operations(draw: st.DrawFn) -> list[tuple[str, int]]:
+    names = st.sampled_from(["append", "zeros", "commit", "rewind", "reopen", "kill"])
+    return draw(st.lists(st.tuples(names, st.integers(0, 20)), max_size=25))
+
+
+@given(operations=_operations())
+def test_agrees_with_a_list_through_rewinds_and_restarts(
+    tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[str, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / "0.rows"
+    ledger = Ledger()
+    file = ledger.open(path, WIDE)
+    committed: list[int] = []
+    pending: list[int] = []
+    mark = file.mark()
+    seed = 0
+    for name, count in operations:
+        if name == "append":
+            file.append(_rows(WIDE, seed + 1, count))
+            pending += range(seed + 1, seed + 1 + count)
+            seed += count
+        elif name == "zeros":
+            file.append_zeros(count)
+            pending += [-1] * count
+        elif name == "rewind":
+            file.rewind(mark)
+            pending = []
+        else:
+            if name == "commit":
+                ledger.commit(file)
+                committed += pending
+            else:
+                if name == "reopen":
+                    file.close()
+                file = ledger.open(path, WIDE)
+            pending = []
+            mark = file.mark()
+        expected = committed + pending
+        assert file.rows_appended == len(expected)
+        found = file.rows(len(expected))
+        for row, number in zip(found, expected, strict=True):
+            assert row[7] == (0 if number < 0 else _rows(WIDE, number, 1)[0, 7])
+        file.verify_rows(slice(0, len(expected)))
+    file.close()
+    file = ledger.open(path, WIDE)
+    while not file.verify_step(300_000):
+        pass
+    file.close()
+
+
+@pytest.fixture
+def committed(tmp_path: Path) -> Iterator[tuple[Path, Ledger]]:
+    """Twenty rows: two finished blocks and half of a third."""
+    ledger = Ledger()
+    file = ledger.open(tmp_path / "0.rows", WIDE)
+    file.append(_rows(WIDE, 0, 20))
+    ledger.commit(file)
+    file.close()
+    return iter([(tmp_path / "0.rows", ledger)])
+
+
+@pytest.mark.parametrize("row", [0, 7, 8, 15, 16, 19])
+def test_flipped_bit_is_found_and_not_served(committed: Iterator[tuple[Path, Ledger]], row: int) -> None:
+    path, ledger = next(committed)
+    content = bytearray(path.read_bytes())
+    content[HEADER_BYTES + row * WIDE.width + 5] ^= 16
+    path.write_bytes(content)
+    file = ledger.open(path, WIDE)
+    others = np.array([r for r in range(20) if r // 8 != row // 8], np.uint32)
+    file.verify_rows(others)
+    for _ in range(2):
+        with pytest.raises(Corrupted, match=rf"0\.rows is damaged: block {row // 8} "):
+            file.verify_rows(np.array([row // 8 * 8], np.uint32))
+    with pytest.raises(Corrupted):
+        file.verify_step(10**9)
+    file.close()
+
+
+def test_checksums_are_asked_for_once_and_only_when_needed(committed: Iterator[tuple[Path, Ledger]]) -> None:
+    path, ledger = next(committed)
+    asked = []
+
+    def checksums() -> NDArray[np.uint32]:
+        asked.append(1)
+        return np.array(ledger.checksums, np.uint32)
+
+    file = VectorFile(path, WIDE, rows=20, crc=ledger.tail.crc, checksums=checksums, files=FILES)
+    assert not asked
+    file.append(_rows(WIDE, 20, 30))
+    file.verify_rows(slice(0, 50))
+    file.verify_rows(slice(0, 50))
+    assert file.verify_step(1)
+    assert len(asked) == 1
+    file.close()
+
+
+def test_lost_rows_and_foreign_headers_are_damage(committed: Iterator[tuple[Path, Ledger]]) -> None:
+    path, ledger = next(committed)
+    content = path.read_bytes()
+    with pytest.raises(Corrupted, match="its header"):
+        ledger.open(path, RowFormat("float32", 4095))
+    path.write_bytes(content[:-1])
+    with pytest.raises(Corrupted, match="were committed"):
+        ledger.open(path, WIDE)
+    path.unlink()
+    with pytest.raises(Corrupted, match="missing"):
+        ledger.open(path, WIDE)
+
+
+def test_garbage_beyond_the_committed_rows_is_cut(committed: Iterator[tuple[Path, Ledger]]) -> None:
+    path, ledger = next(committed)
+    size = path.stat().st_size
+    with path.open("ab") as stream:
+        stream.write(b"x" * 100_000)
+    ledger.open(path, WIDE).close()
+    assert path.stat().st_size == size
+
+
+def test_copy_is_a_file_of_the_first_rows(committed: Iterator[tuple[Path, Ledger]]) -> None:
+    path, ledger = next(committed)
+    file = ledger.open(path, WIDE)
+    file.copy_rows(path.with_name("copy"), 16)
+    copy = VectorFile(
+        path.with_name("copy"),
+        WIDE,
+        rows=16,
+        crc=0,
+        checksums=lambda: np.array(ledger.checksums, np.uint32),
+        files=FILES,
+    )
+    copy.verify_rows(slice(0, 16))
+    np.testing.assert_array_equal(copy.rows(16), _rows(WIDE, 0, 16))
+    copy.close()
+    file.close()
+
+
+class _FailingSync(FaultyFiles):
+    failing = False
+
+    def tick(self) -> None:
+        super().tick()
+        if self.failing:
+            raise StorageFailed("input/output error")
+
+
+def test_after_a_failed_sync_nothing_more_is_written(tmp_path: Path) -> None:
+    files = _FailingSync(tmp_path)
+    file = Ledger().open(tmp_path / "0.rows", WIDE, files)
+    file.append(_rows(WIDE, 0, 1))
+    files.failing = True
+    with pytest.raises(StorageFailed):
+        file.sync()
+    files.failing = False
+    with pytest.raises(StorageFailed, match="earlier sync"):
+        file.sync()
+    with pytest.raises(StorageFailed, match="earlier sync"):
+        file.append(_rows(WIDE, 1, 1))
+    file.close()
+
+
+def _work(file: VectorFile, ledger: Ledger) -> None:
+    for start in range(0, 30, 6):
+        file.append(_rows(WIDE, start, 6))
+        ledger.commit(file)
+
+
+def test_power_cut_at_every_call_keeps_every_committed_row(tmp_path: Path) -> None:
+    fail_at, finished = 0, False
+    while not finished:
+        fail_at += 1
+        root = tmp_path / f"run{fail_at}"
+        root.mkdir()
+        files, ledger = FaultyFiles(root, fail_at=fail_at), Ledger()
+        file = ledger.open(root / "rows" / "0.rows", WIDE, files)
+        try:
+            _work(file, ledger)
+            finished = True
+        except PowerLost:
+            pass
+        for seed in range(3):
+            crashed = tmp_path / f"crash{fail_at}-{seed}"
+            files.crash_state(crashed, seed=seed)
+            count = ledger.tail.rows
+            after = ledger.open(crashed / "rows" / "0.rows", WIDE)
+            after.verify_rows(slice(0, count))
+            np.testing.assert_array_equal(after.rows(count), _rows(WIDE, 0, count))
+            after.append(_rows(WIDE, count, 2))
+            np.testing.assert_array_equal(after.rows(count + 2), _rows(WIDE, 0, count + 2))
+            after.close()
+    assert fail_at > 12
