@@ -10,15 +10,17 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock, Thread, get_native_id
 from time import monotonic, time
 from types import TracebackType
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from qdrantlite.collection.collection import Collection
+from qdrantlite.collection.compaction import Undecided
 from qdrantlite.collection.snapshot import Snapshot
-from qdrantlite.errors import AlreadyExists, BadInput, NotFound, QdrantliteError
+from qdrantlite.errors import AlreadyExists, BadInput, NotFound, QdrantliteError, StorageFailed
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import Operation, SchemaOperation
 from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector
@@ -271,6 +273,7 @@ class Database:
                 created_at=record.created_at,
                 files=self._files,
                 save_config=self._saver(target),
+                move_folder=self._mover(target),
             )
             with self._lock:
                 if self._records.get(target) is not record:
@@ -284,6 +287,29 @@ class Database:
             self._catalogue.update_config(name, config_to_json(config))
 
         return save
+
+    def _mover(self, name: str) -> Callable[[Path, Path], None]:
+        def move(source: Path, target: Path) -> None:
+            with self._lock:
+                record = self._records.get(name)
+                if record is None or file_names.collection(self._root, record.uuid) != source:
+                    raise NotFound(f"Collection `{name}` doesn't exist!")
+                moved = replace(record, uuid=UUID(target.name))
+                try:
+                    self._catalogue.move_collection(name, source=record.uuid, target=moved.uuid)
+                except StorageFailed as failure:
+                    self._settle_folder(record, failure)
+                    raise
+                self._records[name] = moved
+
+        return move
+
+    def _settle_folder(self, record: CollectionRecord, failure: StorageFailed) -> None:
+        """Makes sure that the disk names the record's folder, after a commit that failed. Raises Undecided."""
+        try:
+            self._catalogue.move_collection(record.name, source=record.uuid, target=record.uuid)
+        except StorageFailed as again:
+            raise Undecided(failure.text) from again
 
     # -- upkeep
 

@@ -89,6 +89,20 @@ class FaultyFiles(PosixFiles):
             self._change(path.parent, {}, without=path.name)
         super().remove(path)
 
+    def remove_tree(self, path: Path) -> None:
+        """What is in it is gone for good, though its name may come back: for folders nobody looks into any more."""
+        self.tick()
+        if path.name in self._folder(path.parent).now():
+            self._change(path.parent, {}, without=path.name)
+            self._forget(path)
+        super().remove_tree(path)
+
+    def _forget(self, path: Path) -> None:
+        folder = self._folders.pop(path, _Folder())
+        for name, node in folder.now().items():
+            if node.durable is None:
+                self._forget(path / name)
+
     def make_directory(self, path: Path) -> None:
         self.tick()
         if path.name not in self._folder(path.parent).now():
@@ -127,7 +141,7 @@ class FaultyFiles(PosixFiles):
                 self._write_folder(source / name, target / name, choice)
             else:
                 (target / name).write_bytes(_torn(node.durable, node.now(), choice))
-        for path in source.iterdir():
+        for path in source.iterdir() if source.exists() else ():
             if path.name not in folder.now() and path.is_file() and not path.name.endswith("-shm"):
                 (target / path.name).write_bytes(path.read_bytes())
 

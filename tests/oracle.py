@@ -126,7 +126,8 @@ class Oracle:
         weights = dict(zip(query.indices.tolist(), query.weights.tolist(), strict=True))
         if self.config.sparse_vectors[name].modifier is not Modifier.IDF:
             return weights
-        documents = [set(v.indices.tolist()) for p in self.points if isinstance(v := p.vectors.get(name), SparseVector)]
+        given = [v for p in self.points if isinstance(v := p.vectors.get(name), SparseVector)]
+        documents = [set(v.indices.tolist()) for v in given if len(v.indices)]
         df = {index: sum(index in document for document in documents) for index in weights}
         n = len(documents)
         return {index: w * log((n - df[index] + 0.5) / (df[index] + 0.5) + 1) for index, w in weights.items()}

@@ -48,7 +48,9 @@ def test_info_tells_settings_and_counts(tmp_path: Path) -> None:
         write(database, upsert(point(1, size=1), point(2)))
         info = database.collection_info(NAME)
         assert (info.status, info.points_count, info.config) == (CollectionStatus.GREEN, 2, CONFIG)
-        assert {key: (field.index, field.points) for key, field in info.payload_schema.items()} == {"size": (INTEGER, 1)}
+        assert {key: (field.index, field.points) for key, field in info.payload_schema.items()} == {
+            "size": (INTEGER, 1)
+        }
         assert database.cluster_info(NAME).shard_points == (2,)
 
 

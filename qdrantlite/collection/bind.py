@@ -78,11 +78,10 @@ def open_snapshot(
 ) -> tuple[Snapshot, list[FilterBinding | None]]:
     """A frozen view with filters bound to it.
 
-    Raises BadInput for an order key without a fitting index, NotFound once the collection is closed.
+    Raises BadInput for an order key without a fitting index, NotFound once the collection is closed, ShardRetired.
     """
     with shard.publish_lock:
-        if shard.closed:
-            raise NotFound("Collection doesn't exist!")
+        shard.require_open()
         reader = shard.store.open_snapshot()
         try:
             source = ShardFilterSource(shard, reader, shard.live)

@@ -4,7 +4,7 @@ Offsets are never reused, so the order between insertions and deaths does not ma
 the same transaction is first added, then removed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,12 +43,15 @@ class Inserted:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PayloadChange:
-    """One offset's payload before and after."""
+class PayloadsChanged:
+    """Offsets whose payloads one operation replaced, with the new ones."""
 
-    offset: int
-    before: Payload
-    after: Payload
+    offsets: U32
+    after: Sequence[Payload]
+
+    def pairs(self) -> Iterator[tuple[int, Payload]]:
+        """Each offset with its payload."""
+        return zip(self.offsets.tolist(), self.after, strict=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +68,7 @@ class Changes:
 
     inserted: list[Inserted] = field(default_factory=list)
     dead: list[U32] = field(default_factory=list)
-    payloads: list[PayloadChange] = field(default_factory=list)
+    payloads: list[PayloadsChanged] = field(default_factory=list)
     vectors_removed: list[VectorsRemoved] = field(default_factory=list)
 
     def mark(self) -> tuple[int, int, int, int]:
@@ -88,5 +91,5 @@ class Changes:
         """Every offset inserted, dead or changed, perhaps repeated."""
         parts = [part.offsets for part in self.inserted] + self.dead
         parts += [part.offsets for part in self.vectors_removed]
-        parts.append(np.array([change.offset for change in self.payloads], dtype=np.uint32))
+        parts += [part.offsets for part in self.payloads]
         return np.concatenate(parts)

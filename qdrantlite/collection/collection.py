@@ -12,7 +12,10 @@ from threading import Lock
 from time import monotonic
 
 from qdrantlite.collection import pages
+from qdrantlite.collection.active import ActiveShard
+from qdrantlite.collection.alteration import SaveConfig, alter
 from qdrantlite.collection.bind import (
+    Bound,
     OpenCollection,
     bind,
     check_vectors,
@@ -21,35 +24,27 @@ from qdrantlite.collection.bind import (
     reject_offset_with_order,
 )
 from qdrantlite.collection.committer import Committer
-from qdrantlite.collection.filter_source import resolve_for_write, settle
+from qdrantlite.collection.compaction import Compactor, MoveFolder
+from qdrantlite.collection.filter_source import settle
 from qdrantlite.collection.optimizer import Optimizer, indexed_points
-from qdrantlite.collection.recovery import catch_up_index, create_shard, fill_index, open_shard, write_checkpoint
-from qdrantlite.collection.settings import updated, with_vector, without_vector
+from qdrantlite.collection.recovery import create_shard, open_shard, write_checkpoint
+from qdrantlite.collection.settings import updated
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.slots import SparseSlot
 from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.errors import NotFound, TimedOut
-from qdrantlite.execute.executor import execute
+from qdrantlite.execute.executor import execute, execute_all
 from qdrantlite.execute.groups import search_groups
 from qdrantlite.plan.bound import BoundOrderBy, BoundSearch, BoundStage
 from qdrantlite.plan.explain import explain
 from qdrantlite.plan.planner import plan
 from qdrantlite.plan.trace import Trace
 from qdrantlite.query.filter import Filter
-from qdrantlite.query.operation import (
-    CreateFieldIndex,
-    CreateVectorName,
-    DeleteFieldIndex,
-    DeleteVectorName,
-    Operation,
-    SchemaOperation,
-)
+from qdrantlite.query.operation import Operation, SchemaOperation
 from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector, WithLookup
-from qdrantlite.segment.payload_index.index import make_index
-from qdrantlite.storage import file_names
+from qdrantlite.segment.filter_bitmap import FilterBinding
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.store_reader import MISSING
-from qdrantlite.values.payload import parse_path
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.record import (
     CollectionInfo,
@@ -62,24 +57,21 @@ from qdrantlite.values.record import (
     UpdateResult,
     UpdateStatus,
 )
-from qdrantlite.values.schema import CollectionConfig, CollectionUpdate, FieldIndex, SparseVectorParams, VectorParams
-from qdrantlite.values.schema_format import fields_to_json
-
-SaveConfig = Callable[[CollectionConfig], None]
-"""Makes changed settings durable."""
+from qdrantlite.values.schema import CollectionConfig, CollectionUpdate
 
 
 class Collection:
     """See the module. ``name`` is the one it was created under."""
 
-    def __init__(self, name: str, shard: Shard, *, created_at: float, save_config: SaveConfig) -> None:
+    def __init__(
+        self, name: str, shard: Shard, *, created_at: float, save_config: SaveConfig, move_folder: MoveFolder
+    ) -> None:
         self.name = name
         self.created_at = created_at
-        self.shard = shard
         self._save_config = save_config
-        self._committer = Committer(shard, lambda filter, changes: resolve_for_write(shard, filter, changes))
         self._maintenance_lock = Lock()
-        self._optimizer = Optimizer(shard, name)
+        self._active = ActiveShard(shard, name)
+        self._compactor = Compactor(name, self._active, self._maintenance_lock, move_folder)
         self._closed = False
         self.last_write_s = monotonic()
 
@@ -90,13 +82,22 @@ class Collection:
 
     @staticmethod
     def open(
-        name: str, folder: Path, config: CollectionConfig, *, created_at: float, files: Files, save_config: SaveConfig
+        name: str,
+        folder: Path,
+        config: CollectionConfig,
+        *,
+        created_at: float,
+        files: Files,
+        save_config: SaveConfig,
+        move_folder: MoveFolder,
     ) -> "Collection":
         """The collection as its last commit left it. Raises Corrupted, StorageFailed."""
-        return Collection(name, open_shard(folder, config, files), created_at=created_at, save_config=save_config)
+        shard = open_shard(folder, config, files)
+        return Collection(name, shard, created_at=created_at, save_config=save_config, move_folder=move_folder)
 
     def close(self, *, checkpoint: bool) -> None:
         """Waits for the write in progress, then closes; later writes raise NotFound. Searches under way may finish."""
+        self._compactor.close()
         self._optimizer.close()
         with self._maintenance_lock, self.shard.writer_lock:
             if self._closed:
@@ -105,6 +106,20 @@ class Collection:
                 write_checkpoint(self.shard)
             self._closed = True
             self.shard.close()
+            self._compactor.sweep(at_once=True)
+
+    @property
+    def shard(self) -> Shard:
+        """The shard in force; compaction replaces it, under the maintenance lock and its writer lock."""
+        return self._active.crew.shard
+
+    @property
+    def _committer(self) -> Committer:
+        return self._active.crew.committer
+
+    @property
+    def _optimizer(self) -> Optimizer:
+        return self._active.crew.optimizer
 
     @property
     def config(self) -> CollectionConfig:
@@ -119,7 +134,9 @@ class Collection:
         """Applies operations as one transaction; with ``wait`` they are on disk when this returns ``COMPLETED``."""
         self._require_open()
         self.last_write_s = monotonic()
-        ids, in_time = self._committer.write(operations, config=self.config, wait=wait, timeout_s=timeout_s)
+        ids, in_time = self._active.run(
+            lambda crew: crew.committer.write(operations, config=self.config, wait=wait, timeout_s=timeout_s)
+        )
         status = UpdateStatus.COMPLETED if wait else UpdateStatus.ACKNOWLEDGED
         return tuple(UpdateResult(each, status if in_time else UpdateStatus.WAIT_TIMEOUT) for each in ids)
 
@@ -127,85 +144,7 @@ class Collection:
         """Changes the schema; durable and complete when this returns. Costs two operation ids, as in Qdrant."""
         with self._maintenance_lock:
             self._require_open()
-            match operation:
-                case CreateFieldIndex(field, index):
-                    operation_id = self._create_field_index(field, index)
-                case DeleteFieldIndex(field):
-                    operation_id = self._set_fields({k: v for k, v in self.shard.schema.items() if k != field})
-                case CreateVectorName(name, params):
-                    operation_id = self._create_vector(name, params)
-                case DeleteVectorName(name):
-                    operation_id = self._delete_vector(name)
-        return UpdateResult(operation_id, UpdateStatus.COMPLETED)
-
-    def _create_field_index(self, field: str, schema: FieldIndex) -> int:
-        shard = self.shard
-        parse_path(field)
-        if shard.schema.get(field) == schema:
-            return self._set_fields(shard.schema)
-        index = make_index(schema)
-        snapshot, _ = open_snapshot(shard)
-        with snapshot:
-            rows, seq = snapshot.state.rows, snapshot.reader.state().touched_seq
-            fill_index(index, field, snapshot.reader, 0, rows)
-        with shard.writer_lock:
-            catch_up_index(index, field, shard.store.writer, seq=seq, rows_covered=rows)
-            with shard.publish_lock:
-                shard.indexes = {**shard.indexes, field: index}
-            return self._set_fields({**shard.schema, field: schema})
-
-    def _set_fields(self, schema: dict[str, FieldIndex]) -> int:
-        shard = self.shard
-        with shard.writer_lock:
-            operation_id = shard.state.operation_id + 2
-            writer = shard.store.writer
-            writer.begin()
-            writer.put_payload_schema(fields_to_json(schema))
-            writer.put_operation(operation_id)
-            with shard.publish_lock:
-                commit_seq = writer.commit()
-                shard.schema = schema
-                shard.indexes = {key: shard.indexes[key] for key in schema}
-                shard.freeze(rows=shard.state.rows, operation_id=operation_id)
-        shard.store.sync(commit_seq)
-        shard.changed_since_checkpoint += 1
-        return operation_id
-
-    def _create_vector(self, name: str, params: VectorParams | SparseVectorParams) -> int:
-        config = with_vector(self.config, name, params)
-        return self._set_vectors(config or self.config, created=None if config is None else name, dropped=None)
-
-    def _delete_vector(self, name: str) -> int:
-        config = without_vector(self.config, name)
-        return self._set_vectors(config or self.config, created=None, dropped=None if config is None else name)
-
-    def _set_vectors(self, config: CollectionConfig, *, created: str | None, dropped: str | None) -> int:
-        shard, writer = self.shard, self.shard.store.writer
-        with shard.writer_lock:
-            operation_id = shard.state.operation_id + 2
-            if dropped is not None:
-                self._save_config(config)
-            writer.begin()
-            gone = None if dropped is None else shard.slots[dropped]
-            if dropped is not None:
-                writer.drop_vector(dropped)
-            vector_id = None if created is None else writer.create_vector(created)
-            writer.put_operation(operation_id)
-            with shard.publish_lock:
-                commit_seq = writer.commit()
-                shard.config = config
-                shard.slots = {name: slot for name, slot in shard.slots.items() if name != dropped}
-                if created is not None and vector_id is not None:
-                    params = config.vectors.get(created) or config.sparse_vectors[created]
-                    shard.slots = {**shard.slots, created: shard.open_slot(params, vector_id)}
-                shard.freeze(rows=shard.state.rows, operation_id=operation_id)
-            shard.store.sync(commit_seq)
-            if created is not None:
-                self._save_config(config)
-            if gone is not None:
-                shard.files.remove(file_names.vector_file(shard.folder, gone.id))
-        shard.changed_since_checkpoint += 1
-        return operation_id
+            return UpdateResult(alter(self.shard, operation, self._save_config), UpdateStatus.COMPLETED)
 
     def update_config(self, update: CollectionUpdate) -> None:
         """Changes settings; durable when this returns. Raises BadInput."""
@@ -227,17 +166,14 @@ class Collection:
     ) -> list[list[ScoredRecord]]:
         """Answers in request order, all from one state. Raises InvalidRequest, NotFound, Unsupported, TimedOut."""
         deadline = deadline_after(timeout_s)
-        bound = bind(self.shard, searches, collection=self.name, open_other=open_other)
+        bound = self._bind(searches, open_other)
         with bound.snapshot as snapshot:
-            answers = []
-            for search, tree in zip(searches, bound.searches, strict=True):
-                ranking = execute(plan(tree, snapshot), snapshot, deadline=deadline)
-                answers.append(pages.scored_page(snapshot, ranking, search.with_payload, search.with_vectors))
-        return answers
+            rankings = execute_all([plan(tree, snapshot) for tree in bound.searches], snapshot, deadline=deadline)
+            return pages.scored_pages(snapshot, rankings, searches)
 
     def explain(self, search: Search, *, open_other: OpenCollection) -> str:
         """The plan of a search with what was expected of each node and what happened."""
-        bound = bind(self.shard, [search], collection=self.name, open_other=open_other)
+        bound = self._bind([search], open_other)
         with bound.snapshot as snapshot:
             node = plan(bound.searches[0], snapshot)
             trace = Trace()
@@ -249,7 +185,7 @@ class Collection:
     ) -> list[Group]:
         """Groups, best first. Raises as ``search`` does."""
         deadline = deadline_after(timeout_s)
-        bound = bind(self.shard, [pages.grouped_search(request)], collection=self.name, open_other=open_other)
+        bound = self._bind([pages.grouped_search(request)], open_other)
         with bound.snapshot as snapshot:
             groups = search_groups(
                 bound.searches[0],
@@ -270,7 +206,7 @@ class Collection:
         self, ids: Sequence[PointId], with_payload: PayloadSelector, with_vectors: VectorsSelector
     ) -> list[Record]:
         """Records of the ids that exist, in the order of their first mention. Raises BadInput for unknown vectors."""
-        snapshot, _ = open_snapshot(self.shard)
+        snapshot = self.open_snapshot()
         with snapshot:
             check_vectors(snapshot.state.config, with_vectors)
             found = snapshot.reader.offsets_of(list(dict.fromkeys(ids)))
@@ -280,7 +216,7 @@ class Collection:
         """One page by id or by value. Raises InvalidRequest."""
         reject_offset_with_order(request.offset, request.order_by)
         order = request.order_by
-        snapshot, (binding,) = open_snapshot(self.shard, [request.filter], [] if order is None else [order.key])
+        snapshot, (binding,) = self._open_snapshot([request.filter], [] if order is None else [order.key])
         with snapshot:
             check_vectors(snapshot.state.config, request.with_vectors)
             selection = None if binding is None else settle(binding, snapshot.reader)
@@ -298,14 +234,22 @@ class Collection:
         """Number of points that pass."""
         if filter is None or filter.is_empty:
             return len(self.shard.state.live)
-        snapshot, (binding,) = open_snapshot(self.shard, [filter])
+        snapshot, (binding,) = self._open_snapshot([filter])
         with snapshot:
             assert binding is not None
             return len(settle(binding, snapshot.reader))
 
     def open_snapshot(self) -> Snapshot:
         """A frozen view; the caller closes it."""
-        return open_snapshot(self.shard)[0]
+        return self._open_snapshot()[0]
+
+    def _open_snapshot(
+        self, filters: Sequence[Filter | None] = (), order_keys: Sequence[str] = ()
+    ) -> tuple[Snapshot, list[FilterBinding | None]]:
+        return self._active.run(lambda crew: open_snapshot(crew.shard, filters, order_keys))
+
+    def _bind(self, searches: Sequence[Search], open_other: OpenCollection) -> Bound:
+        return self._active.run(lambda crew: bind(crew.shard, searches, collection=self.name, open_other=open_other))
 
     def info(self) -> CollectionInfo:
         """Settings, counts and state."""
@@ -315,8 +259,9 @@ class Collection:
             fields = {
                 key: FieldInfo(index, shard.indexes[key].points(live.bitmap)) for key, index in shard.schema.items()
             }
-        error = self._optimizer.error
-        status = CollectionStatus.YELLOW if self._optimizer.pending else CollectionStatus.GREEN
+        error = self._optimizer.error or self._compactor.error
+        busy = self._optimizer.pending or self._compactor.running
+        status = CollectionStatus.YELLOW if busy else CollectionStatus.GREEN
         dense = [slot for _, slot in shard.dense_slots()]
         indexed = sum(indexed_points(slot.present, slot.sealed) for slot in dense)
         indexed += sum(len(slot.present) for slot in shard.slots.values() if isinstance(slot, SparseSlot))
@@ -342,6 +287,7 @@ class Collection:
         try:
             if self._closed:
                 return
+            self._compactor.sweep()
             shard = self.shard
             changed = shard.changed_since_checkpoint
             if changed > CHECKPOINT_CHANGES or (idle and changed):
@@ -355,7 +301,8 @@ class Collection:
             self._maintenance_lock.release()
 
     def optimize(self, stop: Callable[[], bool]) -> None:
-        """Builds what graphs are due; called now and then by one thread, takes as long as it takes."""
+        """Compacts and builds graphs, where due; called now and then by one thread, takes as long as it takes."""
+        self._compactor.step(stop=lambda: self._closed or stop())
         self._optimizer.step(quiet_s=monotonic() - self.last_write_s, stop=lambda: self._closed or stop())
 
     def _require_open(self) -> None:

@@ -15,7 +15,7 @@ from qdrantlite.collection.changes import Changes
 from qdrantlite.collection.columns import PointColumns, point_columns
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.transaction import ResolveFilter, Transaction
-from qdrantlite.errors import NotFound, StorageFailed
+from qdrantlite.errors import StorageFailed
 from qdrantlite.query.operation import Operation, Upsert
 from qdrantlite.values.schema import CollectionConfig
 
@@ -56,7 +56,7 @@ class Committer:
         """Applies a request whole or not at all; returns its operation ids and whether it was seen to be durable.
 
         With ``wait`` it is on disk when this returns True; False tells that ``timeout_s`` passed first, and the write
-        happens all the same. Raises what the request deserves, and StorageFailed.
+        happens all the same. Raises what the request deserves, StorageFailed, ShardRetired.
         """
         started = perf_counter()
         request = WriteRequest(operations, config, _prepared(operations, config))
@@ -100,8 +100,7 @@ class Committer:
 
     def _write_group(self, group: list[WriteRequest]) -> None:
         shard, writer = self._shard, self._shard.store.writer
-        if shard.closed:
-            raise NotFound("Collection doesn't exist!")
+        shard.require_open()
         marks = [(slot.file, slot.file.mark()) for slot in shard.row_slots()]
         writer.begin()
         committed = False

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
+import numpy as np
+
 from qdrantlite.collection.columns import payload_of
 from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.execute.groups import RankedGroup
@@ -11,29 +13,37 @@ from qdrantlite.execute.project import project_payload
 from qdrantlite.execute.ranking import Ranking
 from qdrantlite.query.filter import Filter, IsEmpty, merge_filters
 from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector
+from qdrantlite.storage.store_reader import Records
 from qdrantlite.values.payload import Json, Payload, elements_at, parse_path
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.record import Group, Record, ScoredRecord
 from qdrantlite.values.vector import U32, Vector
 
 
-def scored_page(
-    snapshot: Snapshot, ranking: Ranking, with_payload: PayloadSelector, with_vectors: VectorsSelector
-) -> list[ScoredRecord]:
-    """Hits of a ranking, in its order."""
-    if len(ranking) == 0:
-        return []
-    stored = snapshot.records(ranking.offsets, with_payload=with_payload.wanted)
-    payloads = _payloads(stored.payloads, with_payload)
-    vectors = _vectors(snapshot, ranking.offsets, with_vectors)
-    orders = [None if ranking.order is None else ranking.order.at(i) for i in range(len(ranking))]
+def scored_pages(
+    snapshot: Snapshot, rankings: Sequence[Ranking], searches: Sequence[Search]
+) -> list[list[ScoredRecord]]:
+    """Hits of each ranking, in its order, as its search wants them; one read of the store for all."""
+    if not any(map(len, rankings)):
+        return [[] for _ in rankings]
+    offsets = np.concatenate([ranking.offsets for ranking in rankings])
+    stored = snapshot.records(offsets, with_payload=any(search.with_payload.wanted for search in searches))
+    found: list[list[ScoredRecord]] = []
+    start = 0
+    for ranking, search in zip(rankings, searches, strict=True):
+        own = stored.part(start, start + len(ranking))
+        found.append(_hits(snapshot, ranking, own, search))
+        start += len(ranking)
+    return found
+
+
+def _hits(snapshot: Snapshot, ranking: Ranking, stored: Records, search: Search) -> list[ScoredRecord]:
+    payloads = _payloads(stored.payloads, search.with_payload)
+    vectors = _vectors(snapshot, ranking.offsets, search.with_vectors)
+    orders = [None] * len(ranking) if ranking.order is None else map(ranking.order.at, range(len(ranking)))
     versions = (stored.versions * ranking.versioned).tolist()
-    return [
-        ScoredRecord(Record(*parts), score, version)
-        for *parts, score, version in zip(
-            stored.ids, payloads, vectors, orders, ranking.scores.tolist(), versions, strict=True
-        )
-    ]
+    records = map(Record, stored.ids, payloads, vectors, orders)
+    return list(map(ScoredRecord, records, ranking.scores.tolist(), versions))
 
 
 def record_page(
@@ -87,10 +97,8 @@ def group_elements(snapshot: Snapshot, offsets: U32, group_by: str) -> list[list
 def group_page(snapshot: Snapshot, groups: Sequence[RankedGroup], request: GroupSearch) -> list[Group]:
     """Groups with their hits as records."""
     search = request.search
-    return [
-        Group(group.key, tuple(scored_page(snapshot, group.hits, search.with_payload, search.with_vectors)))
-        for group in groups
-    ]
+    found = scored_pages(snapshot, [group.hits for group in groups], [search] * len(groups))
+    return [Group(group.key, tuple(hits)) for group, hits in zip(groups, found, strict=True)]
 
 
 def lookup_id(key: int | str) -> PointId | None:

@@ -36,12 +36,17 @@ CHUNK_POINTS = 4096
 
 def create_shard(folder: Path, config: CollectionConfig, files: Files) -> Shard:
     """A new, empty shard; durable when this returns."""
+    make_folder(folder, files)
+    return open_shard(folder, config, files)
+
+
+def make_folder(folder: Path, files: Files) -> None:
+    """The folder of a shard with an empty store; durable when this returns."""
     files.make_directory(folder)
     files.make_directory(file_names.rows(folder))
     files.make_directory(file_names.derived(folder))
     create_store(file_names.points(folder), files=files)
     files.sync_directory(folder.parent)
-    return open_shard(folder, config, files)
 
 
 def open_shard(folder: Path, config: CollectionConfig, files: Files) -> Shard:
@@ -202,7 +207,7 @@ def catch_up_touched(shard: Shard, reader: StoreReader, seq: int, rows_covered: 
     presence = reader.presence(changed)
     for slot in shard.slots.values():
         slot.drop(dead)
-        # Vectors of a live offset are never replaced, only taken away: rows and postings of the others are as they were.
+        # Vectors of a live offset are never replaced, only taken away: what the others have is as it was.
         owning = np.array([mask >> slot.id & 1 for mask in presence], dtype=bool)
         slot.strip(Selection.from_offsets(changed[~owning]))
     for key, index in shard.indexes.items():
@@ -246,7 +251,7 @@ def write_checkpoint(shard: Shard) -> None:
             parts += [(f"field/{number}/{name}", part) for name, part in shard.indexes[key].dump()]
         shard.store.writer.begin()
         gathered_seq = shard.store.writer.commit()
-        shard.changed_since_checkpoint = 0
+        gathered = shard.changed_since_checkpoint
     shard.store.sync(gathered_seq)
     write_derived(
         file_names.derived(shard.folder) / CHECKPOINT,
@@ -256,7 +261,15 @@ def write_checkpoint(shard: Shard) -> None:
         files=shard.files,
     )
     with shard.writer_lock:
-        if state.touched_seq > shard.store.writer.state().touched_trimmed:
+        shard.changed_since_checkpoint -= gathered
+        covered_seq = (
+            state.touched_seq if shard.log_needed_seq is None else min(state.touched_seq, shard.log_needed_seq)
+        )
+        if covered_seq > shard.store.writer.state().touched_trimmed:
             shard.store.writer.begin()
-            shard.store.writer.trim_touched(state.touched_seq)
+            try:
+                shard.store.writer.trim_touched(covered_seq)
+            except BaseException:
+                shard.store.writer.rollback()
+                raise
             shard.store.writer.commit()

@@ -16,6 +16,7 @@ import numpy as np
 
 from qdrantlite.collection.changes import Changes
 from qdrantlite.collection.slots import DenseSlot, MultiSlot, RowBounds, Slot, SparseSlot
+from qdrantlite.errors import NotFound
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.index import PayloadIndex
@@ -54,8 +55,15 @@ class ShardState:
     sparse: Mapping[str, SparseView]
 
 
+class ShardRetired(Exception):
+    """Another shard has taken this one's place: ask again there. Nothing was done."""
+
+
 class Shard:
-    """See the module. Made by ``recovery.open_shard``."""
+    """See the module. Made by ``recovery.open_shard``.
+
+    ``log_needed_seq``: the log of touched offsets after it is needed by somebody else than the checkpoint.
+    """
 
     def __init__(self, folder: Path, store: PointStore, files: Files) -> None:
         self.folder = folder
@@ -70,7 +78,16 @@ class Shard:
         self.config = CollectionConfig()
         self.state: ShardState
         self.changed_since_checkpoint = 0
+        self.log_needed_seq: int | None = None
         self.closed = False
+        self.retired = False
+
+    def require_open(self) -> None:
+        """Raises ShardRetired, NotFound. The caller holds the publish lock or the writer lock."""
+        if self.retired:
+            raise ShardRetired
+        if self.closed:
+            raise NotFound("Collection doesn't exist!")
 
     def open_slot(self, params: VectorParams | SparseVectorParams, vector_id: int) -> Slot:
         """An empty slot for a vector the store knows; its file holds what is committed."""
@@ -119,7 +136,7 @@ class Shard:
         for removed in changes.vectors_removed:
             self.slots[removed.name].strip(Selection.from_offsets(removed.offsets))
         if changes.payloads:
-            self._reindex({change.offset: change.after for change in changes.payloads})
+            self._reindex({offset: payload for part in changes.payloads for offset, payload in part.pairs()})
         if changes.dead:
             dead = Selection.from_offsets(np.concatenate(changes.dead))
             self.live = self.live.difference(dead)

@@ -15,7 +15,7 @@ from qdrantlite.collection.changes import (
     Changes,
     Inserted,
     MultiInsert,
-    PayloadChange,
+    PayloadsChanged,
     SparseInsert,
     VectorsRemoved,
 )
@@ -33,7 +33,7 @@ from qdrantlite.collection.columns import (
     vector_columns,
 )
 from qdrantlite.collection.slots import DenseSlot, MultiSlot, Slot, SparseSlot, sparse_vectors
-from qdrantlite.errors import BadInput, NotFound
+from qdrantlite.errors import BadInput, NotFound, StorageFailed
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import (
     ClearPayload,
@@ -117,6 +117,11 @@ class Transaction:
     def _insert(self, columns: PointColumns, *, replaced: U32) -> None:
         self._delete(replaced)
         count = len(columns.ids)
+        if self.offset_next + count > MISSING:
+            raise StorageFailed(
+                f"no room for {count} points: {self.offset_next} of {MISSING} offsets are given out, dead points"
+                " included, until compaction takes these out"
+            )
         offsets = np.arange(self.offset_next, self.offset_next + count, dtype=np.uint32)
         self.offset_next += count
         self.writer.insert_points(
@@ -266,10 +271,7 @@ class Transaction:
         texts = self.writer.payloads(offsets)
         after = [change(payload_of(text)) for text in texts]
         self.writer.set_payloads(offsets, [payload_text(payload) for payload in after], version=self.operation_id)
-        self.changes.payloads.extend(
-            PayloadChange(offset, payload_of(text), payload)
-            for offset, text, payload in zip(offsets.tolist(), texts, after, strict=True)
-        )
+        self.changes.payloads.append(PayloadsChanged(offsets, after))
 
     # -- which points
 

@@ -4,18 +4,19 @@ Between nodes the deadline is asked; inside one nothing is interrupted. The plan
 class has exactly one way to run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 import numpy as np
 
+from qdrantlite.execute.dense_leaves import Deadline, Found, as_selection, ask_rows, ask_together, first_limit
 from qdrantlite.execute.fuse import fuse_dbsf, fuse_rrf
 from qdrantlite.execute.merge import Fetch, best_first, fetch_best, passing_threshold, settled
 from qdrantlite.execute.ranking import OrderValues, Ranking
 from qdrantlite.execute.view import ShardView
-from qdrantlite.plan.bound import NearestDense, NearestMulti, NearestSparse, OffsetSet
+from qdrantlite.plan.bound import NearestDense, NearestMulti, NearestSparse
 from qdrantlite.plan.nodes import (
     DenseLeaf,
     ExactScan,
@@ -37,15 +38,11 @@ from qdrantlite.plan.nodes import (
     Top,
 )
 from qdrantlite.plan.trace import Step, Trace
-from qdrantlite.query.search import Direction, FusionKind, QuantizationParams
+from qdrantlite.query.search import Direction, FusionKind
 from qdrantlite.segment.dense import DenseView
-from qdrantlite.segment.sealed import PLAIN, Refinement
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.exact import MISSING
-from qdrantlite.values.vector import F32, U32
-
-Deadline: TypeAlias = Callable[[], None]
-"""Raises errors.TimedOut when the request's time is over."""
+from qdrantlite.values.vector import U32
 
 
 def execute(node: Node, view: ShardView, trace: Trace | None = None, *, deadline: Deadline | None = None) -> Ranking:
@@ -53,7 +50,13 @@ def execute(node: Node, view: ShardView, trace: Trace | None = None, *, deadline
 
     ``trace`` receives one step a node. Raises whatever ``deadline`` raises, and Corrupted from stored rows.
     """
-    return _Run(view, trace, deadline).rows(node)
+    return _Run(view, trace, deadline, {}).rows(node)
+
+
+def execute_all(nodes: Sequence[Node], view: ShardView, *, deadline: Deadline | None = None) -> list[Ranking]:
+    """The rows of each plan, as ``execute`` gives them; leaves that ask alike are asked together, on all cores."""
+    run = _Run(view, None, deadline, ask_together(nodes, view, deadline) if len(nodes) > 1 else {})
+    return [run.rows(node) for node in nodes]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +66,8 @@ class _Run:
     view: ShardView
     trace: Trace | None
     deadline: Deadline | None
+    known: Mapping[DenseLeaf, Found]
+    """What leaves that were asked together found."""
 
     def rows(self, node: Node) -> Ranking:
         """What a node hands up."""
@@ -92,11 +97,12 @@ class _Run:
 
     def _leaf(self, node: ReadingLeaf) -> Ranking:
         view = self.view
-        selection = _as_selection(node.selection)
+        selection = as_selection(node.selection)
         among = view.live if selection is None else selection
         match node:
             case ExactScan() | SubsetScan() | GraphScan():
-                ranking = fetch_best(_dense_fetch(node, view.dense(node.using), selection), node.limit, view.ids)
+                fetch = _dense_fetch(node, view.dense(node.using), selection, self.known.get(node))
+                ranking = fetch_best(fetch, node.limit, view.ids)
                 return passing_threshold(ranking, node.threshold, larger_is_better=node.query.larger_is_better)
             case SparseScan():
                 postings = view.sparse(node.using)
@@ -134,60 +140,32 @@ class _Run:
                 assert_never(node)
 
 
-def _as_selection(offsets: OffsetSet | None) -> Selection | None:
-    """The plan knows only the size of a set; what the binder put there is a segment's selection."""
-    assert offsets is None or isinstance(offsets, Selection)
-    return offsets
-
-
 def _union(sources: Sequence[Ranking]) -> U32:
     """Offsets of all sources, each once, ascending."""
     return np.unique(np.concatenate([source.offsets for source in sources]))
 
 
-def _dense_fetch(node: DenseLeaf, rows: DenseView, selection: Selection | None) -> Fetch:
-    """How a dense leaf gets its best rows."""
-    vector = node.query.vector
-    match node:
-        case ExactScan():
-            return lambda limit: rows.scan(vector, limit=limit, selection=selection)
-        case GraphScan():
-            return _walk_fetch(node, rows, selection)
-        case SubsetScan():
-            assert selection is not None
-            chosen = selection if rows.present is None else selection.intersection(rows.present)
-            offsets = chosen.offsets()
-            return lambda limit: rows.subset(vector, offsets, limit=limit)
-        case _:
-            assert_never(node)
+def _dense_fetch(node: DenseLeaf, rows: DenseView, selection: Selection | None, known: Found | None = None) -> Fetch:
+    """How a dense leaf gets its best rows; ``known`` is what was found for its first question already."""
+
+    def ask(limit: int) -> Found:
+        if known is not None and limit == first_limit(node):
+            return known
+        return ask_rows(node, rows, selection, node.query.vector, limit=limit)
+
+    if not isinstance(node, GraphScan) or not node.tail:
+        return ask
+    return lambda limit: _walked(node, rows, selection, ask, limit=limit)
 
 
-def _walk_fetch(node: GraphScan, rows: DenseView, selection: Selection | None) -> Fetch:
-    """The best rows along the graphs; exactly, once a walk under a selection was doubtful."""
-
-    refinement = refinement_of(node.quantization)
-
-    def fetch(limit: int) -> tuple[U32, F32]:
-        offsets, scores = rows.walk(
-            node.query.vector, limit=limit, ef=node.ef, selection=selection, tail=node.tail, refinement=refinement
-        )
-        if not node.tail:
-            return offsets, scores
-        if selection is None:
-            complete = len(scores) >= min(limit, rows.points)
-        else:
-            doubt = rows.is_doubtful(node.query.vector, scores, limit=limit, ef=node.ef, selection=selection)
-            complete = not doubt
-        return (offsets, scores) if complete else _dense_fetch(node.exact, rows, selection)(limit)
-
-    return fetch
-
-
-def refinement_of(given: QuantizationParams | None) -> Refinement:
-    """Every code loses something, so that what it finds is scored again unless the search says otherwise."""
-    if given is None:
-        return PLAIN
-    return Refinement(given.ignore, given.rescore is not False, given.oversampling)
+def _walked(node: GraphScan, rows: DenseView, selection: Selection | None, ask: Fetch, *, limit: int) -> Found:
+    """The best rows along the graphs; exactly, once a walk fell short or was doubtful under a selection."""
+    found = ask(limit)
+    if selection is None:
+        complete = len(found[0]) >= min(limit, rows.points)
+    else:
+        complete = not rows.is_doubtful(node.query.vector, found, limit=limit, ef=node.ef, selection=selection)
+    return found if complete else ask_rows(node.exact, rows, selection, node.query.vector, limit=limit)
 
 
 def _rescored(node: Rescore, offsets: U32, view: ShardView) -> Ranking:

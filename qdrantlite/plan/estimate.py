@@ -1,7 +1,7 @@
 """The cost model: how many rows a node hands up and what it costs, from counts alone.
 
-All constants live here; they are microseconds on one core and were fitted to measurements of the scans over 384 and 64
-components. Only their ratios decide anything. Pure arithmetic: no arrays, no segment.
+All constants live here; they are microseconds on one core, measured by ``benchmarks/calibrate.py``. Only their ratios
+decide anything. Pure arithmetic: no arrays, no segment.
 """
 
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from qdrantlite.plan.nodes import Estimate, Node
 from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.values.cardinality import Cardinality
 
-SCAN_US = 60.0
+SCAN_US = 25.0
 """Opening a scan of all rows."""
 SCAN_COMPONENT_US = 0.0002
 """One component of a row that is compared where it lies."""
-MASK_US = 40.0
+MASK_US = 50.0
 """Turning a selection into bits."""
-MASK_ROW_US = 0.005
+MASK_ROW_US = 0.008
 """Asking the bits about one row."""
-SUBSET_US = 35.0
+SUBSET_US = 30.0
 """Opening a scan of chosen rows."""
-SUBSET_COMPONENT_US = {4: 0.00035, 2: 0.002, 1: 0.0007}
-"""One component of a chosen row by its size: float32 is compared in place, the others are copied and converted."""
-GRAPH_US = 50.0
+SUBSET_COMPONENT_US = {4: 0.0003, 2: 0.00045, 1: 0.00035}
+"""One component of a chosen row by its size: float32 is compared in place, the others are gathered first."""
+GRAPH_US = 150.0
 """Opening a walk."""
-GRAPH_STEP_US = 0.6
-GRAPH_COMPONENT_US = 0.005
+GRAPH_STEP_US = 1.2
+GRAPH_COMPONENT_US = 0.003
 """One candidate of the beam: looking at its links, and comparing components of those not seen yet."""
 DOUBT_US = 100.0
 """Asking whether the answer of a walk under a selection can be trusted."""

@@ -71,7 +71,7 @@ def _dense(stage: BoundStage, query: NearestDense, statistics: Statistics) -> De
     expected = Estimate(exact.estimate.rows, cost_us)
     tail = not stage.params.indexed_only
     shared = (stage.using, query, exact.selection, stage.limit, stage.score_threshold)
-    return GraphScan(*shared, widened, tail, stage.params.quantization, exact, expected)
+    return GraphScan(*shared, widened, tail, exact, expected, stage.params.quantization)
 
 
 def _exact(

@@ -68,9 +68,9 @@ class GraphScan:
     threshold: float | None
     ef: int
     tail: bool
-    quantization: QuantizationParams | None
     exact: "ExactScan | SubsetScan"
     estimate: Estimate
+    quantization: QuantizationParams | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

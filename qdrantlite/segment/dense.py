@@ -82,20 +82,30 @@ class DenseView:
         self.verify(offsets[offsets != exact.MISSING])
         return offsets, scores
 
-    def is_doubtful(self, query: F32, scores: F32, *, limit: int, ef: int, selection: Selection) -> bool:
-        """Whether a walk under a selection probably missed better points than those with these ``scores``.
+    def is_doubtful(self, query: F32, found: tuple[Offsets, F32], *, limit: int, ef: int, selection: Selection) -> bool:
+        """Whether a walk under a selection probably missed better points than those it ``found``.
 
-        It did when it found too few, or when many points outside the selection are better than the worst it found:
-        then the passing ones lie far from the query, where the walk did not go.
+        It did when it found too few, or when many points, passing or not, are better than the worst it found: then the
+        passing ones lie far from the query, where the walk did not go. Judged by a sample of the points; where a
+        single one stands for too many to tell, it counts only if it passes itself and was missed.
         """
+        offsets, scores = found
         passing = self._present_in(selection)
         assert passing is not None
         if len(scores) < min(limit, len(passing)):
             return True
         if len(scores) == 0:
             return False
-        ranks = [segment.graph.rank(query, float(scores[-1])) for segment in self.sealed]
-        return max(ranks, default=0.0) > DOUBTFUL_RANK * ef
+        worst = float(scores[-1])
+        if not np.isfinite(worst):
+            return True
+        for segment in self.sealed:
+            better, step = segment.graph.better(query, worst)
+            if len(better) * step <= DOUBTFUL_RANK * ef:
+                continue
+            if len(better) > 1 or (better[0] not in offsets and bool(passing.contains(better)[0])):
+                return True
+        return False
 
     def _unsealed(self) -> list[tuple[int, int]]:
         """Ranges of rows that no graph covers."""

@@ -127,6 +127,21 @@ class Catalogue:
             if not changed:
                 raise NotFound(f"Collection `{name}` doesn't exist!")
 
+    def move_collection(self, name: str, *, source: UUID, target: UUID) -> None:
+        """Gives a name another folder. Raises NotFound when the name does not lead to ``source``.
+
+        Raises StorageFailed when the commit failed: which folder the disk names is then unknown until a later commit
+        succeeds. ``source`` as ``target`` makes such a commit: the record is taken out and put in again, because an
+        update to the same value would write nothing.
+        """
+        with self._transaction() as connection:
+            row = connection.execute(
+                "DELETE FROM collections WHERE name=? AND uuid=? RETURNING config, created_at", (name, source.hex)
+            ).fetchone()
+            if row is None:
+                raise NotFound(f"Collection `{name}` doesn't exist!")
+            connection.execute("INSERT INTO collections VALUES(?, ?, ?, ?)", (name, target.hex, *row))
+
     def delete_collection(self, name: str) -> bool:
         """Removes a name and its aliases; False when there is none. The folder is the caller's, afterwards."""
         with self._transaction() as connection:

@@ -79,6 +79,9 @@ class Files(Protocol):
     def exists(self, path: Path) -> bool:
         """Whether there is a file or folder of this name."""
 
+    def free_bytes(self, path: Path) -> int:
+        """What may still be written on the disk of this folder."""
+
     def sync_directory(self, path: Path) -> None:
         """Makes the folder's entries durable; does nothing where the system offers no way (Windows)."""
 
@@ -192,6 +195,10 @@ class PosixFiles:
 
     def exists(self, path: Path) -> bool:
         return path.exists()
+
+    def free_bytes(self, path: Path) -> int:
+        with os_errors(path):
+            return shutil.disk_usage(path).free
 
     def sync_directory(self, path: Path) -> None:
         if sys.platform == "win32":

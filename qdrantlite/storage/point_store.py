@@ -33,6 +33,7 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
+from qdrantlite.errors import StorageFailed
 from qdrantlite.storage import file_names, sqlite_file, store_schema
 from qdrantlite.storage.files import Files, write_file
 from qdrantlite.storage.sqlite_file import SqliteErrors
@@ -102,6 +103,7 @@ class PointStore:
         self._wal = WalSync(self._wal_path, files=files)
         self._lock = Lock()
         self._idle: list[sqlite3.Connection] = []
+        self._snapshots = 0
         self._closed = False
         self._checkpoint_lock = Lock()
         self._checkpointed = (b"", 0)
@@ -122,14 +124,27 @@ class PointStore:
         with self._lock:
             assert not self._closed
             connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            connection = sqlite_file.connect(self._path, pragmas=_PRAGMAS_READER)
-            store_schema.add_functions(connection)
+            self._snapshots += 1
         try:
+            if connection is None:
+                connection = sqlite_file.connect(self._path, pragmas=_PRAGMAS_READER)
+                store_schema.add_functions(connection)
             return StoreSnapshot(connection, self._path, self._give_back)
         except BaseException:
-            connection.close()
+            with self._lock:
+                self._snapshots -= 1
+            if connection is not None:
+                connection.close()
             raise
+
+    @property
+    def is_read(self) -> bool:
+        """Whether a snapshot is open."""
+        return self._snapshots > 0
+
+    def refuse_writes(self, reason: StorageFailed) -> None:
+        """Every write and sync raises StorageFailed from now on; reading goes on."""
+        self._wal.refuse(reason)
 
     def sync(self, commit_seq: int) -> None:
         """Returns when all commits up to ``commit_seq`` are durable; waiting threads share one sync.
@@ -197,6 +212,7 @@ class PointStore:
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._lock:
+            self._snapshots -= 1
             if not self._closed and len(self._idle) < _READERS_IDLE_MAX:
                 self._idle.append(connection)
                 return

@@ -17,12 +17,15 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from qdrantlite.errors import Corrupted
-from qdrantlite.storage.sqlite_file import SqliteErrors
+from qdrantlite.storage.sqlite_file import PAGE_BYTES, SqliteErrors
 from qdrantlite.storage.store_schema import (
     PRESENCE_BITS_INTEGER,
+    StoredId,
+    StoredPresence,
     decode_ids,
     decode_presence,
     encode_id,
@@ -64,6 +67,23 @@ class Records:
     versions: NDArray[np.int64]
     payloads: list[bytes | None]
     """JSON text; None when empty or not asked for."""
+
+    def part(self, start: int, stop: int) -> "Records":
+        """The points at these places."""
+        return Records(self.ids[start:stop], self.versions[start:stop], self.payloads[start:stop])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPoints:
+    """Points as they are stored, to be copied into another store."""
+
+    offsets: Offsets
+    rows: list[tuple[StoredId, int, StoredPresence, bytes | None]]
+    """Id, version, presence and payload of each."""
+
+    def having(self, vector: int) -> NDArray[np.bool_]:
+        """Whether each has the vector of this id, ``(n,) bool``."""
+        return np.array([decode_presence(row[2]) >> vector & 1 for row in self.rows], np.bool_)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +164,27 @@ class StoreReader:
         """JSON text as it was put; ``{}`` before the first."""
         return bytes(self._value("payload_schema", b"{}"))
 
+    def free_bytes(self) -> int:
+        """Bytes of pages that hold nothing any more; later writes use them, the file does not shrink."""
+        return PAGE_BYTES * int(self._all("PRAGMA freelist_count", ())[0][0])
+
+    def used_bytes(self) -> int:
+        """Bytes of pages in use."""
+        return PAGE_BYTES * int(self._all("PRAGMA page_count", ())[0][0]) - self.free_bytes()
+
+    def stored_points(self, offset_from: int, offset_to: int, limit: int) -> StoredPoints:
+        """The first live points with ``offset_from <= offset < offset_to``, ascending."""
+        sql = (
+            "SELECT offset, id, version, presence, payload FROM points WHERE offset>=? AND offset<?"
+            " ORDER BY offset LIMIT ?"
+        )
+        rows = self._all(sql, (offset_from, offset_to, limit))
+        return StoredPoints(np.array([row[0] for row in rows], np.uint32), [row[1:] for row in rows])
+
+    def stored_points_at(self, offsets: Offsets) -> StoredPoints:
+        """These points, in the order given. Every offset must be live."""
+        return StoredPoints(offsets, self._by_offset("p.id, p.version, p.presence, p.payload", offsets))
+
     def ids(self, offsets: Offsets) -> list[PointId]:
         """Ids in the order given. Every offset must be live."""
         rows = self._by_offset("p.id", offsets)
@@ -170,7 +211,7 @@ class StoreReader:
         found = np.full(len(ids), MISSING, np.uint32)
         uuids = [i for i, point_id in enumerate(ids) if isinstance(point_id, UUID)]
         if len(uuids) < len(ids):
-            keys = json.dumps([None if isinstance(i, UUID) else encode_id(i) for i in ids])
+            keys = orjson.dumps([None if isinstance(i, UUID) else encode_id(i) for i in ids]).decode()
             sql = "SELECT j.key, p.offset FROM json_each(?) j CROSS JOIN points p ON p.id=j.value"
             self._scatter(found, self._all(sql, (keys,)))
         if uuids:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qdrantlite.storage.store_reader import Offsets, RaggedRows, StoreReader, StoreState
+from qdrantlite.storage.store_reader import Offsets, RaggedRows, StoredPoints, StoreReader, StoreState
 from qdrantlite.storage.store_schema import encode_ids, encode_presence
 from qdrantlite.storage.wal_sync import WalSync
 from qdrantlite.values.point_id import PointId
@@ -113,6 +113,18 @@ class StoreWriter(StoreReader):
         assert len(offsets) == len(ids) == len(payloads) == len(presence)
         self._many("INSERT INTO points VALUES(?, ?, ?, ?, ?)", rows)
         self._counters = replace(self._counters, points=self._counters.points + len(ids))
+
+    def copy_points(self, offsets: Offsets, points: StoredPoints) -> None:
+        """Points of another store at new offsets of this one. Not logged."""
+        rows = ((offset, *row) for offset, row in zip(offsets.tolist(), points.rows, strict=True))
+        self._many("INSERT INTO points VALUES(?, ?, ?, ?, ?)", rows)
+        self._counters = replace(self._counters, points=self._counters.points + len(offsets))
+
+    def recopy_points(self, offsets: Offsets, points: StoredPoints) -> None:
+        """Versions, presence and payloads anew for points copied before. Logged."""
+        rows = ((*row[1:], offset) for offset, row in zip(offsets.tolist(), points.rows, strict=True))
+        self._many("UPDATE points SET version=?, presence=?, payload=? WHERE offset=?", rows)
+        self._touch(offsets)
 
     def delete_offsets(self, offsets: Offsets) -> int:
         """Deletes points with their sparse vectors and multivectors; returns how many there were. Logged."""
@@ -207,6 +219,12 @@ class StoreWriter(StoreReader):
         self._put_state("vector_next", number + 1)
         self._put_state("vectors", json.dumps(ids))
         return number
+
+    def copy_vectors(self, source: StoreReader) -> None:
+        """The vector names of another store with their ids, and the id that the next one gets."""
+        assert not self.vector_ids()
+        self._put_state("vectors", json.dumps(source.vector_ids()))
+        self._put_state("vector_next", source._value("vector_next", 0))
 
     def drop_vector(self, name: str) -> int:
         """Forgets a vector name with its sparse rows, ranges and checksums; returns its id, which is never used again.

@@ -36,6 +36,12 @@ class WalSync:
         if self._failure is not None:
             raise StorageFailed(f"{self._failure.text}; reopen the storage before writing") from self._failure
 
+    def refuse(self, reason: StorageFailed) -> None:
+        """As if a sync had failed with ``reason``."""
+        with self._condition:
+            self._failure = self._failure or reason
+            self._condition.notify_all()
+
     def sync(self, commit_seq: int) -> None:
         """Returns when every commit up to ``commit_seq`` is durable. Raises StorageFailed, from then on always."""
         assert commit_seq <= self._committed
@@ -64,7 +70,7 @@ class WalSync:
         with self._condition:
             self._syncing = False
             self._durable = durable
-            self._failure = failure
+            self._failure = self._failure or failure
             self._condition.notify_all()
 
     def _sync_file(self) -> None:

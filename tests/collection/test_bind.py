@@ -1,4 +1,4 @@
-"""How a search meets a collection: ids become vectors and are kept out, filters flow down, what does not fit is told."""
+"""How a search meets a collection: ids become vectors and are kept out, filters flow down, misfits are told."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -150,17 +150,25 @@ def test_deepest_tree_is_allowed_and_one_deeper_is_not(database: Database) -> No
 
 
 def test_idf_counts_the_corpus_asked_for(tmp_path: Path) -> None:
-    config = CollectionConfig(sparse_vectors={"w": SparseVectorParams(modifier=Modifier.IDF), "p": SparseVectorParams()})
+    config = CollectionConfig(
+        sparse_vectors={"w": SparseVectorParams(modifier=Modifier.IDF), "p": SparseVectorParams()}
+    )
     with opened(tmp_path / "idf", config) as database:
         words = {1: sparse(i1=1), 2: sparse(i1=1), 3: sparse(i1=1, i2=1), 4: sparse(i2=1)}
         write(database, upsert(*(point(n, {"w": v, "p": v}, size=n) for n, v in words.items()), point(5, {})))
         query = nearest(sparse(i2=1), "w", 1)
-        assert database.search(NAME, query)[0].score == pytest.approx(0.693147, abs=1e-6)  # ln((4 - 2 + .5) / (2 + .5) + 1)
+        assert database.search(NAME, query)[0].score == pytest.approx(
+            0.693147, abs=1e-6
+        )  # ln((4 - 2 + .5) / (2 + .5) + 1)
         corpus = s.SearchParams(idf_corpus=Filter(must=(HasId((1, 2, 4)),)))
         asked = replace(query, stage=replace(query.stage, params=corpus))
-        assert database.search(NAME, asked)[0].score == pytest.approx(0.980829, abs=1e-6)  # ln((3 - 1 + .5) / (1 + .5) + 1)
+        assert database.search(NAME, asked)[0].score == pytest.approx(
+            0.980829, abs=1e-6
+        )  # ln((3 - 1 + .5) / (1 + .5) + 1)
         write(database, o.DeletePoints(ids(1)), o.DeleteVectors(ids(2), ("w",)))
-        assert database.search(NAME, query)[0].score == pytest.approx(0.182322, abs=1e-6)  # ln((2 - 2 + .5) / (2 + .5) + 1)
+        assert database.search(NAME, query)[0].score == pytest.approx(
+            0.182322, abs=1e-6
+        )  # ln((2 - 2 + .5) / (2 + .5) + 1)
         plain = replace(asked.stage, using="p")
         with pytest.raises(BadInput, match="idf"):
             database.search(NAME, s.Search(plain))

@@ -10,6 +10,7 @@ import pytest
 
 from qdrantlite.collection import recovery
 from qdrantlite.database import Database
+from qdrantlite.errors import StorageFailed
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
 from qdrantlite.query.filter import Filter, HasVector
@@ -247,7 +248,11 @@ def test_vector_made_after_the_checkpoint_is_read_once(
 def test_vector_dropped_and_made_again_starts_empty(tmp_path: Path) -> None:
     database = indexed(tmp_path / "before")
     checkpoint(database)
-    for name, params in {"": VectorParams(2, Distance.EUCLID), "words": SparseVectorParams()}.items():
+    made: dict[str, VectorParams | SparseVectorParams] = {
+        "": VectorParams(2, Distance.EUCLID),
+        "words": SparseVectorParams(),
+    }
+    for name, params in made.items():
         database.alter(NAME, o.DeleteVectorName(name))
         assert name not in (database.retrieve(NAME, (1,), s.ALL_PAYLOAD, s.ALL_VECTORS)[0].vectors or {})
         database.alter(NAME, o.CreateVectorName(name, params))
@@ -307,6 +312,9 @@ def test_maintenance_checkpoints_an_idle_collection(tmp_path: Path) -> None:
         collection, path = collection_of(database), checkpoint_file(database)
         collection.maintain(idle=False)
         assert not path.exists()
+        full = StorageFailed("full")
+        with patch.object(recovery, "write_derived", side_effect=full), pytest.raises(StorageFailed):
+            collection.maintain(idle=True)
         collection.maintain(idle=True)
         assert path.exists()
         assert collection.shard.store.wal_bytes() == 0

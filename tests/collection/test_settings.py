@@ -123,7 +123,9 @@ def test_changed_settings_hold_at_once_and_after_a_restart(tmp_path: Path) -> No
     with opened(tmp_path) as database:
         write(database, upsert(*(point(number, {"words": sparse(i1=1, i2=number)}) for number in (1, 2, 3))))
         plain = database.search(NAME, nearest(sparse(i1=1), "words"))[0].score
-        change = CollectionUpdate(sparse_vectors={"words": SparseVectorParams(modifier=Modifier.IDF)}, metadata={"a": 1})
+        change = CollectionUpdate(
+            sparse_vectors={"words": SparseVectorParams(modifier=Modifier.IDF)}, metadata={"a": 1}
+        )
         assert database.update_collection(NAME, change)
         weighted = database.search(NAME, nearest(sparse(i1=1), "words"))[0].score
         assert (plain, weighted < 0.2) == (1.0, True)

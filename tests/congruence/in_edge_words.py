@@ -92,7 +92,8 @@ def _condition(given: Any) -> Any:
             return edge.HasVectorCondition(given.has_vector)
         case models.NestedCondition():
             return edge.NestedCondition(given.nested.key, group(given.nested.filter))
-    raise NotImplementedError(given)
+        case _:
+            raise NotImplementedError(given)
 
 
 def _field(given: models.FieldCondition) -> Any:
@@ -124,7 +125,8 @@ def _match(given: models.Match) -> Any:
             return edge.MatchPrefix(given.prefix)
         case models.MatchSubstring():
             return edge.MatchSubstring(given.substring)
-    raise NotImplementedError(given)
+        case _:
+            raise NotImplementedError(given)
 
 
 def search(given: models.Prefetch, *, offset: int = 0, beyond: int = 0) -> Any:
@@ -158,7 +160,8 @@ def _listed(given: models.Prefetch | list[models.Prefetch] | None) -> list[model
 def _params(given: models.SearchParams | None) -> Any:
     if given is None or given.idf is None:
         return None
-    return edge.SearchParams(idf=edge.IdfParams(group(given.idf.corpus)))
+    corpus = given.idf.corpus if isinstance(given.idf, models.IdfCorpusParams) else None
+    return edge.SearchParams(idf=edge.IdfParams(group(corpus)))
 
 
 def _query(given: models.Prefetch) -> Any:
@@ -172,7 +175,8 @@ def _query(given: models.Prefetch) -> Any:
         case models.RrfQuery(rrf=rrf):
             return edge.Fusion.Rrf(k=rrf.k or 2, weights=rrf.weights)
         case models.OrderByQuery(order_by=models.OrderBy() as order):
-            down = order.direction == models.Direction.DESC
-            return edge.OrderBy(order.key, edge.Direction.Desc if down else edge.Direction.Asc, order.start_from)
+            down, start = order.direction == models.Direction.DESC, order.start_from
+            assert start is None or isinstance(start, int | float)
+            return edge.OrderBy(order.key, edge.Direction.Desc if down else edge.Direction.Asc, start)
         case _:
             return edge.Query.Nearest(vector(given.query), using=given.using)

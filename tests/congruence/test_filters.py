@@ -97,7 +97,7 @@ def test_filters_pass_the_same_points(make_twin: Callable[..., Twin], kind: mode
     indexed = INDEXED if kind is not None else ()
     for field in indexed[::2]:
         twin.index(field, kind)  # type: ignore[arg-type]  # without a kind nothing is indexed
-    both = {"v": [1.0], "w": [2.0]}
+    both: Any = {"v": [1.0], "w": [2.0]}
     twin.upsert(
         [
             models.PointStruct(
@@ -111,13 +111,13 @@ def test_filters_pass_the_same_points(make_twin: Callable[..., Twin], kind: mode
     for field in indexed[1::2]:
         twin.index(field, kind)  # type: ignore[arg-type]  # as above
     passed = 0
-    for _ in range(200):
+    for _ in range(140):
         given = chance.filter()
         ours, theirs = twin.passing(given)
         assert ours == theirs, given
         assert twin.ours.count(twin.name, given).count == len(ours)
         passed += len(ours)
-    assert passed > 200
+    assert passed > 150
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from qdrantlite.query.search import PayloadSelector
 from qdrantlite.values.payload import Json, Payload, delete_path, parse_path, set_payload
 from tests.congruence.twin import Twin
 
-FIELDS: tuple[Json, ...] = (
+FIELDS: tuple[Any, ...] = (
     *(None, 1, 2.5, "", True, [], {}, [1, 2, 3], [None], [[]], [{}], [[1, 2], [3, 4]], [[1, [2, 3]], 4], [[[1, 2]]]),
     *([{"a": 1, "b": 2}, {"a": [1, 2]}], {"a": 1}, {"a": [1, 2]}, {"a": {"a": 1}}, {"a": [{"a": 1}, {"a": 2, "b": 3}]}),
     *(
@@ -33,7 +33,7 @@ FIELDS: tuple[Json, ...] = (
 PAYLOADS: list[Payload] = [{"a": field, "b": 1, "c": {"a": [1, {"a": 2}]}} for field in FIELDS]
 STEPS = (".a", ".b", "[]", "[0]", "[1]", "[5]", '.""')
 PATHS = ["a" + "".join(steps) for length in range(4) for steps in product(STEPS, repeat=length)]
-IDS = list(range(len(PAYLOADS)))
+IDS: list[Any] = list(range(len(PAYLOADS)))
 
 
 class Payloads:
@@ -66,7 +66,7 @@ def test_deleting_at_any_path(payloads: Payloads) -> None:
         assert left == payloads.after(edge.UpdateOperation.delete_payload(IDS, [path])), path
 
 
-@pytest.mark.parametrize("change", [{"x": 1}, {"a": None, "b": [None]}, {}])
+@pytest.mark.parametrize("change", [{"a": None, "b": [None]}, {}])
 def test_setting_at_any_path(payloads: Payloads, change: Payload) -> None:
     for path in PATHS:
         changed = [set_payload(payload, change, parse_path(path)) for payload in PAYLOADS]
@@ -100,7 +100,7 @@ def is_path_to_engine(text: str) -> bool:
 
 
 def test_texts_that_are_paths() -> None:
-    texts = ["".join(signs) for length in range(6) for signs in product('a."[]0\\', repeat=length)]
+    texts = ["".join(signs) for length in range(5) for signs in product('a."[]0\\', repeat=length)]
     letters = [chr(code) for code in range(0x3000) if code not in range(0xD800, 0xE000)]
     others = ["नमस", "สวัสดี", "שָׁלוֹם", "日本.語", "a-b_c", "a b", "a[-1]", "a[ 1]", "a[٣]", '"a b".c', "😀", '"😀"']
     assert [text for text in texts + letters + others if is_path(text) != is_path_to_engine(text)] == []

@@ -54,6 +54,11 @@ class Twin:
         condition, mode = words.group(conditions.get("update_filter")), conditions.get("update_mode")
         self.theirs.update(edge.UpdateOperation.upsert_points(made, condition, modes[mode] if mode else None))
 
+    def delete(self, ids: Ids) -> None:
+        """Whole points."""
+        self.ours.delete(self.name, list(ids))
+        self.theirs.update(edge.UpdateOperation.delete_points(list(ids)))
+
     def set_payload(self, ids: Ids, payload: dict[str, Any], key: str | None = None) -> None:
         """Merges."""
         self.ours.set_payload(self.name, payload, points=list(ids), key=key)
@@ -68,6 +73,16 @@ class Twin:
         """Removes what lies at paths."""
         self.ours.delete_payload(self.name, list(keys), points=list(ids))
         self.theirs.update(edge.UpdateOperation.delete_payload(list(ids), list(keys)))
+
+    def set_payload_where(self, given: models.Filter, payload: dict[str, Any], key: str | None) -> None:
+        """Merges into the points that pass."""
+        self.ours.set_payload(self.name, payload, points=given, key=key)
+        self.theirs.update(edge.UpdateOperation.set_payload_by_filter(words.group(given), payload, key))
+
+    def delete_vectors_where(self, given: models.Filter, names: Sequence[str]) -> None:
+        """Takes vectors of the points that pass away."""
+        self.ours.delete_vectors(self.name, list(names), points=given)
+        self.theirs.update(edge.UpdateOperation.delete_vectors_by_filter(words.group(given), list(names)))
 
     def update_vectors(self, points: Sequence[models.PointVectors]) -> None:
         """Lays vectors over those there are."""
@@ -84,6 +99,10 @@ class Twin:
         """A payload index."""
         self.ours.create_payload_index(self.name, field, kind)
         self.theirs.update(edge.UpdateOperation.create_field_index(field, KINDS[kind]))
+
+    def indexed_points(self) -> dict[str, int]:
+        """How many points have a value in each index, on their side."""
+        return {key: info.points for key, info in self.theirs.info().payload_schema.items()}
 
     def passing(self, given: models.Filter) -> tuple[list[Any], list[Any]]:
         """Ids that pass a filter, on our side and on theirs."""
@@ -107,6 +126,17 @@ class Twin:
         wanted = selectors.get("with_vectors", True)
         theirs, _ = self.theirs.scroll(edge.ScrollRequest(limit=10_000, with_payload=chosen, with_vector=wanted))
         return [_record(each) for each in ours], [_record(each) for each in theirs]
+
+    def ordered(self, order: models.OrderBy, limit: int) -> tuple[list[Any], list[Any]]:
+        """Ids and values of a scroll by value, on our side and on theirs."""
+        stage = models.Prefetch(query=models.OrderByQuery(order_by=order))
+        asked = edge.ScrollRequest(limit=limit, order_by=words.search(stage).query)
+        found = (
+            self.ours.scroll(self.name, limit=limit, order_by=order, with_payload=False)[0],
+            self.theirs.scroll(asked)[0],
+        )
+        ours, theirs = ([(words.point_id(each.id), each.order_value) for each in side] for side in found)
+        return ours, theirs
 
     def hits(self, stage: models.Prefetch, *, offset: int = 0, beyond: int = 200) -> tuple[list[Hit], list[Hit]]:
         """Answers to one search; theirs goes on for ``beyond`` hits."""

@@ -1,4 +1,4 @@
-"""What a collection must hold after its writes: a dict of points, changed by each operation as the specification says."""
+"""What a collection must hold after its writes: a dict of points, changed by operations as the specification says."""
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy

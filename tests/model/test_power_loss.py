@@ -14,6 +14,7 @@ from qdrantlite.query import operation as o
 from qdrantlite.query.search import ALL_VECTORS, Scroll
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.schema import VectorParams
+from qdrantlite.values.vector import Vector
 from tests.collection.small import (
     CONFIG,
     INTEGER,
@@ -143,7 +144,8 @@ def require_consistent(database: Database) -> None:
     for value in COLORS:
         expected = [record.id for record in page.records if (record.payload or {}).get("color") == value]
         assert passing(database, color(value)) == expected
-    for name, query in {"": dense(1, 1), "many": dense(1, 1), "words": sparse(i1=1, i2=1, i7=1)}.items():
+    queries: dict[str, Vector] = {"": dense(1, 1), "many": dense(1, 1), "words": sparse(i1=1, i2=1, i7=1)}
+    for name, query in queries.items():
         expected = [record.id for record in page.records if name in (record.vectors or {})]
         assert sorted(map(str, found(database, nearest(query, name)))) == sorted(map(str, expected))
     assert database.count(NAME, None) == len(page.records)
@@ -171,4 +173,3 @@ def test_power_cut_at_any_file_call_loses_nothing_acknowledged(tmp_path: Path) -
                     require_consistent(database)
         except Exception as error:
             raise AssertionError(where_cut) from error
-

@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from qdrantlite.collection.recovery import write_checkpoint
 from qdrantlite.database import Database
@@ -65,8 +72,12 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     # -- writes
 
-    @rule(data=st.data(), wait=st.booleans())
-    def write(self, data: st.DataObject, wait: bool) -> None:
+    @rule(data=st.data(), wait=st.booleans(), again=st.sampled_from([1, 2, 4]))
+    def write(self, data: st.DataObject, wait: bool, again: int) -> None:
+        for _ in range(again):
+            self.write_once(data, wait)
+
+    def write_once(self, data: st.DataObject, wait: bool) -> None:
         some = operations((*self.model.config.vectors, *self.model.config.sparse_vectors))
         self.request(tuple(data.draw(st.lists(some, min_size=1, max_size=3))), wait=wait)
 
@@ -95,18 +106,23 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     # -- the schema
 
-    @rule(key=st.sampled_from(list(INDEXES)), data=st.data())
-    def create_index(self, key: str, data: st.DataObject) -> None:
+    @rule(key=st.sampled_from(list(INDEXES)), data=st.data(), wanted=st.booleans())
+    def change_index(self, key: str, data: st.DataObject, wanted: bool) -> None:
+        if not wanted:
+            self.schema(o.DeleteFieldIndex(key))
+            self.fields.pop(key, None)
+            return
         index = data.draw(st.sampled_from(INDEXES[key]))
         self.schema(o.CreateFieldIndex(key, index))
         self.fields[key] = index
 
-    @rule(key=st.sampled_from(list(INDEXES)))
-    def delete_index(self, key: str) -> None:
-        self.schema(o.DeleteFieldIndex(key))
-        self.fields.pop(key, None)
+    @rule(name=st.sampled_from(list(EXTRAS)), wanted=st.booleans())
+    def change_vector(self, name: str, wanted: bool) -> None:
+        if wanted:
+            self.create_vector(name)
+        else:
+            self.delete_vector(name)
 
-    @rule(name=st.sampled_from(list(EXTRAS)))
     def create_vector(self, name: str) -> None:
         params, config = EXTRAS[name], self.model.config
         self.schema(o.CreateVectorName(name, params))
@@ -115,7 +131,6 @@ class DatabaseMachine(RuleBasedStateMachine):
         else:
             self.model.config = replace(config, sparse_vectors={**config.sparse_vectors, name: params})
 
-    @rule(name=st.sampled_from(list(EXTRAS)))
     def delete_vector(self, name: str) -> None:
         config = self.model.config
         self.schema(o.DeleteVectorName(name))
@@ -155,16 +170,17 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     # -- restarts
 
-    @rule()
+    @rule(way=st.sampled_from(["close_and_open", "checkpoint", "abandon", "delete_derived_files"]))
+    def restart(self, way: str) -> None:
+        getattr(self, way)()
+
     def close_and_open(self) -> None:
         self.database.close()
         self.database = Database(self.folder)
 
-    @rule()
     def checkpoint(self) -> None:
         write_checkpoint(self.database._collection(NAME).shard)
 
-    @rule()
     def abandon(self) -> None:
         abandoned, before = self.database, self.folder
         self.lives += 1
@@ -173,7 +189,6 @@ class DatabaseMachine(RuleBasedStateMachine):
         shutil.rmtree(before)
         self.database = Database(self.folder)
 
-    @rule()
     def delete_derived_files(self) -> None:
         self.database.close()
         derived = [file_names.derived(path) for path in file_names.collections(self.folder).iterdir()]
@@ -259,7 +274,10 @@ class DatabaseMachine(RuleBasedStateMachine):
         config = self.model.config
         one = DenseVector(np.ones(DIMENSION, dtype=np.float32))
         words = SparseVector(np.arange(6, dtype=np.uint32), np.linspace(1, 2, 6, dtype=np.float32))
-        queries: dict[str, Vector] = {**dict.fromkeys(config.vectors, one), **dict.fromkeys(config.sparse_vectors, words)}
+        queries: dict[str, Vector] = {
+            **dict.fromkeys(config.vectors, one),
+            **dict.fromkeys(config.sparse_vectors, words),
+        }
         oracle = Oracle(config, points)
         for name, query in queries.items():
             leaf = s.Prefetch(query=s.Nearest(query), using=name, limit=100)
@@ -313,11 +331,11 @@ QUIET = settings(
 
 
 def test_database_holds_what_a_dict_holds() -> None:
-    run_state_machine_as_test(DatabaseMachine, settings=QUIET)  # type: ignore[no-untyped-call]  # hypothesis has no types here
+    run_state_machine_as_test(DatabaseMachine, settings=QUIET)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_database_holds_what_a_dict_holds_for_long() -> None:
     thorough = settings(QUIET, max_examples=1500, stateful_step_count=40)
-    run_state_machine_as_test(DatabaseMachine, settings=thorough)  # type: ignore[no-untyped-call]  # as above
+    run_state_machine_as_test(DatabaseMachine, settings=thorough)

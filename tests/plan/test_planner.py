@@ -33,7 +33,7 @@ def nearest(using: str, passing: int | None) -> BoundStage:
         ("half", 100, SubsetScan),
         ("half", 20_000, ExactScan),
         ("byte", 300, SubsetScan),
-        ("byte", 40_000, ExactScan),
+        ("byte", 40_000, SubsetScan),
     ],
 )
 def test_leaf_is_chosen_by_how_many_points_pass(using: str, passing: int | None, expected: type) -> None:

@@ -143,3 +143,14 @@ def test_empty_index_and_empty_query_find_nothing() -> None:
     fresh = SparseIndex()
     fresh.load(dict(SparseIndex().dump()))
     assert len(fresh.view().search(vector({1: 1.0}), selection=everything, limit=5)[0]) == 0
+
+
+def test_points_without_entries_are_remembered() -> None:
+    index = SparseIndex()
+    index.add(np.array([3, 4, 9], dtype=np.uint32), [vector({}), vector({1: 1.0}), vector({})])
+    before = index.view()
+    index.discard(BitMap([3]))
+    loaded = SparseIndex()
+    loaded.load(dict(index.dump()))
+    bare = [view.bare.offsets().tolist() for view in (before, index.view(), loaded.view())]
+    assert bare == [[3, 9], [9], [9]]

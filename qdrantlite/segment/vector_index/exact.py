@@ -5,7 +5,8 @@ number is its offset. Queries are float32 and come from ``prepare_query``. Score
 Cosine and Dot, the true distance for Euclid and Manhattan.
 
 Invariants: rows are never converted as a whole, but in blocks of ``BLOCK_BYTES``; a row whose score is NaN (or the
-worst infinity) is never among the best, and leaves the others alone; one query uses one thread, many use all cores.
+worst infinity) is never among the best, and leaves the others alone; one query uses one thread, many use all cores;
+where ``is_repeatable`` holds, a query gets the same scores, bit for bit, alone and among many.
 Knows no ids, no files, and does not choose between scan and subset.
 """
 
@@ -38,12 +39,20 @@ BLOCK_BYTES = 4 << 20
 FEW_QUERIES = 2
 """Up to this many queries are scanned one after the other; more become matrix products, 6 times faster for 100."""
 
+SPARE = 8
+"""Rows beyond the limit that matrix products hand to the exact comparison which settles a batch's order."""
+
 DENSE_SELECTION = 0.5
 """Above this share of passing rows, a batch scores all rows and masks; below, it gathers the passing ones."""
 
 Bitmap = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
 Best = tuple[U32, F32]
+
+
+def is_repeatable(rows: Rows, distance: Distance) -> bool:
+    """Whether ``scan`` and ``subset`` score these rows the same for one query and for many."""
+    return rows.dtype == np.float32 and distance is not Distance.MANHATTAN
 
 
 def scan(
@@ -61,6 +70,8 @@ def scan(
     if width == 0 or len(queries) == 0:
         return _nothing(len(queries), width)
     faiss.omp_set_num_threads(1)
+    if len(queries) <= FEW_QUERIES and is_repeatable(rows, distance):
+        return as_best(*_nearest_in_place(rows, queries, selector, distance=distance, limit=width), distance, start)
     if len(queries) <= FEW_QUERIES and is_viewable(rows, distance):
         parameters = None if selector is None else faiss.SearchParameters(sel=_id_selector(selector))
         raw, ids = view_rows(rows, distance).index.search(queries, width, params=parameters)
@@ -90,7 +101,7 @@ def subset(rows: Rows, queries: F32, offsets: U32, *, distance: Distance, limit:
     assert offsets[-1] < len(rows)
     faiss.omp_set_num_threads(1)
     ids = offsets.astype(np.int64)
-    if len(queries) <= FEW_QUERIES and rows.dtype == np.float32 and distance is not Distance.MANHATTAN:
+    if len(queries) <= FEW_QUERIES and is_repeatable(rows, distance):
         found = _nearest_by_id(rows, queries, ids, distance=distance, limit=width)
     elif len(queries) <= FEW_QUERIES and is_viewable(rows, distance):
         found = _nearest_gathered(rows, queries, ids, distance=distance, limit=width)
@@ -140,9 +151,11 @@ def _best_of_blocks(
 ) -> tuple[F32, Ids]:
     """Keep the best ``limit`` of all blocks; FAISS's raw scores and ids ``(q, limit)``, -1 where there is none."""
     heap = faiss.float_minheap_array_t() if distance.larger_is_better else faiss.float_maxheap_array_t()
-    raw = np.empty((len(queries), limit), dtype=np.float32)
-    ids = np.empty((len(queries), limit), dtype=np.int64)
-    heap.nh, heap.k, heap.val, heap.ids = len(queries), limit, faiss.swig_ptr(raw), faiss.swig_ptr(ids)
+    settled_anew = len(queries) > FEW_QUERIES and is_repeatable(rows, distance)
+    width = limit + SPARE if settled_anew else limit
+    raw = np.empty((len(queries), width), dtype=np.float32)
+    ids = np.empty((len(queries), width), dtype=np.int64)
+    heap.nh, heap.k, heap.val, heap.ids = len(queries), width, faiss.swig_ptr(raw), faiss.swig_ptr(ids)
     heap.heapify()
     unit = unit_query(queries, rows, distance)
     for block, block_ids, passing in blocks:
@@ -152,6 +165,8 @@ def _best_of_blocks(
             compared[:, ~passing] = _worst(distance)
         heap.addn_with_ids(len(block), faiss.swig_ptr(compared), faiss.swig_ptr(block_ids), 0)
     heap.reorder()
+    if settled_anew:
+        return _nearest_by_id(rows, queries, ids, distance=distance, limit=limit)
     if distance is Distance.EUCLID and len(queries) > FEW_QUERIES:
         _recompute(rows, queries, raw, ids)
     return raw, ids
@@ -201,8 +216,31 @@ def _compare_exactly(block: F32, queries: F32, distance: Distance) -> F32:
     return raw
 
 
+def _nearest_in_place(
+    rows: Rows, queries: F32, selector: Bitmap | None, *, distance: Distance, limit: int
+) -> tuple[F32, Ids]:
+    """What a flat index over float32 rows would answer, without making one: 30 µs less, and a tenth of the calls.
+
+    Each call into FAISS lets go of the interpreter's lock, which costs a turn when many threads search.
+    """
+    raw = np.empty((len(queries), limit), dtype=np.float32)
+    found = np.empty((len(queries), limit), dtype=np.int64)
+    queries = np.ascontiguousarray(queries)
+    count, dim = rows.shape
+    chosen = None if selector is None else _id_selector(selector)
+    compared = (faiss.swig_ptr(queries), faiss.swig_ptr(rows), dim, len(queries), count, limit)
+    if distance.larger_is_better:
+        faiss.knn_inner_product(*compared, faiss.swig_ptr(raw), faiss.swig_ptr(found), chosen)
+    else:
+        faiss.knn_L2sqr(*compared, faiss.swig_ptr(raw), faiss.swig_ptr(found), None, chosen)
+    return raw, found
+
+
 def _nearest_by_id(rows: Rows, queries: F32, ids: Ids, *, distance: Distance, limit: int) -> tuple[F32, Ids]:
-    """Let FAISS walk the float32 rows named by ``ids`` in place; raw scores and ids ``(q, limit)``."""
+    """Let FAISS walk the float32 rows named by ``ids`` in place; raw scores and ids ``(q, limit)``.
+
+    ``ids`` are ``(m,)`` for all queries, or ``(q, m)``, -1 at the end where a query has fewer.
+    """
     raw = np.empty((len(queries), limit), dtype=np.float32)
     found = np.empty((len(queries), limit), dtype=np.int64)
     nearest = faiss.knn_inner_products_by_idx if distance.larger_is_better else faiss.knn_L2sqr_by_idx
@@ -210,8 +248,8 @@ def _nearest_by_id(rows: Rows, queries: F32, ids: Ids, *, distance: Distance, li
     count, dim = rows.shape
     nearest(
         *(faiss.swig_ptr(queries), faiss.swig_ptr(rows), faiss.swig_ptr(ids)),
-        *(dim, len(queries), count, len(ids), limit),
-        *(faiss.swig_ptr(raw), faiss.swig_ptr(found), 0),
+        *(dim, len(queries), count, ids.shape[-1], limit),
+        *(faiss.swig_ptr(raw), faiss.swig_ptr(found), 0 if ids.ndim == 1 else ids.shape[1]),
     )
     return raw, found
 
@@ -268,10 +306,12 @@ def _id_selector(bitmap: Bitmap) -> faiss.IDSelector:
 
 def as_best(raw: F32, ids: Ids, distance: Distance, start: int) -> Best:
     """Turn FAISS's ids and raw scores ``(q, k)``, id 0 being offset ``start``, into offsets and the API's scores."""
-    missing = ids < 0
     scores = np.sqrt(np.maximum(raw, np.float32(0))) if distance is Distance.EUCLID else raw
-    scores[missing] = _worst(distance)
-    return np.where(missing, MISSING, ids + start).astype(np.uint32), scores
+    offsets = (ids + start).astype(np.uint32)
+    missing = ids < 0
+    if missing.any():
+        offsets[missing], scores[missing] = MISSING, _worst(distance)
+    return offsets, scores
 
 
 def _worst(distance: Distance) -> np.float32:

@@ -12,7 +12,7 @@ Fewer than ``limit`` rows may come back, above all under a narrow selector: choo
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 
@@ -39,10 +39,31 @@ SAMPLED_ROWS = 100_000
 RESCORED_MIN = 16
 """Candidates rescored beyond twice the limit where the graph walks lossy codes."""
 
-RANK_SAMPLE = 1024
-"""Rows compared to estimate a rank: 0.1 to 0.2 ms; ranks below ``count / 1024`` come out as 0."""
+RANK_SAMPLE_MIN = 1024
+RANK_SAMPLE_BYTES = 2 << 20
+"""Rows copied to estimate ranks: as many as this allows, up to one in 256. Comparing them takes 0.05 to 0.1 ms."""
 
 Progress = Callable[[int, int], None]
+
+
+class SampledRows:
+    """Evenly spaced rows of a graph, copied when first needed: they lie far apart, perhaps on a disk."""
+
+    __slots__ = ("_floats",)
+
+    def __init__(self) -> None:
+        self._floats: tuple[Rows, int] | None = None
+
+    def of(self, graph: "Graph") -> tuple[Rows, int]:
+        """The rows as stored, and how many rows of the graph each stands for. Two threads may copy the same."""
+        if self._floats is None:
+            row_bytes = graph.rows.shape[1] * 4
+            size = min(max(RANK_SAMPLE_MIN, graph.count // 256), max(RANK_SAMPLE_MIN, RANK_SAMPLE_BYTES // row_bytes))
+            step = max(1, graph.count // size)
+            covered = graph.rows[graph.first : graph.first + graph.count]
+            sampled: Rows = np.ascontiguousarray(covered[::step])
+            self._floats = sampled, step
+        return self._floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +78,7 @@ class Graph:
     first: int
     distance: Distance
     view: RowView | None
+    sample: SampledRows = field(default_factory=SampledRows)
 
     @property
     def count(self) -> int:
@@ -107,20 +129,19 @@ class Graph:
         raw, ids = self.index.search(unit, width, params=parameters)
         return as_best(raw, ids, self.distance, self.first)
 
-    def rank(self, query: F32, bound: float) -> float:
-        """Estimate how many covered rows are better than score ``bound`` for ``query`` ``(dim,)``, selector or not.
+    def better(self, query: F32, bound: float) -> tuple[U32, int]:
+        """Which of some evenly spaced rows are better than score ``bound`` for ``query`` ``(dim,)``, selector or not.
 
-        A walk has seen about the ``ef`` best rows. If the worst row it returned under a selector ranks well within
-        ``ef`` (a half is safe), the answer is as good as without a selector; if beyond, better rows were likely missed,
-        as happens when the passing rows lie far from the query. Counts on ``RANK_SAMPLE`` evenly spaced rows.
+        Returns their offsets, and how many rows each stands for: the product of their number and it estimates the rank
+        of ``bound`` among all rows. A walk has seen about the ``ef`` best rows. If the worst row it returned under a
+        selector ranks well within ``ef`` (a half is safe), the answer is as good as without a selector; if beyond,
+        better rows were likely missed, as happens when the passing rows lie far from the query.
         """
-        if not np.isfinite(bound):
-            return float(self.count)
-        step = max(1, self.count // RANK_SAMPLE)
-        sampled = np.arange(self.first, self.first + self.count, step, dtype=np.uint32)
-        scores = score(self.rows, query, sampled, distance=self.distance)
+        sampled, step = self.sample.of(self)
+        numbers = np.arange(len(sampled), dtype=np.uint32)
+        scores = score(sampled, query, numbers, distance=self.distance)
         better = scores > bound if self.distance.larger_is_better else scores < bound
-        return float(np.count_nonzero(better) * step)
+        return numbers[better] * np.uint32(step) + np.uint32(self.first), step
 
 
 def build(

@@ -65,9 +65,8 @@ def _normalise_one(vector: F32) -> F32:
     squared = float(np.dot(vector, vector))
     if squared < NORM_MIN or abs(squared - 1) < NORM_SLACK:
         return vector
-    if not isfinite(squared):
-        return normalise(vector[np.newaxis])[0]
-    return vector / np.float32(sqrt(squared))
+    unit: F32 = vector / np.float32(sqrt(squared)) if isfinite(squared) else normalise(vector[np.newaxis])[0]
+    return unit
 
 
 def as_float32(rows: Rows, distance: Distance) -> F32:

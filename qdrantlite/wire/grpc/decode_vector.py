@@ -35,7 +35,10 @@ def decode_vectors(message: pb.Vectors) -> NamedVectors:
     """Vectors by name, ``""`` for the default one. Raises InvalidRequest."""
     match message.WhichOneof("vectors_options"):
         case "vector":
-            vector = inside("vectors", decode_vector, message.vector)
+            only = message.vector
+            if only.WhichOneof("vector") == "dense":
+                return {DEFAULT_VECTOR: inside("vectors", decode_dense, only.dense)}
+            vector = inside("vectors", decode_vector, only)
             if isinstance(vector, SparseVector):
                 raise BadInput("Sparse vector must be named")
             return {DEFAULT_VECTOR: vector}

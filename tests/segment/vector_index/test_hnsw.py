@@ -209,11 +209,12 @@ def test_rank_tells_a_full_answer_from_a_doubtful_one() -> None:
     query = case.queries[:1]
     by_distance, scores = scan(case.rows[FIRST:], query, distance=case.distance, limit=COUNT, start=FIRST)
     for at in (0, 100, 1000):
-        assert case.graph.rank(query[0], float(scores[0, at])) == at
-    assert case.graph.rank(query[0], np.inf) == case.graph.count
+        better, step = case.graph.better(query[0], float(scores[0, at]))
+        assert step == 1
+        np.testing.assert_array_equal(np.sort(by_distance[0, :at]), better)
     farthest = np.sort(by_distance[0, -100:])
     _, found = case.graph.search(query, limit=10, ef=64, selector=bitmap(farthest, case.graph))
-    assert case.graph.rank(query[0], float(found[0, -1])) > 64
+    assert len(case.graph.better(query[0], float(found[0, -1]))[0]) > 64
 
 
 def test_codes_too_coarse_for_tight_clusters_are_refused() -> None:

@@ -1,0 +1,339 @@
+"""Vector search, every engine in one run on the same data: queries per second with the recall beside each.
+
+    python -m benchmarks.bench_vectors [--data FOLDER] [--ef 128] [--seconds 4]
+
+``FOLDER`` (or QDRANTLITE_BENCH_DATA) holds ``dense.npy`` (n, 384); without it the sample of 5,000 is used, too few for
+graphs to matter. 500 rows are held out as queries; top 10, cosine, m=16, ef_construct=100. Over gRPC the server and its
+8 clients share the machine. Ratios within a run are what counts.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import faiss
+import grpc
+import numpy as np
+import qdrant_edge as edge
+from numpy.typing import NDArray
+
+from benchmarks.grpc_load import UNLIMITED, Clients
+from benchmarks.measure import sample_vectors, show
+from qdrantlite.database import Database
+from qdrantlite.query import filter as f
+from qdrantlite.query import search as s
+from qdrantlite.values.vector import DenseVector
+from qdrantlite.wire.pb import collections as pbc
+from qdrantlite.wire.pb import points as pb
+from qdrantlite.wire.pb import qdrant_common as common
+from tests.server_process import ServerProcess
+
+HELD_OUT = 500
+LIMIT = 10
+BATCH = 100
+UPSERTED = 500
+CONNECTIONS = 8
+M, EF_CONSTRUCT = 16, 100
+BUCKETS = 10_000
+FILTERS = (1000, 300, 40, 5)
+"""Points in buckets below pass: 10 %, 3 %, 0.4 %, 0.05 %."""
+
+Floats = NDArray[np.float32]
+Table = list[list[str]]
+
+
+class Data:
+    """Unit rows, a random bucket of each, queries, and the true answers."""
+
+    def __init__(self, vectors: Floats, held_out: int = HELD_OUT) -> None:
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        chance = np.random.default_rng(1)
+        order = chance.permutation(len(vectors))
+        self.queries: Floats = vectors[order[:held_out]]
+        self.rows: Floats = np.ascontiguousarray(vectors[order[held_out:]])
+        self.buckets = chance.integers(0, BUCKETS, len(self.rows))
+        self._scores = self.queries @ self.rows.T
+
+    def recall(self, found: Sequence[Sequence[int]], below: int = BUCKETS) -> float:
+        """Share of the true best that were found; equally good ones count."""
+        scores = np.where(self.buckets < below, self._scores, -2)
+        bound = np.maximum(-np.partition(-scores, LIMIT - 1, axis=1)[:, LIMIT - 1], -1.5)
+        hits = [
+            np.count_nonzero(row[list(ids)] >= worst - 1e-6)
+            for row, ids, worst in zip(scores, found, bound, strict=True)
+        ]
+        return float(np.sum(hits)) / (min(LIMIT, np.count_nonzero(self.buckets < below)) * len(found))
+
+
+def stored_vectors(folder: str | None) -> Floats:
+    """Those of the folder, else the sample."""
+    if folder is None:
+        return sample_vectors()
+    stored: Floats = np.load(Path(folder) / "dense.npy").astype(np.float32)
+    return stored
+
+
+def query_message(vector: Floats, name: str, ef: int, below: int | None = None) -> pb.QueryPoints:
+    """One request."""
+    message = pb.QueryPoints(
+        collection_name=name,
+        query=pb.Query(nearest=pb.VectorInput(dense=pb.DenseVector(data=vector.tolist()))),
+        limit=LIMIT,
+        params=pb.SearchParams(hnsw_ef=ef),
+    )
+    if below is not None:
+        condition = common.Condition(field=common.FieldCondition(key="bucket", range=common.Range(lt=below)))
+        message.filter.CopyFrom(common.Filter(must=[condition]))
+    return message
+
+
+def over_grpc(
+    clients: Clients, address: str, data: Data, *, name: str, ef: int, seconds: float, below: int | None = None
+) -> tuple[float, float]:
+    """Single requests per second on all connections, and their recall."""
+    requests = [query_message(query, name, ef, below).SerializeToString() for query in data.queries]
+    with grpc.insecure_channel(address) as channel:
+        call = channel.unary_unary("/qdrant.Points/Query", response_deserializer=pb.QueryResponse.FromString)
+        found = [[hit.id.num for hit in call(request).result] for request in requests]
+    rate = clients.per_second(address, "/qdrant.Points/Query", requests, seconds=seconds)
+    return rate, data.recall(found, BUCKETS if below is None else below)
+
+
+def batches_over_grpc(clients: Clients, address: str, data: Data, *, ef: int, seconds: float) -> tuple[float, float]:
+    """Queries per second in batches, and their recall."""
+    requests = []
+    for at in range(0, len(data.queries), BATCH):
+        asked = [query_message(query, "vectors", ef) for query in data.queries[at : at + BATCH]]
+        requests.append(pb.QueryBatchPoints(collection_name="vectors", query_points=asked).SerializeToString())
+    with grpc.insecure_channel(address, UNLIMITED) as channel:
+        call = channel.unary_unary("/qdrant.Points/QueryBatch", response_deserializer=pb.QueryBatchResponse.FromString)
+        found = [[hit.id.num for hit in each.result] for request in requests for each in call(request).result]
+    rate = clients.per_second(address, "/qdrant.Points/QueryBatch", requests, seconds=seconds)
+    return BATCH * rate, data.recall(found)
+
+
+def load(address: str, data: Data, name: str, *, int8: bool) -> tuple[float, float]:
+    """Creates and fills a collection; points per second acknowledged, and seconds from the first until green."""
+    create = pbc.CreateCollection(
+        collection_name=name,
+        vectors_config=pbc.VectorsConfig(
+            params=pbc.VectorParams(size=data.rows.shape[1], distance=pbc.Distance.Value("Cosine"))
+        ),
+        hnsw_config=pbc.HnswConfigDiff(m=M, ef_construct=EF_CONSTRUCT),
+    )
+    if int8:
+        scalar = pbc.ScalarQuantization(type=pbc.QuantizationType.Value("Int8"), quantile=0.99, always_ram=True)
+        create.quantization_config.CopyFrom(pbc.QuantizationConfig(scalar=scalar))
+    field = pb.CreateFieldIndexCollection(
+        collection_name=name, wait=True, field_name="bucket", field_type=pb.FieldType.Value("FieldTypeInteger")
+    )
+    requests = [
+        pb.UpsertPoints(
+            collection_name=name,
+            wait=True,
+            points=[
+                pb.PointStruct(
+                    id={"num": number},
+                    vectors=pb.Vectors(vector=pb.Vector(dense=pb.DenseVector(data=data.rows[number].tolist()))),
+                    payload={"bucket": {"integer_value": int(data.buckets[number])}},
+                )
+                for number in range(at, min(at + UPSERTED, len(data.rows)))
+            ],
+        ).SerializeToString()
+        for at in range(0, len(data.rows), UPSERTED)
+    ]
+    with grpc.insecure_channel(address, UNLIMITED) as channel, ThreadPoolExecutor(2) as threads:
+        channel.unary_unary("/qdrant.Collections/Create")(create.SerializeToString())
+        channel.unary_unary("/qdrant.Points/CreateFieldIndex")(field.SerializeToString())
+        upsert = channel.unary_unary("/qdrant.Points/Upsert")
+        started = time.perf_counter()
+        list(threads.map(upsert, requests))
+        upserted_s = time.perf_counter() - started
+        ask = channel.unary_unary(
+            "/qdrant.Collections/Get", response_deserializer=pbc.GetCollectionInfoResponse.FromString
+        )
+        wanted = pbc.GetCollectionInfoRequest(collection_name=name).SerializeToString()
+        while ask(wanted).result.status != pbc.CollectionStatus.Value("Green"):
+            time.sleep(0.1)
+        return len(data.rows) / upserted_s, time.perf_counter() - started
+
+
+def rate_of(
+    ask: Callable[[Floats], list[int]], data: Data, seconds: float, below: int = BUCKETS
+) -> tuple[float, float]:
+    """Queries per second of one thread, and their recall."""
+    found = [ask(query) for query in data.queries]
+    made, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        ask(data.queries[made % len(data.queries)])
+        made += 1
+    return made / (time.perf_counter() - started), data.recall(found, below)
+
+
+def engine_rates(storage: Path, data: Data, *, ef: int, seconds: float) -> Table:
+    """This package without gRPC, one thread, then batches."""
+    table = []
+    with Database(storage) as database:
+        for name, title in (("vectors", "qdrantlite engine"), ("int8", "qdrantlite engine, int8 rescored")):
+
+            def search(vector: Floats, below: int | None = None, name: str = name) -> s.Search:
+                assert name
+                must = () if below is None else (f.FieldCondition("bucket", f.Range(lt=float(below))),)
+                stage = s.Prefetch(
+                    query=s.Nearest(DenseVector(vector)),
+                    limit=LIMIT,
+                    params=s.SearchParams(hnsw_ef=ef),
+                    filter=f.Filter(must=must),
+                )
+                return s.Search(stage, with_payload=s.PayloadSelector())
+
+            def ask(vector: Floats, below: int | None = None, name: str = name) -> list[int]:
+                return [int(hit.record.id) for hit in database.search(name, search(vector, below))]  # type: ignore[arg-type] # ids are integers here
+
+            rate, recall = rate_of(ask, data, seconds)
+            table.append([f"{title}, one thread", f"{rate:,.0f}", f"{recall:.4f}"])
+            if name == "vectors":
+                many = tuple(search(query) for query in data.queries[:BATCH])
+                started, rounds = time.perf_counter(), 0
+                while time.perf_counter() - started < seconds:
+                    database.search_batch(name, many)
+                    rounds += 1
+                rate = rounds * BATCH / (time.perf_counter() - started)
+                table.append([f"{title}, batches of {BATCH}", f"{rate:,.0f}", f"{recall:.4f}"])
+                for below in FILTERS:
+                    rate, recall = rate_of(lambda v, below=below: ask(v, below), data, seconds / 2, below)  # type: ignore[misc] # bound by default
+                    table.append([f"{title}, one thread, {below / BUCKETS:.2%} pass", f"{rate:,.0f}", f"{recall:.4f}"])
+    return table
+
+
+def faiss_rates(data: Data, *, ef: int, seconds: float) -> tuple[faiss.Index, float, Table]:
+    """FAISS alone: the graph, seconds to build it, and its rates."""
+    index = faiss.IndexHNSWFlat(data.rows.shape[1], M, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = EF_CONSTRUCT
+    faiss.omp_set_num_threads(os.cpu_count() or 1)
+    started = time.perf_counter()
+    index.add(data.rows)
+    built_s = time.perf_counter() - started
+    parameters = faiss.SearchParametersHNSW(efSearch=ef)
+
+    def ask(vector: Floats) -> list[int]:
+        found: list[int] = index.search(vector[np.newaxis], LIMIT, params=parameters)[1][0].tolist()
+        return found
+
+    faiss.omp_set_num_threads(1)
+    rate, recall = rate_of(ask, data, seconds)
+    return index, built_s, [["FAISS HNSW bare, one thread", f"{rate:,.0f}", f"{recall:.4f}"]]
+
+
+def spike_rates(index: faiss.Index, clients: Clients, data: Data, folder: Path, *, ef: int, seconds: float) -> Table:
+    """gRPC and FAISS with nothing between."""
+    path = folder / "spike.faiss"
+    faiss.write_index(index, str(path))
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.spike", str(path), str(ef)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        address = f"127.0.0.1:{int(process.stdout.readline())}"
+        single = over_grpc(clients, address, data, name="vectors", ef=ef, seconds=seconds)
+        batched = batches_over_grpc(clients, address, data, ef=ef, seconds=seconds)
+        process.stdin.close()
+        process.wait()
+    return [
+        [f"bare gRPC + FAISS, {CONNECTIONS} connections", f"{single[0]:,.0f}", f"{single[1]:.4f}"],
+        [f"bare gRPC + FAISS, batches of {BATCH}", f"{batched[0]:,.0f}", f"{batched[1]:.4f}"],
+    ]
+
+
+def edge_rates(data: Data, folder: Path, *, ef: int, seconds: float) -> Table:
+    """Qdrant's engine in this process, one thread."""
+    hnsw = edge.HnswIndexConfig(m=M, ef_construct=EF_CONSTRUCT, full_scan_threshold=10_000)
+    config = edge.EdgeConfig(
+        vectors={"": edge.EdgeVectorParams(size=data.rows.shape[1], distance=edge.Distance.Cosine)}, hnsw_config=hnsw
+    )
+    shard = edge.EdgeShard.create(str(folder), config)
+    started = time.perf_counter()
+    for at in range(0, len(data.rows), UPSERTED):
+        numbers = range(at, min(at + UPSERTED, len(data.rows)))
+        points = [edge.Point(n, data.rows[n].tolist(), {"bucket": int(data.buckets[n])}) for n in numbers]
+        shard.update(edge.UpdateOperation.upsert_points(points))
+    shard.update(edge.UpdateOperation.create_field_index("bucket", edge.PayloadSchemaType.Integer))
+    upserted_s = time.perf_counter() - started
+    shard.optimize()
+    green_s = time.perf_counter() - started
+
+    def ask(vector: Floats, below: int | None = None) -> list[int]:
+        must = [] if below is None else [edge.FieldCondition(key="bucket", range=edge.RangeFloat(lt=below))]
+        request = edge.QueryRequest(
+            limit=LIMIT,
+            query=edge.Query.Nearest(vector.tolist()),
+            filter=edge.Filter(must=must) if must else None,
+            params=edge.SearchParams(hnsw_ef=ef),
+        )
+        return [hit.id for hit in shard.query(request)]
+
+    rate, recall = rate_of(ask, data, seconds)
+    table = [["qdrant-edge-py, one thread", f"{rate:,.0f}", f"{recall:.4f}"]]
+    for below in FILTERS:
+        rate, recall = rate_of(lambda vector, below=below: ask(vector, below), data, seconds / 2, below)  # type: ignore[misc] # bound by default
+        table.append([f"qdrant-edge-py, one thread, {below / BUCKETS:.2%} pass", f"{rate:,.0f}", f"{recall:.4f}"])
+    table.append(["qdrant-edge-py, upsert points/s, not durable", f"{len(data.rows) / upserted_s:,.0f}", "-"])
+    table.append(["qdrant-edge-py, seconds to green", f"{green_s:.1f}", "-"])
+    return table
+
+
+def main() -> None:
+    """Runs and prints."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        # As the server has it; read once, when FAISS is loaded. Threads that spin would slow down everything beside.
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"})
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("QDRANTLITE_BENCH_DATA"))
+    parser.add_argument("--ef", type=int, default=128)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    given = parser.parse_args()
+    data = Data(stored_vectors(given.data))
+    asked = {"ef": given.ef, "seconds": given.seconds}
+    table: Table = []
+    with tempfile.TemporaryDirectory() as folder, Clients(CONNECTIONS) as clients:
+        index, built_s, faiss_table = faiss_rates(data, **asked)
+        storage = Path(folder) / "storage"
+        with ServerProcess(storage) as server:
+            for name in ("vectors", "int8"):
+                upserts, green_s = load(server.address, data, name, int8=name == "int8")
+                single = over_grpc(clients, server.address, data, name=name, **asked)
+                title = "qdrantlite" if name == "vectors" else "qdrantlite int8"
+                table.append([f"{title}, {CONNECTIONS} connections", f"{single[0]:,.0f}", f"{single[1]:.4f}"])
+                table.append([f"{title}, upsert points/s, durable", f"{upserts:,.0f}", "-"])
+                table.append([f"{title}, seconds to green", f"{green_s:.1f}", "-"])
+            batched = batches_over_grpc(clients, server.address, data, **asked)
+            table.append([f"qdrantlite, batches of {BATCH}", f"{batched[0]:,.0f}", f"{batched[1]:.4f}"])
+            for below in FILTERS:
+                rate, recall = over_grpc(clients, server.address, data, name="vectors", below=below, **asked)
+                table.append([f"qdrantlite, {below / BUCKETS:.2%} pass", f"{rate:,.0f}", f"{recall:.4f}"])
+        codes = sum(path.stat().st_size for path in storage.rglob("codes-*"))
+        if codes:
+            table.append(["rows / int8 codes, bytes", f"{data.rows.nbytes / codes:.2f}", "-"])
+        table += spike_rates(index, clients, data, Path(folder), **asked)
+        table += engine_rates(storage, data, **asked)
+        table += faiss_table
+        table.append(["FAISS HNSW bare, seconds to build", f"{built_s:.1f}", "-"])
+        table += edge_rates(data, Path(folder) / "edge", **asked)
+    show(
+        f"{len(data.rows):,} x {data.rows.shape[1]}, top {LIMIT}, ef {given.ef}",
+        ["what", "per second", "recall"],
+        table,
+    )
+
+
+if __name__ == "__main__":
+    main()

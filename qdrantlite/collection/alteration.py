@@ -1,0 +1,143 @@
+"""Changes of a shard's schema: payload indexes and named vectors.
+
+Made one at a time (the caller holds the collection's maintenance lock); writers wait only for the last step. Each is
+durable and complete when it returns, and costs two operation ids, as in Qdrant.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import assert_never
+
+from qdrantlite.collection.bind import open_snapshot
+from qdrantlite.collection.recovery import catch_up_index, fill_index
+from qdrantlite.collection.settings import with_vector, without_vector
+from qdrantlite.collection.shard import Shard
+from qdrantlite.collection.slots import DenseSlot
+from qdrantlite.query.operation import (
+    CreateFieldIndex,
+    CreateVectorName,
+    DeleteFieldIndex,
+    DeleteVectorName,
+    SchemaOperation,
+)
+from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
+from qdrantlite.storage import file_names
+from qdrantlite.storage.store_writer import StoreWriter
+from qdrantlite.values.payload import parse_path
+from qdrantlite.values.schema import CollectionConfig, FieldIndex, SparseVectorParams, VectorParams
+from qdrantlite.values.schema_format import fields_to_json
+
+SaveConfig = Callable[[CollectionConfig], None]
+"""Makes changed settings durable."""
+
+
+def alter(shard: Shard, operation: SchemaOperation, save_config: SaveConfig) -> int:
+    """Changes the schema; returns the operation's id. Raises BadInput, StorageFailed."""
+    match operation:
+        case CreateFieldIndex(field, index):
+            return _create_field_index(shard, field, index)
+        case DeleteFieldIndex(field):
+            return _set_fields(shard, {key: index for key, index in shard.schema.items() if key != field})
+        case CreateVectorName(name, params):
+            return _create_vector(shard, name, params, save_config)
+        case DeleteVectorName(name):
+            return _delete_vector(shard, name, save_config)
+        case _:
+            assert_never(operation)
+
+
+def _create_field_index(shard: Shard, field: str, schema: FieldIndex) -> int:
+    parse_path(field)
+    if shard.schema.get(field) == schema:
+        return _set_fields(shard, shard.schema)
+    index = make_index(schema)
+    snapshot, _ = open_snapshot(shard)
+    with snapshot:
+        rows, seq = snapshot.state.rows, snapshot.reader.state().touched_seq
+        fill_index(index, field, snapshot.reader, 0, rows)
+    with shard.writer_lock:
+        catch_up_index(index, field, shard.store.writer, seq=seq, rows_covered=rows)
+        return _set_fields(shard, {**shard.schema, field: schema}, {field: index})
+
+
+@contextmanager
+def _transaction(writer: StoreWriter) -> Iterator[None]:
+    """Begins; whatever fails before the commit is taken back, so that the next writer finds nothing open."""
+    writer.begin()
+    try:
+        yield
+    except BaseException:
+        writer.rollback()
+        raise
+
+
+def _set_fields(
+    shard: Shard, schema: Mapping[str, FieldIndex], made: Mapping[str, PayloadIndex] = MappingProxyType({})
+) -> int:
+    with shard.writer_lock, _transaction(shard.store.writer):
+        operation_id = shard.state.operation_id + 2
+        writer = shard.store.writer
+        writer.put_payload_schema(fields_to_json(schema))
+        writer.put_operation(operation_id)
+        with shard.publish_lock:
+            commit_seq = writer.commit()
+            indexes = {**shard.indexes, **made}
+            shard.schema = dict(schema)
+            shard.indexes = {key: indexes[key] for key in schema}
+            shard.freeze(rows=shard.state.rows, operation_id=operation_id)
+    shard.store.sync(commit_seq)
+    shard.changed_since_checkpoint += 1
+    return operation_id
+
+
+def _create_vector(shard: Shard, name: str, params: VectorParams | SparseVectorParams, save_config: SaveConfig) -> int:
+    """The store knows the vector before the settings do: a crash in between drops it again."""
+    config = with_vector(shard.config, name, params)
+    if config is None:
+        return _count_operation(shard)
+    writer = shard.store.writer
+    with shard.writer_lock:
+        operation_id = shard.state.operation_id + 2
+        with _transaction(writer):
+            slot = shard.open_slot(params, writer.create_vector(name))
+            if isinstance(slot, DenseSlot):
+                slot.file.append_zeros(shard.state.rows)
+            writer.put_operation(operation_id)
+            with shard.publish_lock:
+                commit_seq = writer.commit()
+                shard.config = config
+                shard.slots = {**shard.slots, name: slot}
+                shard.freeze(rows=shard.state.rows, operation_id=operation_id)
+        shard.store.sync(commit_seq)
+        save_config(config)
+    shard.changed_since_checkpoint += 1
+    return operation_id
+
+
+def _delete_vector(shard: Shard, name: str, save_config: SaveConfig) -> int:
+    """The settings forget the vector before the store does: a crash in between is finished at the next start."""
+    config = without_vector(shard.config, name)
+    if config is None:
+        return _count_operation(shard)
+    writer = shard.store.writer
+    with shard.writer_lock:
+        operation_id = shard.state.operation_id + 2
+        save_config(config)
+        with _transaction(writer):
+            vector_id = writer.drop_vector(name)
+            writer.put_operation(operation_id)
+            with shard.publish_lock:
+                commit_seq = writer.commit()
+                shard.config = config
+                shard.slots = {other: slot for other, slot in shard.slots.items() if other != name}
+                shard.freeze(rows=shard.state.rows, operation_id=operation_id)
+        shard.store.sync(commit_seq)
+        shard.files.remove(file_names.vector_file(shard.folder, vector_id))
+    shard.changed_since_checkpoint += 1
+    return operation_id
+
+
+def _count_operation(shard: Shard) -> int:
+    """The ids of a change that changes nothing."""
+    return _set_fields(shard, shard.schema)

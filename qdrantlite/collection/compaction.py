@@ -1,0 +1,235 @@
+"""Compaction: when a shard has too many dead rows, it is copied without them and the copy takes its place.
+
+Rows are never rewritten, so every replaced or deleted point leaves one behind: in the vector files, in the bounds of
+multivectors, in the space of offsets, in pages of the point store. ``is_due`` says when that is worth an end.
+
+Steps: a copy follows the shard (``shard_copy``) until little is left; its graphs are built and saved, its derived state
+is written; then, under the maintenance lock and the writer lock, it follows for the last time, is made durable, and the
+catalogue is told of its folder in one commit. Before that commit the copy's folder is garbage, after it the old one is,
+and garbage is removed when the database opens: so a crash at any moment leaves one whole shard. Searches under way
+finish on the old shard, whose folder goes when the last of them has; those that come begin on the new one.
+
+A failure leaves the shard as it was. When the catalogue's own commit fails, nobody can say which folder the disk names:
+then the old one is written there again, and if that fails too, writes are refused until the database is opened anew.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from threading import Event, Lock
+from time import monotonic
+from typing import TypeAlias
+from uuid import uuid4
+
+from qdrantlite.collection.active import ActiveShard
+from qdrantlite.collection.bind import open_snapshot
+from qdrantlite.collection.optimizer import Optimizer, Stop
+from qdrantlite.collection.recovery import write_checkpoint
+from qdrantlite.collection.shard import Shard
+from qdrantlite.collection.shard_copy import Abandoned, ShardCopy
+from qdrantlite.errors import Corrupted, NotFound, QdrantliteError, StorageFailed
+from qdrantlite.storage.store_reader import MISSING
+from qdrantlite.values.schema import OptimizersConfig
+
+logger = logging.getLogger(__name__)
+
+WORTH_BYTES = 16 << 20
+WORTH_OFFSETS = MISSING // 2
+BACKLOG_SMALL = 2_000
+"""Points that may be left for the last step, which keeps writers waiting: some hundredths of a second."""
+ROUNDS_MAX = 12
+SPARE_BYTES = 64 << 20
+RETRY_S = 60.0
+RETRY_S_MAX = 3600.0
+FAILURES_PERSISTENT = 3
+
+MoveFolder: TypeAlias = Callable[[Path, Path], None]
+"""Makes the second folder the collection's instead of the first, in one durable commit.
+
+Raises NotFound when the collection is gone, StorageFailed when all is as before, Undecided.
+"""
+
+
+class Undecided(Exception):
+    """Which folder the disk names is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waste:
+    """What a shard holds in vain."""
+
+    rows: int
+    """Offsets given out."""
+    dead: int
+    """Of these, those whose points have died."""
+    bytes: int
+    """On disk, roughly."""
+
+
+def is_wasteful(waste: Waste, settings: OptimizersConfig) -> bool:
+    """Whether the share of dead rows is beyond what the settings bear, whatever it amounts to."""
+    assert settings.deleted_threshold is not None
+    assert settings.vacuum_min_vector_number is not None
+    return waste.rows >= settings.vacuum_min_vector_number and waste.dead > settings.deleted_threshold * waste.rows
+
+
+def is_due(waste: Waste, settings: OptimizersConfig) -> bool:
+    """Whether to compact: the share is too large, and there is something to gain."""
+    return is_wasteful(waste, settings) and (waste.bytes >= WORTH_BYTES or waste.rows > WORTH_OFFSETS)
+
+
+class Compactor:
+    """Compacts one collection's shard. ``step`` is called now and then by one thread.
+
+    Takes the maintenance lock for the last step, then the shard's writer lock.
+    """
+
+    def __init__(self, name: str, active: ActiveShard, maintenance_lock: Lock, move_folder: MoveFolder) -> None:
+        self._name = name
+        self._active = active
+        self._maintenance_lock = maintenance_lock
+        self._move_folder = move_folder
+        self._retired: list[Shard] = []
+        self._stepping = Lock()
+        self._closing = Event()
+        self._failures = 0
+        self._retry_at = 0.0
+        self.running = False
+        self.error: str | None = None
+
+    def close(self) -> None:
+        """Stops the step that is under way, within a chunk, and waits for its end; none begins afterwards."""
+        self._closing.set()
+        with self._stepping:
+            pass
+
+    def step(self, *, stop: Stop) -> None:
+        """Compacts if it is due; takes as long as it takes. Errors are logged, and kept once they last."""
+        with self._stepping:
+            if self._closing.is_set() or monotonic() < self._retry_at or not self._is_due():
+                return
+            shard = self._active.crew.shard
+            started = monotonic()
+            self.running = True
+            try:
+                self._compact(shard, lambda: stop() or self._closing.is_set())
+            except Abandoned as abandoned:
+                logger.info("%s: compaction abandoned: %s", self._name, abandoned)
+            except Undecided as error:
+                reason = f"the folder in force is not known after a failed commit: {error}"
+                shard.store.refuse_writes(StorageFailed(reason))
+                self._failed(reason, lasting=True)
+            except QdrantliteError as error:
+                self._failed(error.message, lasting=isinstance(error, Corrupted))
+            except (OSError, RuntimeError, MemoryError) as error:
+                self._failed(f"{type(error).__name__}: {error}", lasting=False)
+            else:
+                self._failures, self.error = 0, None
+                logger.info("%s: compacted in %.1f s", self._name, monotonic() - started)
+            finally:
+                self.running = False
+                shard.log_needed_seq = None
+
+    def _failed(self, message: str, *, lasting: bool) -> None:
+        logger.error("%s: compaction failed: %s", self._name, message)
+        self._retry_at = monotonic() + min(RETRY_S * 2**self._failures, RETRY_S_MAX)
+        self._failures += 1
+        if lasting or self._failures >= FAILURES_PERSISTENT:
+            self.error = message
+
+    def _is_due(self) -> bool:
+        shard = self._active.crew.shard
+        state, settings = shard.state, shard.config.optimizer_config
+        dead = state.rows - len(state.live)
+        if not is_wasteful(Waste(state.rows, dead, 0), settings):
+            return False
+        return is_due(Waste(state.rows, dead, _wasted_bytes(shard, dead / state.rows)), settings)
+
+    def _compact(self, shard: Shard, stop: Stop) -> None:
+        def check() -> None:
+            if stop():
+                raise Abandoned("stopped")
+
+        files, folder = shard.files, shard.folder.with_name(uuid4().hex)
+        live, rows = len(shard.state.live), shard.state.rows
+        logger.info("%s: compacting %d points, %d rows", self._name, live, rows)
+        _require_space(shard, live / rows)
+        copy: ShardCopy | None = None
+        try:
+            copy = ShardCopy(shard, folder, check=check)
+            _draw_near(copy)
+            optimizer = Optimizer(copy.shard, self._name)
+            optimizer.step(quiet_s=inf, stop=stop)
+            check()
+            if optimizer.error is not None:
+                raise StorageFailed(optimizer.error)
+            _draw_near(copy)
+            write_checkpoint(copy.shard)
+            self._take_over(shard, copy, optimizer)
+        except Undecided:
+            if copy is not None:
+                copy.close()
+            raise
+        except BaseException:
+            if copy is not None:
+                copy.close()
+            files.remove_tree(folder)
+            raise
+
+    def _take_over(self, shard: Shard, copy: ShardCopy, optimizer: Optimizer) -> None:
+        """The last step; writers wait."""
+        with self._maintenance_lock, shard.writer_lock:
+            if shard.closed:
+                raise NotFound("Collection doesn't exist!")
+            copy.follow()
+            copy.make_durable()
+            # Those who wait for the old log's sync must find it done: its files are about to go.
+            writer = shard.store.writer
+            writer.begin()
+            shard.store.sync(writer.commit())
+            self._move_folder(shard.folder, copy.shard.folder)
+            self._active.replace(copy.shard, optimizer)
+            self._retired.append(shard)
+
+    def sweep(self, *, at_once: bool = False) -> None:
+        """Closes retired shards nobody reads any more, and removes their folders. The caller holds the maintenance
+        lock. What cannot be removed is garbage for the next start.
+        """
+        for shard in list(self._retired):
+            if at_once or not shard.store.is_read:
+                self._retired.remove(shard)
+                shard.close()
+                try:
+                    shard.files.remove_tree(shard.folder)
+                except StorageFailed as error:
+                    logger.warning("%s: %s", self._name, error.message)
+
+
+def _draw_near(copy: ShardCopy) -> None:
+    """Follows until little is left. Raises Abandoned when writers stay ahead."""
+    for _ in range(ROUNDS_MAX):
+        copy.follow()
+        if copy.backlog() <= BACKLOG_SMALL:
+            return
+    raise Abandoned("writers are faster")
+
+
+def _wasted_bytes(shard: Shard, share_dead: float) -> int:
+    with open_snapshot(shard)[0] as snapshot:
+        return int(_file_bytes(shard) * share_dead) + snapshot.reader.free_bytes()
+
+
+def _file_bytes(shard: Shard) -> int:
+    return sum(slot.file.rows_appended * slot.file.row_format.width for slot in shard.row_slots())
+
+
+def _require_space(shard: Shard, share_live: float) -> None:
+    """Raises StorageFailed unless the copy will fit: a full disk would stop the writers too."""
+    with open_snapshot(shard)[0] as snapshot:
+        store_bytes = snapshot.reader.used_bytes()
+    needed = int(_file_bytes(shard) * share_live) + 2 * store_bytes + SPARE_BYTES
+    free = shard.files.free_bytes(shard.folder)
+    if free < needed:
+        raise StorageFailed(f"{shard.folder}: {needed >> 20} MiB are needed to compact, {free >> 20} MiB are free")

@@ -1,0 +1,125 @@
+"""How dense leaves ask the rows: one leaf alone, or all leaves of a batch that ask alike in one go.
+
+Leaves ask alike when they differ in nothing but the vector and the threshold, which is applied afterwards. What is
+found for a leaf is the same, bit for bit, either way; where that cannot be had, leaves are not put together.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias, assert_never
+
+import numpy as np
+
+from qdrantlite.execute.view import ShardView
+from qdrantlite.plan.bound import OffsetSet
+from qdrantlite.plan.nodes import (
+    DenseLeaf,
+    ExactScan,
+    Fuse,
+    GraphScan,
+    Node,
+    Order,
+    Rescore,
+    SampleOf,
+    SubsetScan,
+    Top,
+)
+from qdrantlite.query.search import QuantizationParams
+from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.sealed import PLAIN, Refinement
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.vector_index.exact import MISSING, is_repeatable
+from qdrantlite.values.vector import F32, U32
+
+Deadline: TypeAlias = Callable[[], None]
+"""Raises errors.TimedOut when the request's time is over."""
+
+Found: TypeAlias = tuple[U32, F32]
+"""Offsets and scores, best first."""
+
+TOGETHER_MAX = 128
+"""Queries asked in one go: enough for all cores, few enough to stop soon after the deadline."""
+
+
+def as_selection(offsets: OffsetSet | None) -> Selection | None:
+    """The plan knows only the size of a set; what the binder put there is a segment's selection."""
+    assert offsets is None or isinstance(offsets, Selection)
+    return offsets
+
+
+def first_limit(leaf: DenseLeaf) -> int:
+    """How many rows a leaf asks for first: one more than it wants shows whether the cut goes through a tie."""
+    return leaf.limit + 1
+
+
+def ask_rows(
+    leaf: DenseLeaf, rows: DenseView, selection: Selection | None, vectors: F32, *, limit: int
+) -> tuple[U32, F32]:
+    """The best rows for ``vectors`` ``(dim,)`` or ``(q, dim)``, in the way that the leaf prescribes."""
+    match leaf:
+        case ExactScan():
+            return rows.scan(vectors, limit=limit, selection=selection)
+        case GraphScan():
+            refinement = refinement_of(leaf.quantization)
+            return rows.walk(
+                vectors, limit=limit, ef=leaf.ef, selection=selection, tail=leaf.tail, refinement=refinement
+            )
+        case SubsetScan():
+            assert selection is not None
+            chosen = selection if rows.present is None else selection.intersection(rows.present)
+            return rows.subset(vectors, chosen.offsets(), limit=limit)
+        case _:
+            assert_never(leaf)
+
+
+def refinement_of(given: QuantizationParams | None) -> Refinement:
+    """Every code loses something, so that what it finds is scored again unless the search says otherwise."""
+    if given is None:
+        return PLAIN
+    return Refinement(given.ignore, given.rescore is not False, given.oversampling)
+
+
+def ask_together(nodes: Sequence[Node], view: ShardView, deadline: Deadline | None) -> dict[DenseLeaf, Found]:
+    """What is found first for each leaf of these plans that shares its question with another leaf."""
+    alike: defaultdict[tuple[object, ...], list[DenseLeaf]] = defaultdict(list)
+    for node in nodes:
+        for leaf in _dense_leaves(node):
+            alike[_question(leaf)].append(leaf)
+    found: dict[DenseLeaf, Found] = {}
+    for leaves in alike.values():
+        rows = view.dense(leaves[0].using)
+        if len(leaves) < 2 or not is_repeatable(rows.rows, rows.distance):
+            continue
+        for at in range(0, len(leaves), TOGETHER_MAX):
+            if deadline is not None:
+                deadline()
+            found.update(_ask_one_group(leaves[at : at + TOGETHER_MAX], rows))
+    return found
+
+
+def _ask_one_group(leaves: Sequence[DenseLeaf], rows: DenseView) -> Iterator[tuple[DenseLeaf, Found]]:
+    leaf = leaves[0]
+    vectors = np.stack([each.query.vector for each in leaves])
+    offsets, scores = ask_rows(leaf, rows, as_selection(leaf.selection), vectors, limit=first_limit(leaf))
+    counts = np.count_nonzero(offsets != MISSING, axis=1).tolist()
+    for each, count, own_offsets, own_scores in zip(leaves, counts, offsets, scores, strict=True):
+        yield each, (own_offsets[:count], own_scores[:count])
+
+
+def _question(leaf: DenseLeaf) -> tuple[object, ...]:
+    """All that must be equal for leaves to be asked together. Equal filters are bound to one object."""
+    shared = (type(leaf), leaf.using, id(leaf.selection), leaf.limit)
+    return (*shared, leaf.ef, leaf.tail, leaf.quantization) if isinstance(leaf, GraphScan) else shared
+
+
+def _dense_leaves(node: Node) -> Iterator[DenseLeaf]:
+    match node:
+        case ExactScan() | SubsetScan() | GraphScan():
+            yield node
+        case Rescore() | Fuse() | Order() | SampleOf():
+            for source in node.sources:
+                yield from _dense_leaves(source)
+        case Top():
+            yield from _dense_leaves(node.source)
+        case _:
+            return

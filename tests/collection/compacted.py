@@ -1,0 +1,104 @@
+"""Collections with dead rows and the moments of their compaction, for tests; no thread of the database tends them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+from qdrantlite import database as database_module
+from qdrantlite.collection import compaction, shard_copy
+from qdrantlite.database import Database
+from qdrantlite.query import operation as o
+from qdrantlite.query.filter import Condition, HasVector
+from qdrantlite.storage import file_names
+from qdrantlite.values.schema import OPTIMIZERS_DEFAULT
+from tests.collection.small import (
+    CONFIG,
+    INTEGER,
+    KEYWORD,
+    NAME,
+    answers,
+    collection_of,
+    color,
+    contents,
+    dense,
+    ids,
+    multi,
+    opened,
+    point,
+    size,
+    sparse,
+    upsert,
+    write,
+)
+
+SETTINGS = replace(CONFIG, optimizer_config=replace(OPTIMIZERS_DEFAULT, vacuum_min_vector_number=20))
+CONDITIONS: tuple[Condition, ...] = (
+    *(color("red"), color("green"), color("blue"), size(1), size(9)),
+    *(HasVector(""), HasVector("many"), HasVector("words")),
+)
+
+
+@contextmanager
+def untended() -> Iterator[None]:
+    """Databases opened here compact when told to, however small they are, a few points at a time."""
+    with (
+        patch.object(database_module, "OPTIMIZE_S", 3600.0),
+        patch.object(database_module, "MAINTENANCE_S", 3600.0),
+        patch.object(compaction, "WORTH_BYTES", 0),
+        patch.object(compaction, "BACKLOG_SMALL", 0),
+        patch.object(shard_copy, "CHUNK_POINTS_MAX", 7),
+    ):
+        yield
+
+
+def worn(folder: Path) -> Database:
+    """Forty points of every kind and as many dead rows; two indexes; a vector name whose id is not its rank."""
+    database = opened(folder, SETTINGS)
+    database.alter(NAME, o.DeleteVectorName("words"))
+    database.alter(NAME, o.CreateVectorName("words", SETTINGS.sparse_vectors["words"]))
+    database.alter(NAME, o.CreateFieldIndex("color", KEYWORD))
+    database.alter(NAME, o.CreateFieldIndex("size", INTEGER))
+    for _ in range(2):
+        write(database, upsert(*(point(n, color="red" if n % 2 else "green", size=n % 3) for n in range(44))))
+    change(database)
+    return database
+
+
+def change(database: Database) -> None:
+    """Touches points of every fate."""
+    write(database, upsert(point(1, color="green", size=9), point(50, color="red"), point(51, size=1)))
+    write(database, o.DeletePoints(ids(2, 50, 41, 42)), o.DeleteVectors(ids(3), ("", "words")))
+    write(database, o.SetPayload({"color": "blue"}, ids(5)), o.ClearPayload(ids(7)))
+    write(database, o.UpdateVectors((o.VectorsWrite(4, {"words": sparse(i7=3), "many": multi((5, 5))}),)))
+    write(database, o.DeleteVectors(ids(6), ("many",)), upsert(point(60, {}, size=1), point(61, {"": dense(2, 2)})))
+
+
+def seen(database: Database) -> object:
+    """Everything a client can see."""
+    return contents(database), answers(database, CONDITIONS)
+
+
+def folders(root: Path) -> list[str]:
+    """Names of the folders of collections."""
+    return sorted(path.name for path in file_names.collections(root).iterdir())
+
+
+def compact(database: Database, *, between: Callable[[], object] = lambda: None) -> None:
+    """Compacts if it is due; ``between`` runs between the steps, except while writers wait."""
+    collection = collection_of(database)
+
+    def stop() -> bool:
+        if not collection._maintenance_lock.locked():
+            between()
+        return False
+
+    collection._compactor.step(stop=stop)
+
+
+def compacted(database: Database, **options: Callable[[], object]) -> bool:
+    """Whether ``compact`` led to another shard."""
+    before = collection_of(database).shard
+    compact(database, **options)
+    return collection_of(database).shard is not before

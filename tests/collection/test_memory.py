@@ -1,0 +1,81 @@
+"""Collections larger than the memory a process may have of its own. Rows and graphs are mapped, never read whole."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import json, resource, sys, time
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from qdrantlite.query import operation as o
+from qdrantlite.query import search as s
+from qdrantlite.values.distance import Distance
+from qdrantlite.values.schema import OPTIMIZERS_DEFAULT, CollectionConfig, VectorParams
+from qdrantlite.values.vector import DenseVector
+from tests.collection.tended import open_in, tend
+from qdrantlite.collection.collection import Collection
+from qdrantlite.storage.files import PosixFiles
+
+folder, graph = Path(sys.argv[1]), sys.argv[5]
+rows, dim, limit_mb = (int(each) for each in sys.argv[2:5])
+optimizers = replace(OPTIMIZERS_DEFAULT, indexing_threshold=1 if graph == "graph" else 0)
+config = CollectionConfig(
+    vectors={"": VectorParams(dim, Distance.DOT)}, unnamed_only=True, optimizer_config=optimizers
+)
+resource.setrlimit(resource.RLIMIT_DATA, (limit_mb << 20, limit_mb << 20))
+chance = np.random.default_rng(4)
+Collection.create(folder, config, files=PosixFiles())
+target = open_in(folder, config)
+queries = []
+for at in range(0, rows, 1000):
+    block = chance.standard_normal((min(1000, rows - at), dim), dtype=np.float32)
+    if at % 10000 == 0:
+        queries.append((at, block[0]))
+    points = tuple(o.PointWrite(at + n, {"": DenseVector(row)}, {}) for n, row in enumerate(block))
+    target.write((o.Upsert(points),), wait=True, timeout_s=None)
+if graph == "graph":
+    tend(target)
+    assert target._optimizer.error is None, target._optimizer.error
+    target.close(checkpoint=True)
+    target = open_in(folder, config)
+    assert len(target.shard.state.dense[""].sealed) == 1
+found = []
+for point, query in queries:
+    for exact in (True, False):
+        stage = s.Prefetch(query=s.Nearest(DenseVector(query)), limit=1, params=s.SearchParams(exact=exact, hnsw_ef=64))
+        hits = target.search([s.Search(stage)], open_other=None, timeout_s=None)[0]
+        found.append(hits[0].record.id == point)
+target.close(checkpoint=False)
+anonymous_kb = next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmData:"))
+print(json.dumps({"found": sum(found), "asked": len(found), "data_mb": anonymous_kb // 1024}))
+"""
+
+
+def answers(folder: Path, *, rows: int, dim: int, limit_mb: int, graph: bool) -> tuple[int, int]:
+    """How many of the rows were found again, and how many were looked for, by a process held to so much memory."""
+    arguments = [str(folder), str(rows), str(dim), str(limit_mb), "graph" if graph else "exact"]
+    run = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=1500)
+    assert run.returncode == 0, run.stderr[-2000:]
+    told = json.loads(run.stdout)
+    return told["found"], told["asked"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits private memory apart from mapped files")
+@pytest.mark.timeout(1800)
+def test_two_gigabytes_are_searched_in_half_a_gigabyte(tmp_path: Path) -> None:
+    found, asked = answers(tmp_path / "c", rows=340_000, dim=1536, limit_mb=512, graph=False)
+    assert found == asked
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits private memory apart from mapped files")
+@pytest.mark.timeout(1800)
+def test_graph_larger_than_private_memory_is_walked(tmp_path: Path) -> None:
+    found, asked = answers(tmp_path / "c", rows=60_000, dim=1024, limit_mb=448, graph=True)
+    assert found >= 0.97 * asked
