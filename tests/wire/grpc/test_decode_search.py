@@ -10,7 +10,7 @@ from qdrant_client import models
 from qdrant_client.conversions.conversion import RestToGrpc
 
 from qdrantlite.errors import InvalidRequest, MalformedRequest, ValidationFailed
-from qdrantlite.query import formula
+from qdrantlite.query import formula as shape
 from qdrantlite.query import search as tree
 from qdrantlite.query.filter import FieldCondition, Filter, GeoPoint, IsNullFlag
 from qdrantlite.values.vector import DenseVector, Document, InferenceInput, MultiVector, SparseVector
@@ -163,35 +163,35 @@ def test_formula_arrives() -> None:
         ),
         defaults={"x": 3},
     )
-    constant = formula.Constant
+    constant = shape.Constant
     assert query(formula) == tree.Formula(
-        formula.Sum(
+        shape.Sum(
             (
-                formula.Variable("$score"),
-                formula.Mult(
+                shape.Variable("$score"),
+                shape.Mult(
                     (
                         constant(0.5),
-                        formula.Unary(formula.UnaryKind.NEG, formula.Variable("a.b")),
-                        formula.ConditionValue(FieldCondition("k", IsNullFlag(True))),
+                        shape.Unary(shape.UnaryKind.NEG, shape.Variable("a.b")),
+                        shape.ConditionValue(FieldCondition("k", IsNullFlag(True))),
                     )
                 ),
-                formula.Div(constant(1.0), formula.Variable("x"), 0.25),
-                formula.Pow(constant(2.0), formula.Unary(formula.UnaryKind.SQRT, constant(4.0))),
-                formula.GeoDistance(GeoPoint(lon=1.0, lat=2.0), "geo"),
-                formula.Decay(formula.DecayKind.GAUSS, formula.DatetimeKey("made"), formula.Datetime("2020-01-01"), 2.0),
-                formula.Extreme((constant(1.0), constant(2.0)), largest=True),
+                shape.Div(constant(1.0), shape.Variable("x"), 0.25),
+                shape.Pow(constant(2.0), shape.Unary(shape.UnaryKind.SQRT, constant(4.0))),
+                shape.GeoDistance(GeoPoint(lon=1.0, lat=2.0), "geo"),
+                shape.Decay(shape.DecayKind.GAUSS, shape.DatetimeKey("made"), shape.Datetime("2020-01-01"), 2.0),
+                shape.Extreme((constant(1.0), constant(2.0)), largest=True),
             )
         ),
         {"x": 3},
     )
 
 
-@pytest.mark.parametrize("kind", list(formula.UnaryKind))
-def test_every_function_of_one_argument_arrives(kind: formula.UnaryKind) -> None:
+@pytest.mark.parametrize("kind", list(shape.UnaryKind))
+def test_every_function_of_one_argument_arrives(kind: shape.UnaryKind) -> None:
     expression = pb.Expression(**{kind.value: pb.Expression(constant=1.0)})  # type: ignore[arg-type]  # a field's name
     message = pb.QueryPoints(collection_name="c", query=pb.Query(formula=pb.Formula(expression=expression)))
     found = decode_search(message).stage.query
-    assert found == tree.Formula(formula.Unary(kind, formula.Constant(1.0)), {})
+    assert found == tree.Formula(shape.Unary(kind, shape.Constant(1.0)), {})
 
 
 def test_groups_take_defaults_of_their_own() -> None:
