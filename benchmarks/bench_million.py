@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 upserts, green_s = load(server.address, data, "vectors", int8=False)
                 table.append(["upsert points/s, durable", f"{upserts:,.0f}"])
                 table.append(["seconds from first upsert to green", f"{green_s:.0f}"])
+        with ServerProcess(Path(temporary) / "empty") as server:
+            empty_s = server.start_s
         started = time.perf_counter()
         with ServerProcess(storage) as server:
             answered_s = first_answer_s(server, request, started)
@@ -60,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             resident = resident_mb(server.process.pid)
         table += [
             ["seconds from start to first answer", f"{answered_s:.2f}"],
+            ["seconds until an empty server listens", f"{empty_s:.2f}"],
             [f"single requests/s, {CONNECTIONS} connections", f"{rate:,.0f}"],
             [f"recall at ef {given.ef}", f"{recall:.4f}"],
             ["resident MiB", f"{resident:,.0f}"],

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import faiss
@@ -45,7 +46,8 @@ FILTERS = (1000, 300, 40, 5)
 """Points in buckets below pass: 10 %, 3 %, 0.4 %, 0.05 %."""
 
 Floats = NDArray[np.float32]
-Table = list[list[str]]
+Row = list[str]
+Table = list[Row]
 
 
 class Data:
@@ -69,6 +71,12 @@ class Data:
             for row, ids, worst in zip(scores, found, bound, strict=True)
         ]
         return float(np.sum(hits)) / (min(LIMIT, np.count_nonzero(self.buckets < below)) * len(found))
+
+
+def told(row: Row) -> Row:
+    """The row, printed as soon as it is known."""
+    print(" | ".join(row), flush=True)
+    return row
 
 
 def stored_vectors(folder: str | None) -> Floats:
@@ -164,16 +172,15 @@ def load(address: str, data: Data, name: str, *, int8: bool) -> tuple[float, flo
         return len(data.rows) / upserted_s, time.perf_counter() - started
 
 
-def rate_of(
-    ask: Callable[[Floats], list[int]], data: Data, seconds: float, below: int = BUCKETS
-) -> tuple[float, float]:
-    """Queries per second of one thread, and their recall."""
+def rate_of(title: str, ask: Callable[[Floats], list[int]], data: Data, seconds: float, below: int = BUCKETS) -> Row:
+    """A line of the table: queries per second of one thread, per second of processor, and their recall."""
     found = [ask(query) for query in data.queries]
-    made, started = 0, time.perf_counter()
+    made, started, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - started < seconds:
         ask(data.queries[made % len(data.queries)])
         made += 1
-    return made / (time.perf_counter() - started), data.recall(found, below)
+    rate, used_rate = made / (time.perf_counter() - started), made / (time.process_time() - used)
+    return [title, f"{rate:,.0f}", f"{used_rate:,.0f}", f"{data.recall(found, below):.4f}"]
 
 
 def engine_rates(storage: Path, data: Data, *, ef: int, seconds: float) -> Table:
@@ -196,8 +203,7 @@ def engine_rates(storage: Path, data: Data, *, ef: int, seconds: float) -> Table
             def ask(vector: Floats, below: int | None = None, name: str = name) -> list[int]:
                 return [int(hit.record.id) for hit in database.search(name, search(vector, below))]  # type: ignore[arg-type] # ids are integers here
 
-            rate, recall = rate_of(ask, data, seconds)
-            table.append([f"{title}, one thread", f"{rate:,.0f}", f"{recall:.4f}"])
+            table.append(told(rate_of(f"{title}, one thread", ask, data, seconds)))
             if name == "vectors":
                 many = tuple(search(query) for query in data.queries[:BATCH])
                 started, rounds = time.perf_counter(), 0
@@ -205,10 +211,10 @@ def engine_rates(storage: Path, data: Data, *, ef: int, seconds: float) -> Table
                     database.search_batch(name, many)
                     rounds += 1
                 rate = rounds * BATCH / (time.perf_counter() - started)
-                table.append([f"{title}, batches of {BATCH}", f"{rate:,.0f}", f"{recall:.4f}"])
+                table.append(told([f"{title}, batches of {BATCH}", f"{rate:,.0f}", "-", "-"]))
                 for below in FILTERS:
-                    rate, recall = rate_of(lambda v, below=below: ask(v, below), data, seconds / 2, below)  # type: ignore[misc] # bound by default
-                    table.append([f"{title}, one thread, {below / BUCKETS:.2%} pass", f"{rate:,.0f}", f"{recall:.4f}"])
+                    few = f"{title}, one thread, {below / BUCKETS:.2%} pass"
+                    table.append(told(rate_of(few, partial(ask, below=below), data, seconds / 2, below)))
     return table
 
 
@@ -227,8 +233,7 @@ def faiss_rates(data: Data, *, ef: int, seconds: float) -> tuple[faiss.Index, fl
         return found
 
     faiss.omp_set_num_threads(1)
-    rate, recall = rate_of(ask, data, seconds)
-    return index, built_s, [["FAISS HNSW bare, one thread", f"{rate:,.0f}", f"{recall:.4f}"]]
+    return index, built_s, [told(rate_of("FAISS HNSW bare, one thread", ask, data, seconds))]
 
 
 def spike_rates(index: faiss.Index, clients: Clients, data: Data, folder: Path, *, ef: int, seconds: float) -> Table:
@@ -249,8 +254,8 @@ def spike_rates(index: faiss.Index, clients: Clients, data: Data, folder: Path, 
         process.stdin.close()
         process.wait()
     return [
-        [f"bare gRPC + FAISS, {CONNECTIONS} connections", f"{single[0]:,.0f}", f"{single[1]:.4f}"],
-        [f"bare gRPC + FAISS, batches of {BATCH}", f"{batched[0]:,.0f}", f"{batched[1]:.4f}"],
+        told([f"bare gRPC + FAISS, {CONNECTIONS} connections", f"{single[0]:,.0f}", "-", f"{single[1]:.4f}"]),
+        told([f"bare gRPC + FAISS, batches of {BATCH}", f"{batched[0]:,.0f}", "-", f"{batched[1]:.4f}"]),
     ]
 
 
@@ -281,13 +286,14 @@ def edge_rates(data: Data, folder: Path, *, ef: int, seconds: float) -> Table:
         )
         return [hit.id for hit in shard.query(request)]
 
-    rate, recall = rate_of(ask, data, seconds)
-    table = [["qdrant-edge-py, one thread", f"{rate:,.0f}", f"{recall:.4f}"]]
+    table = [told(rate_of("qdrant-edge-py, one thread", ask, data, seconds))]
     for below in FILTERS:
-        rate, recall = rate_of(lambda vector, below=below: ask(vector, below), data, seconds / 2, below)  # type: ignore[misc] # bound by default
-        table.append([f"qdrant-edge-py, one thread, {below / BUCKETS:.2%} pass", f"{rate:,.0f}", f"{recall:.4f}"])
-    table.append(["qdrant-edge-py, upsert points/s, not durable", f"{len(data.rows) / upserted_s:,.0f}", "-"])
-    table.append(["qdrant-edge-py, seconds to green", f"{green_s:.1f}", "-"])
+        few = f"qdrant-edge-py, one thread, {below / BUCKETS:.2%} pass"
+        table.append(told(rate_of(few, partial(ask, below=below), data, seconds / 2, below)))
+    table.append(
+        told(["qdrant-edge-py, upsert points/s, not durable", f"{len(data.rows) / upserted_s:,.0f}", "-", "-"])
+    )
+    table.append(told(["qdrant-edge-py, seconds to green", f"{green_s:.1f}", "-", "-"]))
     return table
 
 
@@ -304,33 +310,35 @@ def main() -> None:
     data = Data(stored_vectors(given.data))
     asked = {"ef": given.ef, "seconds": given.seconds}
     table: Table = []
+    index, built_s, faiss_table = faiss_rates(data, **asked)
     with tempfile.TemporaryDirectory() as folder, Clients(CONNECTIONS) as clients:
-        index, built_s, faiss_table = faiss_rates(data, **asked)
         storage = Path(folder) / "storage"
         with ServerProcess(storage) as server:
             for name in ("vectors", "int8"):
                 upserts, green_s = load(server.address, data, name, int8=name == "int8")
                 single = over_grpc(clients, server.address, data, name=name, **asked)
                 title = "qdrantlite" if name == "vectors" else "qdrantlite int8"
-                table.append([f"{title}, {CONNECTIONS} connections", f"{single[0]:,.0f}", f"{single[1]:.4f}"])
-                table.append([f"{title}, upsert points/s, durable", f"{upserts:,.0f}", "-"])
-                table.append([f"{title}, seconds to green", f"{green_s:.1f}", "-"])
+                table.append(
+                    told([f"{title}, {CONNECTIONS} connections", f"{single[0]:,.0f}", "-", f"{single[1]:.4f}"])
+                )
+                table.append(told([f"{title}, upsert points/s, durable", f"{upserts:,.0f}", "-", "-"]))
+                table.append(told([f"{title}, seconds to green", f"{green_s:.1f}", "-", "-"]))
             batched = batches_over_grpc(clients, server.address, data, **asked)
-            table.append([f"qdrantlite, batches of {BATCH}", f"{batched[0]:,.0f}", f"{batched[1]:.4f}"])
+            table.append(told([f"qdrantlite, batches of {BATCH}", f"{batched[0]:,.0f}", "-", f"{batched[1]:.4f}"]))
             for below in FILTERS:
                 rate, recall = over_grpc(clients, server.address, data, name="vectors", below=below, **asked)
-                table.append([f"qdrantlite, {below / BUCKETS:.2%} pass", f"{rate:,.0f}", f"{recall:.4f}"])
+                table.append(told([f"qdrantlite, {below / BUCKETS:.2%} pass", f"{rate:,.0f}", "-", f"{recall:.4f}"]))
         codes = sum(path.stat().st_size for path in storage.rglob("codes-*"))
         if codes:
-            table.append(["rows / int8 codes, bytes", f"{data.rows.nbytes / codes:.2f}", "-"])
+            table.append(told(["rows / int8 codes, bytes", f"{data.rows.nbytes / codes:.2f}", "-", "-"]))
         table += spike_rates(index, clients, data, Path(folder), **asked)
         table += engine_rates(storage, data, **asked)
         table += faiss_table
-        table.append(["FAISS HNSW bare, seconds to build", f"{built_s:.1f}", "-"])
+        table.append(told(["FAISS HNSW bare, seconds to build", f"{built_s:.1f}", "-", "-"]))
         table += edge_rates(data, Path(folder) / "edge", **asked)
     show(
         f"{len(data.rows):,} x {data.rows.shape[1]}, top {LIMIT}, ef {given.ef}",
-        ["what", "per second", "recall"],
+        ["what", "per second", "per s of processor", "recall"],
         table,
     )
 

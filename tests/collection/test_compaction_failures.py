@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from time import sleep
@@ -14,7 +15,9 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from qdrantlite.collection import shard_copy
+from qdrantlite.collection import compaction, shard_copy
+from qdrantlite.collection.recovery import write_checkpoint
+from qdrantlite.collection.shard import Shard
 from qdrantlite.database import Database
 from qdrantlite.errors import StorageFailed
 from qdrantlite.query import operation as o
@@ -24,7 +27,7 @@ from qdrantlite.storage.files import PosixFiles
 from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.record import CollectionStatus
 from tests.collection.compacted import change, compact, compacted, folders, seen, untended, worn
-from tests.collection.small import NAME, collection_of, passing, point, size, upsert, write
+from tests.collection.small import NAME, collection_of, color, passing, point, size, upsert, write
 from tests.faulty_files import FaultyFiles, PowerLost
 
 
@@ -213,44 +216,62 @@ def test_crash_between_writes_keeps_them(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_power_cut_at_any_file_call_leaves_one_whole_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shard_copy, "CHUNK_POINTS_MAX", 30)
+    monkeypatch.setattr(shard_copy, "CHUNK_POINTS_MAX", 50)
     with worn(tmp_path / "source") as database:
         before = seen(database)
-    in_force, fail_at, ended = set[str](), 0, False
-    while not ended:
-        fail_at += 1
-        root = tmp_path / str(fail_at)
+        late = upsert(point(1, size=9), point(80, color="blue"))
+    in_force, fail_at, life = set[str](), 0, Life()
+    while not life.ended:
+        fail_at, life = fail_at + 1, Life()
+        root, crashed = tmp_path / str(fail_at), tmp_path / f"crashed{fail_at}"
         shutil.copytree(tmp_path / "source", root)
         files = FaultyFiles(root, fail_at=fail_at)
-        ended = _lives_until_power_is_lost(root, files)
-        crashed = tmp_path / f"crashed{fail_at}"
+        life.run(root, files, late)
         files.crash_state(crashed, seed=fail_at)
         with Database(crashed) as database:
-            assert seen(database) == before, fail_at
-            change(database)
+            if passing(database, color("blue")) == [5]:
+                assert not life.acknowledged, fail_at
+                assert seen(database) == before, fail_at
+                write(database, late)
+            assert passing(database, color("blue")) == [5, 80], fail_at
+            assert passing(database, size(9)) == [1], fail_at
             in_force.add(collection_of(database).shard.folder.name)
         shutil.rmtree(root)
-    assert fail_at > 40
+    assert fail_at > 30
     assert len(in_force) > 1
 
 
-def _lives_until_power_is_lost(root: Path, files: FaultyFiles) -> bool:
-    """Compacts on a disk that fails, and lets go without a word to it; whether it came to the end."""
-    database = None
-    try:
-        database = Database(root, files=files)
-        compact(database)
-        collection_of(database).maintain(idle=True)
-    except PowerLost:
-        return False
-    else:
-        return True
-    finally:
-        if database is not None:
-            database._stopping.set()
-            for thread in database._threads:
-                thread.join()
-            database._folder_lock.release()
+@dataclass
+class Life:
+    """A compaction on a disk that fails; ``late`` is written just before its last step."""
+
+    acknowledged: bool = False
+    ended: bool = False
+
+    def run(self, root: Path, files: FaultyFiles, late: o.Operation) -> None:
+        """Compacts, and lets go of the database without a word to the disk."""
+        database = None
+
+        def writing(shard: Shard) -> None:
+            assert database is not None
+            write_checkpoint(shard)
+            write(database, late)
+            self.acknowledged = True
+
+        try:
+            database = Database(root, files=files)
+            with patch.object(compaction, "write_checkpoint", writing):
+                compact(database)
+            collection_of(database).maintain(idle=True)
+            self.ended = True
+        except PowerLost:
+            pass
+        finally:
+            if database is not None:
+                database._stopping.set()
+                for thread in database._threads:
+                    thread.join()
+                database._folder_lock.release()
 
 
 KILLED = """

@@ -36,7 +36,7 @@ from qdrantlite.values.schema import CollectionConfig, FieldIndex, VectorParams
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
 from tests.congruence.compare import assert_same
 from tests.model.points_model import PointsModel, Refused
-from tests.model.write_strategies import CONFIG, EXTRAS, IDF, INDEXES, broken_operations, operations
+from tests.model.write_strategies import CONFIG, EXTRAS, IDF, INDEXES, broken_operations, first_points, operations
 from tests.oracle import Hit, Oracle
 from tests.oracle_filter import Point
 from tests.oracle_scores import rows_of, stored
@@ -49,8 +49,8 @@ ALIASES = ("alias", "second", OTHER)
 class DatabaseMachine(RuleBasedStateMachine):
     """One collection that is written and searched, and another that only gets aliases."""
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(data=st.data())
+    def start(self, data: st.DataObject) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="qdrantlite-model-"))
         self.lives = 0
         self.database = Database(self.folder)
@@ -59,6 +59,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         self.model = PointsModel(CONFIG)
         self.fields: dict[str, FieldIndex] = {}
         self.aliases: dict[str, str] = {}
+        self.request((data.draw(first_points()),), wait=False)
 
     def teardown(self) -> None:
         if hasattr(self, "database"):
@@ -326,7 +327,7 @@ def _aliased(aliases: dict[str, str], action: AliasAction) -> dict[str, str] | N
 
 
 QUIET = settings(
-    deadline=None, suppress_health_check=list(HealthCheck), stateful_step_count=20, max_examples=25, print_blob=True
+    deadline=None, suppress_health_check=list(HealthCheck), stateful_step_count=20, max_examples=15, print_blob=True
 )
 
 

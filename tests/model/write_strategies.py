@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from qdrantlite.query import operation as o
 from qdrantlite.values.distance import Datatype, Distance
-from qdrantlite.values.payload import EVERY, Json, Path
+from qdrantlite.values.payload import EVERY, Path
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.schema import (
     CollectionConfig,
@@ -20,7 +20,7 @@ from qdrantlite.values.schema import (
     VectorParams,
 )
 from qdrantlite.values.vector import DenseVector, Vector
-from tests.strategies import COLORS, DIMENSION, NUMBER_KEY, UUIDS, filters, payloads, vectors
+from tests.strategies import DIMENSION, NUMBER_KEY, UUIDS, filters, payloads, vectors
 
 IDF = "idf"
 EXTRA_DENSE, EXTRA_SPARSE = "extra", "extra_sparse"
@@ -48,12 +48,13 @@ INDEXES: Mapping[str, tuple[FieldIndex, ...]] = {
     f"parts[].{NUMBER_KEY}": (FieldIndex(FieldKind.INTEGER),),
 }
 """Payload indexes that agree with unindexed fields on all values that are written."""
+FEW_IDS: tuple[PointId, ...] = (*range(7), 2**64 - 1, UUIDS[0])
 
 
 @cache
 def few_ids() -> st.SearchStrategy[PointId]:
     """Nine ids, of both kinds."""
-    return st.sampled_from((*range(7), 2**64 - 1, UUIDS[0]))
+    return st.sampled_from(FEW_IDS)
 
 
 @cache
@@ -77,20 +78,29 @@ def operations(names: tuple[str, ...]) -> st.SearchStrategy[o.Operation]:
     chosen = selections()
     upserts = st.builds(o.Upsert, points, st.sampled_from(o.UpdateMode), some_filter)
     deleted = st.one_of(_paths(), st.sampled_from([("color",), (NUMBER_KEY,)]))
-    both = st.builds(o.Selection, _id_lists(1), filters())
+    both = st.builds(o.Selection, _id_lists(), filters())
+    dropped = st.lists(st.sampled_from(names), min_size=1, max_size=3).map(tuple)
     return st.one_of(
         st.builds(o.Upsert, points),
         st.builds(o.Upsert, points),
         upserts,
         st.builds(o.DeletePoints, chosen),
         st.builds(o.UpdateVectors, writes, some_filter),
-        st.builds(o.DeleteVectors, st.one_of(chosen, both), st.lists(st.sampled_from(names), max_size=2).map(tuple)),
+        st.builds(o.DeleteVectors, st.one_of(chosen, both), dropped),
         st.builds(o.SetPayload, payloads(), chosen, st.one_of(st.none(), _paths())),
         st.builds(o.SetPayload, st.just({"color": None, NUMBER_KEY: 3}), chosen),
         st.builds(o.OverwritePayload, payloads(), chosen),
         st.builds(o.DeletePayload, st.lists(deleted, min_size=1, max_size=2).map(tuple), chosen),
         st.builds(o.ClearPayload, chosen),
     )
+
+
+@cache
+def first_points() -> st.SearchStrategy[o.Upsert]:
+    """A point of every id, so that few writes are refused for a missing one."""
+    names = (*CONFIG.vectors, *CONFIG.sparse_vectors)
+    points = [st.builds(o.PointWrite, st.just(point_id), _named(names), payloads()) for point_id in FEW_IDS]
+    return st.tuples(*points).map(o.Upsert)
 
 
 @cache
@@ -122,15 +132,10 @@ def selections() -> st.SearchStrategy[o.Selection]:
     )
 
 
-def _id_lists(min_size: int = 0) -> st.SearchStrategy[tuple[PointId, ...]]:
-    return st.lists(few_ids(), min_size=min_size, max_size=3).map(tuple)
+def _id_lists() -> st.SearchStrategy[tuple[PointId, ...]]:
+    return st.lists(few_ids(), min_size=1, max_size=3).map(tuple)
 
 
 def _paths() -> st.SearchStrategy[Path]:
     paths: list[Path] = [("parts", EVERY), ("parts", 0), ("parts", 0, "inner"), ("deep", "er"), ("deep",)]
     return st.sampled_from([*paths, ("parts", EVERY, "color"), ("parts",), ("parts", 5), ("absent", EVERY)])
-
-
-def color_payload(place: int) -> dict[str, Json]:
-    """A payload for tests that need no variety."""
-    return {"color": COLORS[place % len(COLORS)], NUMBER_KEY: place}

@@ -41,7 +41,7 @@ RESCORED_MIN = 16
 
 RANK_SAMPLE_MIN = 1024
 RANK_SAMPLE_BYTES = 2 << 20
-"""Rows copied to estimate ranks: as many as this allows, up to one in 256. Comparing them takes 0.05 to 0.1 ms."""
+"""Rows copied to estimate ranks: as many as fit. Comparing them takes about 0.1 ms."""
 
 Progress = Callable[[int, int], None]
 
@@ -58,7 +58,7 @@ class SampledRows:
         """The rows as stored, and how many rows of the graph each stands for. Two threads may copy the same."""
         if self._floats is None:
             row_bytes = graph.rows.shape[1] * 4
-            size = min(max(RANK_SAMPLE_MIN, graph.count // 256), max(RANK_SAMPLE_MIN, RANK_SAMPLE_BYTES // row_bytes))
+            size = max(RANK_SAMPLE_MIN, RANK_SAMPLE_BYTES // row_bytes)
             step = max(1, graph.count // size)
             covered = graph.rows[graph.first : graph.first + graph.count]
             sampled: Rows = np.ascontiguousarray(covered[::step])

@@ -1,0 +1,117 @@
+"""Sealed segments: walks judged by whether they can be trusted, codes used as asked."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.sealed import Coding, GraphParams, Refinement, SealedSegment, encode, extend, seal
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.vector_index.quantized import BitCodes, ScalarCodes
+from qdrantlite.values.distance import Datatype, Distance
+from qdrantlite.values.vector import F32, U32
+
+COUNT, DIM, LIMIT, EF = 4000, 24, 10, 100
+PARAMS = GraphParams(16, 100)
+
+
+@cache
+def rows() -> F32:
+    values = np.random.default_rng(6).normal(size=(COUNT, DIM)).astype(np.float32)
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    return values
+
+
+@cache
+def segment() -> SealedSegment:
+    return seal(rows(), Selection.of_range(0, COUNT), distance=Distance.COSINE, params=PARAMS, threads=1)
+
+
+def view(sealed: SealedSegment) -> DenseView:
+    return DenseView(rows(), Distance.COSINE, Datatype.FLOAT32, None, (sealed,), verify=lambda _: None)
+
+
+def passing(kind: str, share: float, query: F32) -> Selection:
+    near = np.argsort(-(rows() @ query), kind="stable")
+    wanted = round(share * COUNT)
+    chosen: U32
+    match kind:
+        case "random":
+            chosen = np.random.default_rng(7).permutation(COUNT)[:wanted].astype(np.uint32)
+        case "correlated":
+            chosen = near[:wanted].astype(np.uint32)
+        case _:
+            chosen = near[-wanted:].astype(np.uint32)
+    return Selection.from_offsets(chosen)
+
+
+@pytest.mark.parametrize("kind", ["random", "correlated", "anti"])
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9])
+def test_a_walk_that_is_not_doubted_has_found_what_there_is(kind: str, share: float) -> None:
+    """The beam is that of the search without a filter: too narrow for few passing points, and known to be."""
+    dense, trusted = view(segment()), 0
+    for query in rows()[:40] + np.float32(0.02):
+        selection = passing(kind, share, query)
+        found = dense.walk(query, limit=LIMIT, ef=EF, selection=selection)
+        exact, _ = dense.scan(query, limit=LIMIT, selection=selection)
+        recall = len(np.intersect1d(found[0], exact)) / len(exact)
+        if not dense.is_doubtful(query, found, limit=LIMIT, ef=EF, selection=selection):
+            trusted += 1
+            assert recall >= 0.8
+    if kind == "anti":
+        assert trusted == 0
+    elif share == 0.9:
+        assert trusted > 30
+
+
+def test_too_few_finds_are_doubtful() -> None:
+    dense, selection = view(segment()), Selection.of_range(0, 50)
+    nothing = np.empty(0, np.uint32), np.empty(0, np.float32)
+    assert dense.is_doubtful(rows()[0], nothing, limit=LIMIT, ef=EF, selection=selection)
+
+
+def test_codes_are_used_ignored_and_rescored_as_asked() -> None:
+    coded = encode(segment(), Coding(BitCodes(1), in_memory=True), threads=1)
+    query = rows()[17]
+    exact, scores = view(coded).scan(query, limit=LIMIT)
+    for refinement, true_scores in (
+        (Refinement(), True),
+        (Refinement(ignore=True, rescored=False), True),
+        (Refinement(rescored=False), False),
+    ):
+        found, told = view(coded).walk(query, limit=LIMIT, ef=EF, refinement=refinement)
+        assert np.allclose(told, rows()[found] @ query, atol=1e-5) == true_scores
+        if refinement.ignore:
+            np.testing.assert_array_equal(found, exact)
+            np.testing.assert_allclose(told, scores, rtol=1e-5)
+
+
+def test_bytes_recall_nearly_as_the_rows_do() -> None:
+    coded = view(encode(segment(), Coding(ScalarCodes(0.99), in_memory=True), threads=1))
+    hits = 0
+    for query in rows()[:50] + np.float32(0.02):
+        exact, _ = coded.scan(query, limit=LIMIT)
+        found, _ = coded.walk(query, limit=LIMIT, ef=2 * EF)
+        hits += len(np.intersect1d(found, exact))
+    assert hits >= 0.97 * 50 * LIMIT
+
+
+def test_a_newer_mapping_of_the_rows_changes_no_answer() -> None:
+    coded = encode(segment(), Coding(ScalarCodes(), in_memory=True), threads=1)
+    moved = coded.over(rows().copy())
+    assert moved.coding == coded.coding
+    for refinement in (Refinement(), Refinement(ignore=True)):
+        before, after = (
+            each.walk(rows()[:3], limit=LIMIT, ef=EF, passing=None, refinement=refinement) for each in (coded, moved)
+        )
+        np.testing.assert_array_equal(before[0], after[0])
+        np.testing.assert_allclose(before[1], after[1], rtol=1e-6)
+
+
+def test_extending_leaves_codes_behind() -> None:
+    short = seal(rows(), Selection.of_range(0, 1000), distance=Distance.COSINE, params=PARAMS, threads=1)
+    coded = encode(short, Coding(ScalarCodes(), in_memory=True), threads=1)
+    longer = extend(coded, rows(), Selection.of_range(0, 1500), threads=1)
+    assert longer.coding is None
+    assert (longer.first, longer.stop, longer.linked) == (0, 1500, 1500)
