@@ -8,6 +8,7 @@ import multiprocessing
 import statistics
 import tempfile
 import time
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import grpc
@@ -22,12 +23,21 @@ from tests.server_process import ServerProcess
 SECONDS = 4.0
 CONNECTIONS = 4
 LIMIT = 10
+READY_S_MAX = 60.0
+SPAN_MAX = 1.25
+
+Run = tuple[float, float, list[float]]
+"""When a connection began and ended, on the clock that all processes share, and its latencies in seconds."""
 
 
 def worker(
-    address: str, queries: NDArray[np.float32], seconds: float, results: "multiprocessing.Queue[list[float]]"
+    address: str,
+    queries: NDArray[np.float32],
+    seconds: float,
+    together: Barrier,
+    results: "multiprocessing.Queue[Run]",
 ) -> None:
-    """Asks one query after the other and reports the latencies in seconds."""
+    """Asks one query after the other, from the moment at which all workers are ready, and reports."""
     requests = [
         pb.QueryPoints(
             collection_name="bench",
@@ -39,28 +49,38 @@ def worker(
     with grpc.insecure_channel(address) as channel:
         call = channel.unary_unary("/qdrant.Points/Query")
         call(requests[0])
+        together.wait(READY_S_MAX)
         latencies = []
-        end = time.perf_counter() + seconds
+        began = time.monotonic()
         number = 0
-        while (started := time.perf_counter()) < end:
+        while (started := time.monotonic()) < began + seconds:
             call(requests[number % len(requests)])
-            latencies.append(time.perf_counter() - started)
+            latencies.append(time.monotonic() - started)
             number += 1
-    results.put(latencies)
+        ended = time.monotonic()
+    results.put((began, ended, latencies))
 
 
-def measure(address: str, queries: NDArray[np.float32], connections: int) -> tuple[float, float]:
-    """Requests per second and the median latency in milliseconds."""
+def measure(address: str, queries: NDArray[np.float32], connections: int) -> tuple[float, list[float]]:
+    """Requests per second while all connections ask at once, and the latencies in seconds, ascending.
+
+    Processes take seconds to start, one after the other: without waiting for the last, each would have the server to
+    itself for a while and their sum would tell of a load that never was. So the rate is over the whole span.
+    """
     context = multiprocessing.get_context("spawn")
-    results: multiprocessing.Queue[list[float]] = context.Queue()
-    workers = [context.Process(target=worker, args=(address, queries, SECONDS, results)) for _ in range(connections)]
+    results: multiprocessing.Queue[Run] = context.Queue()
+    together = context.Barrier(connections)
+    arguments = (address, queries, SECONDS, together, results)
+    workers = [context.Process(target=worker, args=arguments) for _ in range(connections)]
     for process in workers:
         process.start()
-    latencies = [results.get() for _ in workers]
+    runs = [results.get() for _ in workers]
     for process in workers:
         process.join()
-    joined = [each for part in latencies for each in part]
-    return len(joined) / SECONDS, statistics.median(joined) * 1000
+    span = max(ended for _, ended, _ in runs) - min(began for began, _, _ in runs)
+    assert span < SECONDS * SPAN_MAX, f"the connections did not ask at the same time: {span:.1f} s"
+    latencies = sorted(each for _, _, part in runs for each in part)
+    return len(latencies) / span, latencies
 
 
 def load(client: QdrantClient, vectors: NDArray[np.float32]) -> None:
@@ -81,6 +101,7 @@ def main() -> None:
         load(server.client(), vectors)
         one = measure(server.address, queries, 1)
         four = measure(server.address, queries, CONNECTIONS)
+    p50_ms = statistics.median(one[1]) * 1000
     show(
         "Single-query requests, 5,000 x 384, exact",
         ["what", "measured", "target", "ratio"],
@@ -92,7 +113,7 @@ def main() -> None:
                 verdict(four[0], 900, larger_is_better=True),
             ],
             ["requests/s, 1 connection", f"{one[0]:,.0f}", "-", "-"],
-            ["p50 ms, 1 connection", f"{one[1]:.2f}", "1.3", verdict(one[1], 1.3, larger_is_better=False)],
+            ["p50 ms, 1 connection", f"{p50_ms:.2f}", "1.3", verdict(p50_ms, 1.3, larger_is_better=False)],
         ],
     )
 

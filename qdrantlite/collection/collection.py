@@ -289,6 +289,7 @@ class Collection:
                 return
             self._compactor.sweep()
             shard = self.shard
+            shard.store.sync_all()  # Writes that nobody waited for become durable within a second.
             changed = shard.changed_since_checkpoint
             if changed > CHECKPOINT_CHANGES or (idle and changed):
                 write_checkpoint(shard)

@@ -153,6 +153,10 @@ class PointStore:
         """
         self._wal.sync(commit_seq)
 
+    def sync_all(self) -> None:
+        """Makes durable what nobody waits for; does nothing when all is."""
+        self._wal.sync_all()
+
     def wal_bytes(self) -> int:
         """What a checkpoint would move into the database, in bytes; the log's file may be longer. About 20 µs."""
         extent = sqlite_file.wal_extent(self._wal_path)

@@ -60,6 +60,10 @@ class WalSync:
             raise
         self._finish(target, None)
 
+    def sync_all(self) -> None:
+        """Returns when every commit made by now is durable. Raises StorageFailed."""
+        self.sync(self._committed)
+
     def close(self) -> None:
         """Lets go of the log; SQLite may then remove it."""
         if self._file is not None:

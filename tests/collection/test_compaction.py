@@ -177,7 +177,7 @@ def test_writes_between_any_two_steps_are_kept(tmp_path: Path, seed: int) -> Non
     for _ in ("from the checkpoint", "from the store alone"):
         with Database(tmp_path / "compacted") as database:
             assert seen(database) == expected
-        shutil.rmtree(file_names.derived(folder))
+        shutil.rmtree(file_names.derived(folder), ignore_errors=True)
 
 
 def test_threads_read_and_write_all_the_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,6 +185,7 @@ def _put(parent: dict[str, Json] | list[Json], place: str | int, value: Json) ->
 
 
 def _deleted(payload: Payload, keys: tuple[Path, ...]) -> Payload:
+    """A path that ends in ``[n]`` takes nothing away, as in Qdrant."""
     for path in keys:
         parents: list[Json] = [payload]
         for step in path[:-1]:
@@ -195,8 +196,6 @@ def _deleted(payload: Payload, keys: tuple[Path, ...]) -> Payload:
                 parent.pop(last, None)
             elif isinstance(parent, list) and last is EVERY:
                 parent.clear()
-            elif isinstance(parent, list) and isinstance(last, int) and last < len(parent):
-                del parent[last]
     return payload
 
 

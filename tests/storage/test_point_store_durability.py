@@ -60,6 +60,21 @@ def test_waiting_threads_share_syncs(tmp_path: Path) -> None:
     store.close()
 
 
+def test_commits_nobody_waits_for_become_durable_with_one_sync(tmp_path: Path) -> None:
+    files = FaultyFiles(tmp_path)
+    create_store(tmp_path / "points.sqlite3", files=files)
+    store = PointStore(tmp_path / "points.sqlite3", files=files)
+    for number in range(3):
+        store.writer.begin()
+        insert(store, [number])
+        store.writer.commit()
+    files.syncs = 0
+    store.sync_all()
+    store.sync_all()
+    assert files.syncs == 1
+    store.close()
+
+
 class _FailingSync(FaultyFiles):
     failing = False
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrantlite.errors import Corrupted, StorageFailed
-from qdrantlite.segment.vector_index.exact import as_best, rescore, score
+from qdrantlite.segment.vector_index.exact import as_best, rescore
 from qdrantlite.segment.vector_index.graph_codes import choose_codes, lift, shares_direction
 from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
 from qdrantlite.segment.vector_index.row_view import RowView, is_viewable, view_rows
@@ -52,17 +52,15 @@ class SampledRows:
     __slots__ = ("_floats",)
 
     def __init__(self) -> None:
-        self._floats: tuple[Rows, int] | None = None
+        self._floats: tuple[F32, int] | None = None
 
-    def of(self, graph: "Graph") -> tuple[Rows, int]:
-        """The rows as stored, and how many rows of the graph each stands for. Two threads may copy the same."""
+    def of(self, graph: "Graph") -> tuple[F32, int]:
+        """The rows as float32, and how many rows of the graph each stands for. Two threads may copy the same."""
         if self._floats is None:
-            row_bytes = graph.rows.shape[1] * 4
-            size = max(RANK_SAMPLE_MIN, RANK_SAMPLE_BYTES // row_bytes)
+            size = max(RANK_SAMPLE_MIN, RANK_SAMPLE_BYTES // (graph.rows.shape[1] * 4))
             step = max(1, graph.count // size)
             covered = graph.rows[graph.first : graph.first + graph.count]
-            sampled: Rows = np.ascontiguousarray(covered[::step])
-            self._floats = sampled, step
+            self._floats = np.ascontiguousarray(as_float32(covered[::step], graph.distance)), step
         return self._floats
 
 
@@ -138,10 +136,24 @@ class Graph:
         better rows were likely missed, as happens when the passing rows lie far from the query.
         """
         sampled, step = self.sample.of(self)
+        scores = _compare_alone(sampled, unit_query(query[np.newaxis], self.rows, self.distance)[0], self.distance)
         numbers = np.arange(len(sampled), dtype=np.uint32)
-        scores = score(sampled, query, numbers, distance=self.distance)
         better = scores > bound if self.distance.larger_is_better else scores < bound
         return numbers[better] * np.uint32(step) + np.uint32(self.first), step
+
+
+def _compare_alone(floats: F32, query: F32, distance: Distance) -> F32:
+    """Scores ``(n,)`` of rows, on this thread alone, whatever the matrix library would do."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if distance.larger_is_better:
+            products: F32 = np.einsum("ij,j->i", floats, query)
+            return products
+        apart = floats - query
+        if distance is Distance.MANHATTAN:
+            sums: F32 = np.abs(apart, out=apart).sum(axis=1)
+            return sums
+        roots: F32 = np.sqrt(np.einsum("ij,ij->i", apart, apart))
+        return roots
 
 
 def build(
