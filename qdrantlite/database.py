@@ -148,9 +148,11 @@ class Database:
             collection = self._open.pop(name, None)
             self._catalogue.delete_collection(name)
             self._aliases = self._catalogue.aliases()
+            opening = self._opening.setdefault(name, Lock())
         if collection is not None:
             collection.close(checkpoint=False)
-        self._files.remove_tree(file_names.collection(self._root, record.uuid))
+        with opening:  # whoever is just opening it finds it unknown and lets go of its files first
+            self._files.remove_tree(file_names.collection(self._root, record.uuid))
         return True
 
     def collection_info(self, name: str) -> CollectionInfo:
@@ -264,6 +266,8 @@ class Database:
             opening = self._opening.setdefault(target, Lock())
         with opening:
             with self._lock:
+                if self._records.get(target) is not record:
+                    raise NotFound(f"Collection `{name}` doesn't exist!")
                 if target in self._open:
                     return self._open[target]
             collection = Collection.open(

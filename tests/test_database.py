@@ -1,10 +1,14 @@
 """Names, aliases and the folder."""
 
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
+from time import sleep
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from qdrantlite.collection.collection import Collection
 from qdrantlite.database import Database
 from qdrantlite.errors import AlreadyExists, BadInput, Locked, NotFound
 from qdrantlite.query.operation import CreateFieldIndex
@@ -84,6 +88,33 @@ def test_alias_actions_of_one_request_are_applied_in_order_all_or_none(tmp_path:
             with pytest.raises((NotFound, AlreadyExists)):
                 database.update_aliases((DeleteAlias("live"), last))
             assert database.aliases() == (("before", NAME), ("live", "next"))
+
+
+def test_collection_can_be_dropped_while_it_is_being_opened(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    begun, go_on, open_collection = Event(), Event(), Collection.open
+
+    def slowly(*arguments: Any, **settings: Any) -> Collection:
+        begun.set()
+        assert go_on.wait(10)
+        return open_collection(*arguments, **settings)
+
+    with patch.object(Collection, "open", slowly), Database(tmp_path) as database:
+        assert begun.wait(10)
+        results = list[object]()
+        dropping = Thread(target=lambda: results.append(database.delete_collection(NAME)))
+        dropping.start()
+        while database.list_collections():
+            sleep(0.001)
+        dropping.join(0.1)
+        assert dropping.is_alive(), "its files are still in use"
+        assert len(list(file_names.collections(tmp_path).iterdir())) == 1
+        go_on.set()
+        dropping.join()
+        assert results == [True]
+        assert list(file_names.collections(tmp_path).iterdir()) == []
+        with pytest.raises(NotFound):
+            database.count(NAME, None)
 
 
 def test_folder_has_one_owner(tmp_path: Path) -> None:

@@ -102,11 +102,13 @@ class Collection:
         with self._maintenance_lock, self.shard.writer_lock:
             if self._closed:
                 return
-            if checkpoint and self.shard.changed_since_checkpoint:
-                write_checkpoint(self.shard)
             self._closed = True
-            self.shard.close()
-            self._compactor.sweep(at_once=True)
+            try:
+                if checkpoint and self.shard.changed_since_checkpoint:
+                    write_checkpoint(self.shard)
+            finally:
+                self.shard.close()
+                self._compactor.sweep(at_once=True)
 
     @property
     def shard(self) -> Shard:

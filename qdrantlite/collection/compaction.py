@@ -181,6 +181,7 @@ class Compactor:
     def _take_over(self, shard: Shard, copy: ShardCopy, optimizer: Optimizer) -> None:
         """The last step; writers wait."""
         with self._maintenance_lock, shard.writer_lock:
+            started = monotonic()
             if shard.closed:
                 raise NotFound("Collection doesn't exist!")
             copy.follow()
@@ -192,6 +193,7 @@ class Compactor:
             self._move_folder(shard.folder, copy.shard.folder)
             self._active.replace(copy.shard, optimizer)
             self._retired.append(shard)
+            logger.info("%s: the compacted shard took over; writers waited %.3f s", self._name, monotonic() - started)
 
     def sweep(self, *, at_once: bool = False) -> None:
         """Closes retired shards nobody reads any more, and removes their folders. The caller holds the maintenance

@@ -31,7 +31,10 @@ from qdrantlite.values.vector import F32, U32
 __all__ = ["Graph", "build", "extend", "load", "over", "save"]
 
 BATCH_ROWS = 4096
-"""Rows added between two calls of ``progress``: a fraction of a second each, so that a build stops soon when told."""
+BATCH_COMPONENTS = 1 << 20
+"""Rows, and components of rows, linked at most between two calls of ``progress``: a second or so, so that a build stops
+soon when told.
+"""
 
 SAMPLED_ROWS = 100_000
 """Rows of a graph looked at when codes are chosen for extending it."""
@@ -182,14 +185,16 @@ def build(
     faiss.omp_set_num_threads(threads)
     lifted = distance is Distance.DOT and shares_direction(rows, linked)
     storage = faiss.IndexFlat(rows.shape[1] + 1, faiss.METRIC_L2) if lifted else choose_codes(rows, linked, distance)
+    _reserve(storage.codes, len(linked) * storage.code_size)
     index = faiss.IndexHNSW(storage, m)
     index.hnsw.efConstruction = ef_construct
-    for at in range(0, len(linked), BATCH_ROWS):
+    batch = _batch_rows(rows)
+    for at in range(0, len(linked), batch):
         faiss.omp_set_num_threads(threads)
-        floats = as_float32(rows[linked[at : at + BATCH_ROWS]], distance)
+        floats = as_float32(rows[linked[at : at + batch]], distance)
         index.add(lift(floats, largest) if lifted else floats)
         if progress is not None:
-            progress(min(at + BATCH_ROWS, len(linked)), len(linked))
+            progress(min(at + batch, len(linked)), len(linked))
     nodes = linked.astype(np.int64) - first
     _spread_links(index, nodes, count)
     if is_viewable(rows, distance):
@@ -224,18 +229,22 @@ def extend(
     new = offsets[np.isfinite(squares)]
     faiss.omp_set_num_threads(threads)
     storage = choose_codes(rows, np.concatenate((_linked_sample(graph), new)), graph.distance)
+    _reserve(storage.codes, (count + len(new)) * storage.code_size)
     for at in range(graph.first, graph.first + count, BATCH_ROWS):
         floats = as_float32(rows[at : min(at + BATCH_ROWS, graph.first + count)], graph.distance)
         storage.add(np.where(np.isfinite(floats), floats, np.float32(0)))
+        if progress is not None:
+            progress(0, len(new))
     index = faiss.IndexHNSW(storage, m)
     index.hnsw.efConstruction = ef_construct
     _copy_links(graph.index.hnsw, index.hnsw)
     index.ntotal = count
-    for at in range(0, len(new), BATCH_ROWS):
+    batch = _batch_rows(rows)
+    for at in range(0, len(new), batch):
         faiss.omp_set_num_threads(threads)
-        index.add(as_float32(rows[new[at : at + BATCH_ROWS]], graph.distance))
+        index.add(as_float32(rows[new[at : at + batch]], graph.distance))
         if progress is not None:
-            progress(min(at + BATCH_ROWS, len(new)), len(new))
+            progress(min(at + batch, len(new)), len(new))
     covered = int(offsets[-1]) + 1 - graph.first if len(offsets) else count
     nodes = np.concatenate((np.arange(count), new.astype(np.int64) - graph.first))
     _spread_links(index, nodes, covered)
@@ -312,6 +321,18 @@ def _over_rows(index: faiss.IndexHNSW, rows: Rows, *, first: int, distance: Dist
     """The graph of ``index`` read over the stored rows; what it was built over is let go."""
     view = view_rows(rows[first : first + index.ntotal], distance)
     return Graph(walk_over(view.index, index), rows, first, distance, view=view)
+
+
+def _reserve(codes: faiss.MaybeOwnedVectorUInt8, size: int) -> None:
+    """Make room at once: a vector that doubles holds its bytes three times while it grows. Shrinking keeps the room."""
+    codes.resize(size)
+    codes.resize(0)
+
+
+def _batch_rows(rows: Rows) -> int:
+    """Rows linked at a time."""
+    dim: int = rows.shape[1]
+    return max(1, min(BATCH_ROWS, BATCH_COMPONENTS // dim))
 
 
 def _squared_norms(rows: Rows, offsets: U32) -> F32:
