@@ -47,8 +47,8 @@ class Abandoned(Exception):
 class ShardCopy:
     """Follows ``original``; one thread uses it. ``check`` is called between chunks and raises to stop at once.
 
-    ``close`` gives up the copy's files; ``release`` lets the original forget its log. Raises everywhere: StorageFailed,
-    Corrupted (of the original: a block of rows it needs is damaged), Abandoned.
+    Holds the original's log by ``Shard.log_needed_seq``, which whoever made the copy resets at the end. Raises
+    everywhere: StorageFailed, Corrupted (of the original: a block of rows it needs is damaged), Abandoned.
     """
 
     def __init__(self, original: Shard, folder: Path, *, check: Callable[[], None]) -> None:
@@ -113,10 +113,6 @@ class ShardCopy:
     def close(self) -> None:
         """Lets go of the copy's files."""
         self.shard.close()
-
-    def release(self) -> None:
-        """Ends the hold on the original's log."""
-        self._original.log_needed_seq = None
 
     def _check_settings(self, snapshot: Snapshot) -> None:
         self._check()
