@@ -11,6 +11,7 @@ from qdrantlite.segment.best import best_of
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.runs import ranges
 from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.vector_index.cores import use_cores
 from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
 from qdrantlite.segment.vector_index.row_view import metric_of
 from qdrantlite.values.distance import Datatype, Distance
@@ -43,7 +44,7 @@ class MultiVectorView:
         For each row of the query the best of the point's rows, summed; Euclid takes one root of the summed squares.
         Every offset must have the vector. Euclid and Manhattan report distances, smaller is better.
         """
-        faiss.omp_set_num_threads(1)
+        use_cores(1)
         scores = np.empty(len(offsets), dtype=np.float32)
         unit = np.ascontiguousarray(unit_query(query, self.rows, self.distance))
         counts = self.counts[offsets].astype(np.int64)

@@ -63,9 +63,9 @@ class StoreSnapshot(StoreReader):
     ) -> None:
         super().__init__(connection, path)
         self._give_back = give_back
+        # A statement that has not come to its end keeps the read transaction open: cheaper than BEGIN, a read, COMMIT.
         with self._errors:
-            connection.execute("BEGIN")
-            connection.execute("SELECT 1 FROM state LIMIT 1").fetchone()
+            self._pin = connection.execute("SELECT key FROM state")
 
     def close(self) -> None:
         """Ends the read transaction. Idempotent; reading afterwards, also by a stream made before, is a mistake that
@@ -74,7 +74,7 @@ class StoreSnapshot(StoreReader):
         connection, self._connection = self._connection, _CLOSED
         if connection is not _CLOSED:
             with self._errors:
-                connection.execute("COMMIT")
+                self._pin.close()
             self._give_back(connection)
 
     def __enter__(self) -> "StoreSnapshot":

@@ -17,6 +17,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from qdrantlite.segment.vector_index.cores import use_cores
 from qdrantlite.segment.vector_index.row_encoding import (
     Rows,
     as_float32,
@@ -69,7 +70,7 @@ def scan(
     width = min(limit, len(rows))
     if width == 0 or len(queries) == 0:
         return _nothing(len(queries), width)
-    faiss.omp_set_num_threads(1)
+    use_cores(1)
     if len(queries) <= FEW_QUERIES and is_repeatable(rows, distance):
         return as_best(*_nearest_in_place(rows, queries, selector, distance=distance, limit=width), distance, start)
     if len(queries) <= FEW_QUERIES and is_viewable(rows, distance):
@@ -99,7 +100,7 @@ def subset(rows: Rows, queries: F32, offsets: U32, *, distance: Distance, limit:
     if width == 0 or len(queries) == 0:
         return _nothing(len(queries), width)
     assert offsets[-1] < len(rows)
-    faiss.omp_set_num_threads(1)
+    use_cores(1)
     ids = offsets.astype(np.int64)
     if len(queries) <= FEW_QUERIES and is_repeatable(rows, distance):
         found = _nearest_by_id(rows, queries, ids, distance=distance, limit=width)
@@ -115,7 +116,7 @@ def score(rows: Rows, query: F32, offsets: U32, *, distance: Distance) -> F32:
 
     Returns ``(m,) float32`` in the order of ``offsets``; a score may be NaN where a row holds NaN.
     """
-    faiss.omp_set_num_threads(1)
+    use_cores(1)
     unit = unit_query(query[np.newaxis], rows, distance)
     scores = np.empty(len(offsets), dtype=np.float32)
     block_rows = _block_rows(rows)
@@ -201,7 +202,7 @@ def _compare(block: F32, queries: F32, distance: Distance, *, exact: bool) -> F3
 def _compare_exactly(block: F32, queries: F32, distance: Distance) -> F32:
     """Squared distances or sums of differences ``(q, n)``, each computed from the differences themselves."""
     raw = np.empty((len(queries), len(block)), dtype=np.float32)
-    faiss.omp_set_num_threads(1 if len(queries) == 1 else os.cpu_count() or 1)
+    use_cores(1 if len(queries) == 1 else os.cpu_count() or 1)
     faiss.pairwise_extra_distances(
         block.shape[1],
         len(queries),
@@ -212,7 +213,7 @@ def _compare_exactly(block: F32, queries: F32, distance: Distance) -> F32:
         0.0,
         faiss.swig_ptr(raw),
     )
-    faiss.omp_set_num_threads(1)
+    use_cores(1)
     return raw
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrantlite.errors import Corrupted, StorageFailed
+from qdrantlite.segment.vector_index.cores import use_cores
 from qdrantlite.segment.vector_index.exact import as_best, rescore
 from qdrantlite.segment.vector_index.graph_codes import choose_codes, lift, shares_direction
 from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
@@ -120,7 +121,7 @@ class Graph:
             return np.empty((len(queries), width), np.uint32), np.empty((len(queries), width), np.float32)
         chosen = None if selector is None else faiss.IDSelectorBitmap(len(selector), faiss.swig_ptr(selector))
         parameters = faiss.SearchParametersHNSW(efSearch=max(ef, width), sel=chosen)
-        faiss.omp_set_num_threads(1 if len(queries) == 1 else os.cpu_count() or 1)
+        use_cores(1 if len(queries) == 1 else os.cpu_count() or 1)
         unit = unit_query(queries, self.rows, self.distance)
         if self.view is None and rescored:
             many = 2 * width + RESCORED_MIN if oversampling is None else ceil(limit * oversampling)
@@ -182,7 +183,7 @@ def build(
     squares = _squared_norms(rows, offsets)
     linked = offsets[np.isfinite(squares)]
     largest = np.max(squares, where=np.isfinite(squares), initial=0)
-    faiss.omp_set_num_threads(threads)
+    use_cores(threads)
     lifted = distance is Distance.DOT and shares_direction(rows, linked)
     storage = faiss.IndexFlat(rows.shape[1] + 1, faiss.METRIC_L2) if lifted else choose_codes(rows, linked, distance)
     _reserve(storage.codes, len(linked) * storage.code_size)
@@ -190,7 +191,7 @@ def build(
     index.hnsw.efConstruction = ef_construct
     batch = _batch_rows(rows)
     for at in range(0, len(linked), batch):
-        faiss.omp_set_num_threads(threads)
+        use_cores(threads)
         floats = as_float32(rows[linked[at : at + batch]], distance)
         index.add(lift(floats, largest) if lifted else floats)
         if progress is not None:
@@ -227,7 +228,7 @@ def extend(
         )
     squares = _squared_norms(rows, offsets)
     new = offsets[np.isfinite(squares)]
-    faiss.omp_set_num_threads(threads)
+    use_cores(threads)
     storage = choose_codes(rows, np.concatenate((_linked_sample(graph), new)), graph.distance)
     _reserve(storage.codes, (count + len(new)) * storage.code_size)
     for at in range(graph.first, graph.first + count, BATCH_ROWS):
@@ -241,7 +242,7 @@ def extend(
     index.ntotal = count
     batch = _batch_rows(rows)
     for at in range(0, len(new), batch):
-        faiss.omp_set_num_threads(threads)
+        use_cores(threads)
         index.add(as_float32(rows[new[at : at + batch]], graph.distance))
         if progress is not None:
             progress(min(at + batch, len(new)), len(new))

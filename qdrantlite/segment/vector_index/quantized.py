@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrantlite.errors import Corrupted, StorageFailed
+from qdrantlite.segment.vector_index.cores import use_cores
 from qdrantlite.segment.vector_index.exact import Bitmap, as_best, rescore
 from qdrantlite.segment.vector_index.hnsw import Graph, Progress, walk_over
 from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
@@ -95,7 +96,7 @@ class Codes:
         width = min(limit, self.count)
         if width == 0 or len(queries) == 0:
             return np.empty((len(queries), width), np.uint32), np.empty((len(queries), width), np.float32)
-        faiss.omp_set_num_threads(1)
+        use_cores(1)
         asked = min(self.count, max(width, ceil(limit * oversampling)))
         unit = unit_query(queries, self.rows, self.distance)
         raw, ids = self._nearest(unit, asked if rescored else width, selector)
@@ -144,11 +145,11 @@ def encode(
     assert distance is not Distance.MANHATTAN
     covered = rows[first : first + count]
     index = _empty(kind, rows.shape[1], distance)
-    faiss.omp_set_num_threads(threads)
+    use_cores(threads)
     step = max(1, count // TRAINING_ROWS)
     index.train(_finite_floats(covered[::step], distance))
     for at in range(0, count, BATCH_ROWS):
-        faiss.omp_set_num_threads(threads)
+        use_cores(threads)
         index.add(_finite_floats(covered[at : at + BATCH_ROWS], distance))
         if progress is not None:
             progress(min(at + BATCH_ROWS, count), count)

@@ -5,6 +5,7 @@ UNIMPLEMENTED with its name. Knows nothing of any single RPC.
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, NoReturn, TypeAlias
 
@@ -19,11 +20,21 @@ from qdrantlite.wire.status import failure_of
 Rpc: TypeAlias = Callable[[Engine, Any], Message]
 """The request is of the class that the contract gives the RPC."""
 
+Behaviour: TypeAlias = Callable[[Message, grpc.ServicerContext], Message]
+"""What grpc calls for an RPC."""
 
-def service_handler(service: str, rpcs: Mapping[str, Rpc], engine: Engine) -> grpc.GenericRpcHandler:
+
+def service_handler(
+    service: str,
+    rpcs: Mapping[str, Rpc],
+    engine: Engine,
+    *,
+    pools: Mapping[str, ThreadPoolExecutor],
+) -> grpc.GenericRpcHandler:
     """All methods of a service, for ``grpc.Server.add_generic_rpc_handlers``.
 
-    ``rpcs`` maps names of methods to what answers them; every name must be in the contract.
+    ``rpcs`` maps names of methods to what answers them; every name must be in the contract. A method in ``pools`` runs
+    on a pool of its own, all others on the server's.
     """
     methods = SERVICES[service]
     unknown = rpcs.keys() - methods.keys()
@@ -32,13 +43,20 @@ def service_handler(service: str, rpcs: Mapping[str, Rpc], engine: Engine) -> gr
         service,
         {
             name: grpc.unary_unary_rpc_method_handler(
-                answer(method, rpcs.get(name, refusal(method)), engine),
+                on_pool(answer(method, rpcs.get(name, refusal(method)), engine), pools.get(name)),
                 request_deserializer=method.request.FromString,
                 response_serializer=method.response.SerializeToString,
             )
             for name, method in methods.items()
         },
     )
+
+
+def on_pool(behaviour: Behaviour, pool: ThreadPoolExecutor | None) -> Behaviour:
+    """Tells grpc which threads run a method; None = the server's."""
+    if pool is not None:
+        behaviour.experimental_thread_pool = pool  # type: ignore[attr-defined]  # the name by which grpc looks for it
+    return behaviour
 
 
 def refusal(method: Method) -> Rpc:
@@ -50,7 +68,7 @@ def refusal(method: Method) -> Rpc:
     return refuse
 
 
-def answer(method: Method, rpc: Rpc, engine: Engine) -> Callable[[Message, grpc.ServicerContext], Message]:
+def answer(method: Method, rpc: Rpc, engine: Engine) -> Behaviour:
     """The function that grpc calls: the only place where errors become status codes."""
     timed = "time" in method.response.DESCRIPTOR.fields_by_name
     path = method.path

@@ -15,7 +15,7 @@ from qdrantlite import errors
 from qdrantlite.query.operation import CreateFieldIndex, Upsert
 from qdrantlite.values.record import Record, ScoredRecord
 from qdrantlite.version import API_VERSION
-from qdrantlite.wire.grpc.server import RPCS, GrpcServer
+from qdrantlite.wire.grpc.server import RPCS, SEARCH_THREADS, GrpcServer
 from qdrantlite.wire.pb import collections, points, qdrant
 from qdrantlite.wire.pb.services import SERVICES
 from qdrantlite.wire.status import STATUS
@@ -259,15 +259,27 @@ def test_deadline_of_the_client_is_kept_while_the_server_works(channel: grpc.Cha
 def test_call_whose_deadline_passed_in_the_queue_is_not_begun(channel: grpc.Channel, engine: FakeEngine) -> None:
     release = threading.Event()
     engine.before = lambda: release.wait(5.0)
-    with ThreadPoolExecutor(4) as pool:
-        busy = [pool.submit(call, channel, "/qdrant.Points/Query", QUERY) for _ in range(4)]
-        while len(engine.asked) < 4:
+    with ThreadPoolExecutor(SEARCH_THREADS) as pool:
+        busy = [pool.submit(call, channel, "/qdrant.Points/Query", QUERY) for _ in range(SEARCH_THREADS)]
+        while len(engine.asked) < SEARCH_THREADS:
             time.sleep(0.01)
         assert failure(channel, "/qdrant.Points/Query", QUERY, timeout=0.1)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
         release.set()
         assert all(future.result().result for future in busy)
-    call(channel, "/qdrant.Qdrant/HealthCheck")
-    assert len(engine.asked) == 4
+    call(channel, "/qdrant.Points/Query", QUERY)
+    assert len(engine.asked) == SEARCH_THREADS + 1
+
+
+def test_searches_that_wait_do_not_hold_up_other_calls(channel: grpc.Channel, engine: FakeEngine) -> None:
+    release = threading.Event()
+    engine.before = lambda: release.wait(5.0)
+    with ThreadPoolExecutor(SEARCH_THREADS) as pool:
+        busy = [pool.submit(call, channel, "/qdrant.Points/Query", QUERY) for _ in range(SEARCH_THREADS)]
+        while len(engine.asked) < SEARCH_THREADS:
+            time.sleep(0.01)
+        call(channel, "/qdrant.Qdrant/HealthCheck")
+        release.set()
+        assert all(future.result().result for future in busy)
 
 
 PING = bytes([0, 0, 8, 6, 0, 0, 0, 0, 0, *range(8)])
