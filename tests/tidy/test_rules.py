@@ -13,7 +13,7 @@ def _source(text: str) -> Source:
 
 
 @pytest.mark.parametrize(
-    "line", ['open("x", "/work/main")'.replace('"/', " /"), "see /home/someone/notes", "in /tmp/x"]
+    "line", ['open("x", "/mnt/data")'.replace('"/', " /"), "see /home/someone/notes", "in /tmp/x"]
 )
 def test_machine_path_is_found(line: str) -> None:
     assert rules.MACHINE_PATH.search(line)
