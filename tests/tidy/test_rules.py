@@ -12,9 +12,7 @@ def _source(text: str) -> Source:
     return Source("qdrantlite/example.py", text, ast.parse(text))
 
 
-@pytest.mark.parametrize(
-    "line", ['open("x", "/mnt/data")'.replace('"/', " /"), "see /home/someone/notes", "in /tmp/x"]
-)
+@pytest.mark.parametrize("line", ['open("x", "/mnt/data")'.replace('"/', " /"), "see /home/someone/notes", "in /tmp/x"])
 def test_machine_path_is_found(line: str) -> None:
     assert rules.MACHINE_PATH.search(line)
 
