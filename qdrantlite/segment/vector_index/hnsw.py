@@ -13,6 +13,7 @@ Fewer than ``limit`` rows may come back, above all under a narrow selector: choo
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
 
@@ -81,11 +82,12 @@ class Graph:
     distance: Distance
     view: RowView | None
     sample: SampledRows = field(default_factory=SampledRows)
+    count: int = field(init=False)
+    """Nodes, holes included: the graph covers offsets ``first`` to ``first + count - 1``."""
 
-    @property
-    def count(self) -> int:
-        """Nodes, holes included: the graph covers offsets ``first`` to ``first + count - 1``."""
-        return int(self.index.ntotal)
+    def __post_init__(self) -> None:
+        # Kept, because asking FAISS gives the interpreter lock away, several times in each search.
+        object.__setattr__(self, "count", int(self.index.ntotal))
 
     def holes(self) -> U32:
         """Offsets inside the range that the graph can never find, ascending."""
@@ -119,8 +121,11 @@ class Graph:
         width = min(limit, self.count)
         if width == 0 or len(queries) == 0:
             return np.empty((len(queries), width), np.uint32), np.empty((len(queries), width), np.float32)
-        chosen = None if selector is None else faiss.IDSelectorBitmap(len(selector), faiss.swig_ptr(selector))
-        parameters = faiss.SearchParametersHNSW(efSearch=max(ef, width), sel=chosen)
+        if selector is None:
+            parameters = _beam(max(ef, width))
+        else:
+            chosen = faiss.IDSelectorBitmap(len(selector), faiss.swig_ptr(selector))
+            parameters = faiss.SearchParametersHNSW(efSearch=max(ef, width), sel=chosen)
         use_cores(1 if len(queries) == 1 else os.cpu_count() or 1)
         unit = unit_query(queries, self.rows, self.distance)
         if self.view is None and rescored:
@@ -144,6 +149,12 @@ class Graph:
         numbers = np.arange(len(sampled), dtype=np.uint32)
         better = scores > bound if self.distance.larger_is_better else scores < bound
         return numbers[better] * np.uint32(step) + np.uint32(self.first), step
+
+
+@lru_cache(maxsize=64)
+def _beam(ef: int) -> faiss.SearchParametersHNSW:
+    """Parameters of a walk without a selector; only ever read, so all threads share them."""
+    return faiss.SearchParametersHNSW(efSearch=ef)
 
 
 def _compare_alone(floats: F32, query: F32, distance: Distance) -> F32:
