@@ -3,7 +3,6 @@
 Pure; raises BadInput with Qdrant's texts. Texts and images are turned into vectors before they come here.
 """
 
-from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -54,9 +53,3 @@ def _fit_dense(params: VectorParams, vector: Vector) -> Vector:
 def _require_dimension(expected: int, got: int) -> None:
     if expected != got:
         raise BadInput(f"Vector dimension error: expected dim: {expected}, got {got}")
-
-
-def vector_params(config: CollectionConfig, name: str) -> VectorParams:
-    """Settings of a dense or multi slot that is known to exist."""
-    params: Mapping[str, VectorParams] = config.vectors
-    return params[name]

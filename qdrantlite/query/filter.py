@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import TypeAlias
 
-from qdrantlite.errors import ValidationFailed
 from qdrantlite.values.payload import Path, parse_path
 from qdrantlite.values.point_id import PointId
 
@@ -298,9 +297,3 @@ def merge_filters(outer: Filter | None, inner: Filter | None) -> Filter | None:
         must_not=outer.must_not + inner.must_not,
         min_should=both,
     )
-
-
-def require_at_least_one_predicate(count: int, key: str) -> None:
-    """Raises ValidationFailed for a field condition that tests nothing."""
-    if count == 0:
-        raise ValidationFailed(f"filter.{key}: at least one field condition must be specified")

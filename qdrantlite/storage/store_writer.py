@@ -151,10 +151,6 @@ class StoreWriter(StoreReader):
         self._many("UPDATE points SET presence=?, version=? WHERE offset=?", rows)
         self._touch(offsets)
 
-    def set_version(self, offsets: Offsets, version: int) -> None:
-        """Gives live points a version. Not logged: no derived structure holds versions."""
-        self._many("UPDATE points SET version=? WHERE offset=?", zip(repeat(version), offsets.tolist(), strict=False))
-
     def put_sparse(
         self,
         vector: int,
