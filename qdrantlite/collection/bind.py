@@ -75,22 +75,35 @@ class Bound:
 
 def open_snapshot(
     shard: Shard, filters: Sequence[Filter | None] = (), order_keys: Iterable[str] = ()
-) -> tuple[Snapshot, list[FilterBinding | None]]:
-    """A frozen view with filters bound to it.
+) -> tuple[Snapshot, list[Selection | None]]:
+    """A frozen view, and what each filter lets through, None for one that lets everything through.
 
-    Raises BadInput for an order key without a fitting index, NotFound once the collection is closed, ShardRetired.
+    Raises BadInput for an order key without a fitting index, Unsupported, MalformedRequest for filters, NotFound once
+    the collection is closed, ShardRetired.
     """
+    bindings: dict[int, FilterBinding] = {}
     with shard.publish_lock:
         shard.require_open()
         reader = shard.store.open_snapshot()
         try:
-            source = ShardFilterSource(shard, reader, shard.live)
-            bindings = [None if f is None or f.is_empty else bind_filter(f, source) for f in filters]
             snapshot = Snapshot(shard.state, reader, {key: _ordered(shard, key) for key in order_keys})
+            known = snapshot.state.filters
+            selections = [None if f is None or f.is_empty else known.find(f) for f in filters]
+            source = ShardFilterSource(shard, reader, shard.live)
+            for at, (filter, selection) in enumerate(zip(filters, selections, strict=True)):
+                if selection is None and filter is not None and not filter.is_empty:
+                    bindings[at] = bind_filter(filter, source)
         except BaseException:
             reader.close()
             raise
-    return snapshot, bindings
+    try:
+        for at, binding in bindings.items():
+            selections[at] = selection = settle(binding, reader)
+            known.keep(selection, binding.filter)
+    except BaseException:
+        reader.close()
+        raise
+    return snapshot, selections
 
 
 def _ordered(shard: Shard, key: str) -> OrderedValues:
@@ -113,12 +126,9 @@ def bind(shard: Shard, searches: Sequence[Search], *, collection: str, open_othe
     for search in searches:
         needs.add(search.stage)
     distinct = [*dict.fromkeys([*needs.leaves, *needs.corpora])]
-    snapshot, bindings = open_snapshot(shard, distinct, needs.order_keys)
+    snapshot, selections = open_snapshot(shard, distinct, needs.order_keys)
+    settled = dict(zip(distinct, selections, strict=True))
     try:
-        settled = {
-            filter: None if binding is None else settle(binding, snapshot.reader)
-            for filter, binding in zip(distinct, bindings, strict=True)
-        }
         binder = _Binder(snapshot, collection, open_other, needs, settled)
         bound = [BoundSearch(binder.stage(search.stage), search.offset) for search in searches]
         for search in searches:
@@ -153,7 +163,9 @@ class _Needs:
         if depth > PREFETCH_DEPTH_MAX:
             raise BadInput(f"Validation failed: prefetches depth {depth} exceeds max depth {PREFETCH_DEPTH_MAX}")
         query = stage.query
-        if isinstance(query, OrderBy):
+        if isinstance(query, Nearest) and isinstance(query.input, DenseVector):
+            pass  # The most frequent query refers to no id.
+        elif isinstance(query, OrderBy):
             self.order_keys.add(query.key)
         elif stage.lookup_from is None or stage.lookup_from.collection == self._collection:
             ids.update((given, None) for given in _inputs(query) if isinstance(given, PointId))
@@ -182,7 +194,6 @@ class _Binder:
         self._leaves = iter(needs.leaves)
         self._corpora = iter(needs.corpora)
         self._settled = settled
-        self._present: dict[tuple[Filter | None, str], Selection] = {}
 
     def stage(self, stage: Prefetch) -> BoundStage:
         """The bound form of a stage and all below it."""
@@ -191,7 +202,7 @@ class _Binder:
         filter = None if children else next(self._leaves)
         selection = self._settled[filter] if not children else None
         query = None if stage.query is None else self._query(stage, stage.query, corpus)
-        if selection is not None and isinstance(query, NearestDense | NearestSparse | NearestMulti):
+        if filter is not None and selection is not None and isinstance(query, _VECTOR_QUERIES):
             selection = self._having(stage.using, filter, selection)
         return BoundStage(
             children=children,
@@ -203,12 +214,16 @@ class _Binder:
             limit=stage.limit,
         )
 
-    def _having(self, using: str, filter: Filter | None, selection: Selection) -> Selection:
+    def _having(self, using: str, filter: Filter, selection: Selection) -> Selection:
         """Those of a filter's points that have the vector; the same object for the same filter and vector."""
-        found = self._present.get((filter, using))
+        state = self._snapshot.state
+        present = state.present[using]
+        if len(present) == len(state.live):
+            return selection
+        found = state.filters.find(filter, using)
         if found is None:
-            found = selection.intersection(self._snapshot.state.present[using])
-            self._present[filter, using] = found
+            found = selection.intersection(present)
+            state.filters.keep(found, filter, using)
         return found
 
     def _query(self, stage: Prefetch, query: Query, corpus: Selection | None) -> BoundQuery:
@@ -263,6 +278,8 @@ class _Binder:
         weights = vector.weights * view.idf(vector.indices, present)
         return SparseVector(vector.indices, weights.astype(np.float32))
 
+
+_VECTOR_QUERIES = (NearestDense, NearestSparse, NearestMulti)
 
 _SPOKEN: Mapping[type, str] = {
     Recommend: "Recommend",

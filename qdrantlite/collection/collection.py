@@ -25,7 +25,6 @@ from qdrantlite.collection.bind import (
 )
 from qdrantlite.collection.committer import Committer
 from qdrantlite.collection.compaction import Compactor, MoveFolder
-from qdrantlite.collection.filter_source import settle
 from qdrantlite.collection.optimizer import Optimizer, indexed_points
 from qdrantlite.collection.recovery import create_shard, open_shard, write_checkpoint
 from qdrantlite.collection.settings import updated
@@ -42,7 +41,7 @@ from qdrantlite.plan.trace import Trace
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import Operation, SchemaOperation
 from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector, WithLookup
-from qdrantlite.segment.filter_bitmap import FilterBinding
+from qdrantlite.segment.selection import Selection
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.store_reader import MISSING
 from qdrantlite.values.point_id import PointId
@@ -218,10 +217,9 @@ class Collection:
         """One page by id or by value. Raises InvalidRequest."""
         reject_offset_with_order(request.offset, request.order_by)
         order = request.order_by
-        snapshot, (binding,) = self._open_snapshot([request.filter], [] if order is None else [order.key])
+        snapshot, (selection,) = self._open_snapshot([request.filter], [] if order is None else [order.key])
         with snapshot:
             check_vectors(snapshot.state.config, request.with_vectors)
-            selection = None if binding is None else settle(binding, snapshot.reader)
             if order is not None:
                 query = BoundOrderBy(order.key, order.direction, order_start(order.start_from))
                 stage = BoundStage(query=query, selection=selection, limit=request.limit)
@@ -236,10 +234,10 @@ class Collection:
         """Number of points that pass."""
         if filter is None or filter.is_empty:
             return len(self.shard.state.live)
-        snapshot, (binding,) = self._open_snapshot([filter])
-        with snapshot:
-            assert binding is not None
-            return len(settle(binding, snapshot.reader))
+        snapshot, (selection,) = self._open_snapshot([filter])
+        snapshot.close()
+        assert selection is not None
+        return len(selection)
 
     def open_snapshot(self) -> Snapshot:
         """A frozen view; the caller closes it."""
@@ -247,7 +245,7 @@ class Collection:
 
     def _open_snapshot(
         self, filters: Sequence[Filter | None] = (), order_keys: Sequence[str] = ()
-    ) -> tuple[Snapshot, list[FilterBinding | None]]:
+    ) -> tuple[Snapshot, list[Selection | None]]:
         return self._active.run(lambda crew: open_snapshot(crew.shard, filters, order_keys))
 
     def _bind(self, searches: Sequence[Search], open_other: OpenCollection) -> Bound:

@@ -26,6 +26,10 @@ def scored_pages(
     """Hits of each ranking, in its order, as its search wants them; one read of the store for all."""
     if not any(map(len, rankings)):
         return [[] for _ in rankings]
+    if len(rankings) == 1:
+        (ranking,), (search,) = rankings, searches
+        stored = snapshot.records(ranking.offsets, with_payload=search.with_payload.wanted)
+        return [_hits(snapshot, ranking, stored, search)]
     offsets = np.concatenate([ranking.offsets for ranking in rankings])
     stored = snapshot.records(offsets, with_payload=any(search.with_payload.wanted for search in searches))
     found: list[list[ScoredRecord]] = []
@@ -42,8 +46,8 @@ def _hits(snapshot: Snapshot, ranking: Ranking, stored: Records, search: Search)
     vectors = _vectors(snapshot, ranking.offsets, search.with_vectors)
     orders = [None] * len(ranking) if ranking.order is None else map(ranking.order.at, range(len(ranking)))
     versions = (stored.versions * ranking.versioned).tolist()
-    records = map(Record, stored.ids, payloads, vectors, orders)
-    return list(map(ScoredRecord, records, ranking.scores.tolist(), versions))
+    records = map(Record._make, zip(stored.ids, payloads, vectors, orders, strict=True))
+    return list(map(ScoredRecord._make, zip(records, ranking.scores.tolist(), versions, strict=True)))
 
 
 def record_page(
@@ -63,7 +67,7 @@ def ordered_records(snapshot: Snapshot, ranking: Ranking, request: Scroll) -> tu
     records = record_page(snapshot, ranking.offsets, request.with_payload, request.with_vectors)
     assert ranking.order is not None or not records
     return tuple(
-        replace(record, order_value=ranking.order.at(position)) if ranking.order is not None else record
+        record._replace(order_value=ranking.order.at(position)) if ranking.order is not None else record
         for position, record in enumerate(records)
     )
 

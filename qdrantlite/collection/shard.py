@@ -7,7 +7,7 @@ a search which has taken it needs no lock.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, RLock
 from typing import Literal
@@ -15,8 +15,10 @@ from typing import Literal
 import numpy as np
 
 from qdrantlite.collection.changes import Changes
+from qdrantlite.collection.known_filters import KnownFilters
 from qdrantlite.collection.slots import DenseSlot, MultiSlot, RowBounds, Slot, SparseSlot
 from qdrantlite.errors import NotFound
+from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.index import PayloadIndex
@@ -53,6 +55,9 @@ class ShardState:
     dense: Mapping[str, DenseView]
     multi: Mapping[str, MultiVectorView]
     sparse: Mapping[str, SparseView]
+    filters: KnownFilters = field(default_factory=KnownFilters)
+    statistics: dict[str, VectorStatistics] = field(default_factory=dict)
+    """By vector, each put there by whoever asks for it first."""
 
 
 class ShardRetired(Exception):

@@ -128,6 +128,12 @@ class Snapshot:
 
     def vector(self, name: str) -> VectorStatistics:
         """Facts about a vector."""
+        known = self.state.statistics.get(name)
+        if known is None:
+            known = self.state.statistics[name] = self._vector(name)
+        return known
+
+    def _vector(self, name: str) -> VectorStatistics:
         points = len(self.state.present[name])
         match self.kind(name):
             case "dense":

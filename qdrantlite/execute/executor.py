@@ -73,11 +73,12 @@ class _Run:
         """What a node hands up."""
         if self.deadline is not None:
             self.deadline()
-        if self.trace is None:
-            return self._run(node)[0]
+        if isinstance(node, DenseLeaf) and self.trace is None:
+            return self._leaf(node)  # The most frequent of all, ahead of those looked through one by one.
         started = perf_counter_ns()
         ranking, rows_in = self._run(node)
-        self.trace.add(Step(rows_in, len(ranking), (perf_counter_ns() - started) / 1000))
+        if self.trace is not None:
+            self.trace.add(Step(rows_in, len(ranking), (perf_counter_ns() - started) / 1000))
         return ranking
 
     def _run(self, node: Node) -> tuple[Ranking, int]:

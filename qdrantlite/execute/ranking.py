@@ -78,7 +78,8 @@ class Ranking:
     @staticmethod
     def scored(offsets: U32, scores: F32) -> "Ranking":
         """The answer of a vector query: every row carries its point's version."""
-        return Ranking(offsets, scores, np.ones(len(offsets), dtype=np.bool_))
+        count = len(offsets)
+        return Ranking(offsets, scores, _ALL[:count] if count <= len(_ALL) else np.ones(count, dtype=np.bool_))
 
     @staticmethod
     def unscored(offsets: U32, order: OrderValues | None = None) -> "Ranking":
@@ -96,4 +97,6 @@ class Ranking:
         return self if len(self.offsets) <= limit else self.take(slice(limit))
 
 
+_ALL = np.ones(4096, dtype=np.bool_)
+_ALL.setflags(write=False)
 _EMPTY = Ranking.unscored(np.empty(0, dtype=np.uint32))

@@ -28,7 +28,9 @@ from qdrantlite.plan.statistics import Statistics
 def plan(search: BoundSearch, statistics: Statistics) -> Node:
     """The plan of a search. The root stage works with ``limit + offset``; what is skipped is skipped last."""
     stage = search.stage
-    reach = replace(stage, limit=stage.limit + search.offset) if search.offset else stage
+    if search.offset == 0:
+        return _node(stage, statistics, repeats=search.repeats)
+    reach = replace(stage, limit=stage.limit + search.offset)
     node = _node(reach, statistics, repeats=search.repeats)
     candidates = node.estimate.rows
     rows = estimate.rows_up(

@@ -268,6 +268,13 @@ class Filter:
     must_not: "tuple[Condition, ...]" = ()
     min_should: MinShould | None = None
 
+    def __hash__(self) -> int:
+        return self._hash  # asked for often, and the tree may be large
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.should, self.must, self.must_not, self.min_should))
+
     @cached_property
     def is_empty(self) -> bool:
         """True when it lets everything through."""

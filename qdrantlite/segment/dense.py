@@ -69,17 +69,23 @@ class DenseView:
         Approximate: may miss some, and under a narrow selection return fewer than there are. Without ``tail`` only
         the graphs are asked. ``refinement`` counts where a segment has codes.
         """
-        several = np.atleast_2d(queries)
+        single = queries.ndim == 1
+        several = queries[np.newaxis] if single else queries
         passing = self._present_in(selection)
         width = limit if passing is None else min(limit, len(passing))
         found = [
             segment.walk(several, limit=width, ef=ef, passing=passing, refinement=refinement) for segment in self.sealed
         ]
-        found += [self._scanned(several, span, width, passing) for span in (self._unsealed() if tail else ())]
-        offsets, scores = (np.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
-        offsets, scores = self._ordered(offsets, scores, single=queries.ndim == 1)
-        offsets, scores = offsets[..., :width], scores[..., :width]
-        self.verify(offsets[offsets != exact.MISSING])
+        if tail:
+            found += [self._scanned(several, span, width, passing) for span in self._unsealed()]
+        if len(found) == 1:
+            offsets, scores = self._ordered(*found[0], single=single)
+        else:
+            offsets = np.concatenate([part[0] for part in found], axis=1)
+            scores = np.concatenate([part[1] for part in found], axis=1)
+            offsets, scores = self._ordered(offsets, scores, single=single)
+            offsets, scores = offsets[..., :width], scores[..., :width]
+        self.verify(offsets if single else offsets[offsets != exact.MISSING])
         return offsets, scores
 
     def is_doubtful(self, query: F32, found: tuple[Offsets, F32], *, limit: int, ef: int, selection: Selection) -> bool:
@@ -151,6 +157,10 @@ class DenseView:
     def _ordered(self, offsets: Offsets, scores: F32, *, single: bool) -> tuple[Offsets, F32]:
         """Settle ties by offset; for a single query drop the padding."""
         if single:
+            near, far = (scores[0, :-1], scores[0, 1:])
+            apart = near > far if self.distance.larger_is_better else near < far
+            if apart.all() and offsets.shape[1] and offsets[0, -1] != exact.MISSING:
+                return offsets[0], scores[0]  # The usual case: in order already, nothing tied, nothing missing.
             found = offsets[0] != exact.MISSING
             offsets, scores = offsets[0][found], scores[0][found]
             order = np.lexsort((offsets, -scores if self.distance.larger_is_better else scores))

@@ -308,9 +308,9 @@ def _id_selector(bitmap: Bitmap) -> faiss.IDSelector:
 def as_best(raw: F32, ids: Ids, distance: Distance, start: int) -> Best:
     """Turn FAISS's ids and raw scores ``(q, k)``, id 0 being offset ``start``, into offsets and the API's scores."""
     scores = np.sqrt(np.maximum(raw, np.float32(0))) if distance is Distance.EUCLID else raw
-    offsets = (ids + start).astype(np.uint32)
-    missing = ids < 0
-    if missing.any():
+    offsets = (ids + start if start else ids).astype(np.uint32)
+    if ids.size and ids.min() < 0:
+        missing = ids < 0
         offsets[missing], scores[missing] = MISSING, _worst(distance)
     return offsets, scores
 
