@@ -16,6 +16,7 @@ import numpy as np
 
 from qdrantlite.collection.changes import Changes
 from qdrantlite.collection.known_filters import KnownFilters
+from qdrantlite.collection.recent_records import RecentRecords
 from qdrantlite.collection.slots import DenseSlot, MultiSlot, RowBounds, Slot, SparseSlot
 from qdrantlite.errors import NotFound
 from qdrantlite.plan.statistics import VectorStatistics
@@ -55,6 +56,7 @@ class ShardState:
     dense: Mapping[str, DenseView]
     multi: Mapping[str, MultiVectorView]
     sparse: Mapping[str, SparseView]
+    recent: RecentRecords
     filters: KnownFilters = field(default_factory=KnownFilters)
     statistics: dict[str, VectorStatistics] = field(default_factory=dict)
     """By vector, each put there by whoever asks for it first."""
@@ -82,6 +84,7 @@ class Shard:
         self.live = NO_POINTS
         self.config = CollectionConfig()
         self.state: ShardState
+        self.recent = RecentRecords()
         self.changed_since_checkpoint = 0
         self.log_needed_seq: int | None = None
         self.closed = False
@@ -140,6 +143,8 @@ class Shard:
                 index.add(inserted.offsets, [elements_at(payload, path) for payload in inserted.payloads])
         for removed in changes.vectors_removed:
             self.slots[removed.name].strip(Selection.from_offsets(removed.offsets))
+        if changes.payloads or changes.vectors_removed:
+            self.recent = RecentRecords()
         if changes.payloads:
             self._reindex({offset: payload for part in changes.payloads for offset, payload in part.pairs()})
         if changes.dead:
@@ -181,6 +186,7 @@ class Shard:
             dense=dense,
             multi=multi,
             sparse=sparse,
+            recent=self.recent,
         )
 
     def ordered(self, key: str) -> OrderedValues:

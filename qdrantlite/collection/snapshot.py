@@ -162,7 +162,7 @@ class Snapshot:
 
     def records(self, offsets: U32, *, with_payload: bool) -> Records:
         """Ids, versions and payload texts."""
-        return self.reader.records(offsets, with_payload=with_payload)
+        return self.state.recent.read(self.reader, offsets, with_payload=with_payload)
 
     def payloads(self, offsets: U32) -> list[Payload]:
         """Payloads in the order given."""

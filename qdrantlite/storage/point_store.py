@@ -46,7 +46,7 @@ _PRAGMAS = (
     "PRAGMA temp_store=MEMORY;"
 )
 _PRAGMAS_WRITER = _PRAGMAS + "PRAGMA cache_size=-16384;"
-_PRAGMAS_READER = _PRAGMAS + "PRAGMA cache_size=-4096; PRAGMA mmap_size=1073741824; PRAGMA query_only=1;"
+_PRAGMAS_READER = _PRAGMAS + "PRAGMA cache_size=-1024; PRAGMA query_only=1;"
 _PRAGMAS_CHECKPOINT = _PRAGMAS + "PRAGMA busy_timeout=0;"
 _READERS_IDLE_MAX = 64
 

@@ -127,10 +127,13 @@ def score(rows: Rows, query: F32, offsets: U32, *, distance: Distance) -> F32:
 
 
 def rescore(rows: Rows, queries: F32, candidates: Ids, *, distance: Distance, limit: int) -> Best:
-    """Order candidate row numbers ``(q, m)``, -1 where there is none, by the scores of their rows.
+    """Order candidate row numbers ``(q, m)``, -1 at the end where there are fewer, by the scores of their rows.
 
     Returns offsets and scores ``(q, limit)``, best first; places without a row hold ``MISSING``.
     """
+    if is_repeatable(rows, distance):
+        use_cores(1)
+        return as_best(*_nearest_by_id(rows, queries, candidates, distance=distance, limit=limit), distance, 0)
     offsets = np.full((len(queries), limit), MISSING, dtype=np.uint32)
     scores = np.full((len(queries), limit), _worst(distance), dtype=np.float32)
     for at, query in enumerate(queries):

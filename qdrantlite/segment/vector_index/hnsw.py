@@ -131,7 +131,7 @@ class Graph:
         if self.view is None and rescored:
             many = 2 * width + RESCORED_MIN if oversampling is None else ceil(limit * oversampling)
             _, ids = self.index.search(unit, min(self.count, max(width, many)), params=parameters)
-            candidates = np.where(ids < 0, -1, ids + self.first)
+            candidates = ids if self.first == 0 else np.where(ids < 0, -1, ids + self.first)
             return rescore(self.rows, queries, candidates, distance=self.distance, limit=width)
         raw, ids = self.index.search(unit, width, params=parameters)
         return as_best(raw, ids, self.distance, self.first)
