@@ -1,6 +1,8 @@
 """Records returned lately are kept until a commit changes a point in place; nobody sees the difference."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from unittest.mock import patch
 
 import numpy as np
@@ -85,3 +87,27 @@ def test_what_is_kept_is_bounded(tmp_path: Path) -> None:
             held = dict(recent._heads)
             recent.read(snapshot.reader, np.arange(50, dtype=np.uint32), with_payload=False)
             assert recent._heads == held
+
+
+def test_what_concurrent_searches_see_is_always_one_commit_and_never_older_than_before(tmp_path: Path) -> None:
+    with opened(tmp_path) as database, ThreadPoolExecutor(3) as readers:
+        (first,) = write(database, upsert(point(1, step=0)))
+        done = Event()
+
+        def watch() -> list[tuple[int, int]]:
+            pairs = []
+            while not done.is_set():
+                ((_, payload, version),) = seen(database)
+                assert isinstance(payload, dict)
+                assert isinstance(version, int)
+                pairs.append((payload["step"], version))
+            return pairs
+
+        watching = [readers.submit(watch) for _ in range(3)]
+        for step in range(1, 200):
+            write(database, o.SetPayload({"step": step}, ids(1)))
+        done.set()
+        for future in watching:
+            pairs = future.result()
+            assert pairs == sorted(pairs)
+            assert all(version == first + step for step, version in pairs)
