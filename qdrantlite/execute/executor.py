@@ -5,7 +5,7 @@ class has exactly one way to run.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter_ns
 from typing import assert_never
 
@@ -43,6 +43,9 @@ from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.exact import MISSING
 from qdrantlite.values.vector import U32
+
+WIDER = 4
+"""How many times a beam grows when what it holds is not enough."""
 
 
 def execute(node: Node, view: ShardView, trace: Trace | None = None, *, deadline: Deadline | None = None) -> Ranking:
@@ -160,13 +163,21 @@ def _dense_fetch(node: DenseLeaf, rows: DenseView, selection: Selection | None, 
 
 
 def _walked(node: GraphScan, rows: DenseView, selection: Selection | None, ask: Fetch, *, limit: int) -> Found:
-    """The best rows along the graphs; exactly, once a walk fell short or was doubtful under a selection."""
+    """The best rows along the graphs, with a wider beam where one fell short, exactly where none is wide enough."""
     found = ask(limit)
+    if len(found[0]) >= limit:
+        return found
     if selection is None:
-        complete = len(found[0]) >= min(limit, rows.points)
+        wanted = min(limit, rows.points)
     else:
-        complete = not rows.is_doubtful(node.query.vector, found, limit=limit, ef=node.ef, selection=selection)
-    return found if complete else ask_rows(node.exact, rows, selection, node.query.vector, limit=limit)
+        wanted = min(limit, len(selection if rows.present is None else selection.intersection(rows.present)))
+    ef = node.ef * WIDER
+    while len(found[0]) < wanted and ef <= node.ef_max:
+        found = ask_rows(replace(node, ef=ef), rows, selection, node.query.vector, limit=limit)
+        ef *= WIDER
+    if len(found[0]) >= wanted:
+        return found
+    return ask_rows(node.exact, rows, selection, node.query.vector, limit=limit)
 
 
 def _rescored(node: Rescore, offsets: U32, view: ShardView) -> Ranking:

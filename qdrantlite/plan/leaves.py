@@ -63,15 +63,16 @@ def _dense(stage: BoundStage, query: NearestDense, statistics: Statistics) -> De
     few = passing is not None and passing <= facts.full_scan
     if not facts.sealed or stage.params.exact or few:
         return exact
-    beam = max(stage.params.hnsw_ef or facts.beam, stage.limit)
-    widened = estimate.widened_beam(beam, facts, passing)
+    beam = max(stage.params.hnsw_ef or estimate.default_beam(facts), stage.limit)
+    widened = estimate.widened_beam(beam, stage.limit, facts, passing)
     cost_us = estimate.graph_cost(facts, passing, widened)
     if cost_us >= exact.estimate.cost_us:
         return exact
     expected = Estimate(exact.estimate.rows, cost_us)
     tail = not stage.params.indexed_only
     shared = (stage.using, query, exact.selection, stage.limit, stage.score_threshold)
-    return GraphScan(*shared, widened, tail, exact, expected, stage.params.quantization)
+    widest = int(widened * exact.estimate.cost_us / max(cost_us, 1.0))
+    return GraphScan(*shared, widened, tail, exact, expected, stage.params.quantization, widest)
 
 
 def _exact(

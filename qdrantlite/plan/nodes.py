@@ -58,7 +58,8 @@ class GraphScan:
     """Walks the graphs of the sealed segments with a beam of ``ef`` and scans the rows not sealed yet (``tail``).
 
     ``quantization`` says how codes are used where there are any, None = as the codes are.
-    ``exact`` is its twin that misses nothing: it runs instead when the walk's answer turns out to be doubtful.
+    Where the nearest points of all hold too few of the selection, the beam grows up to ``ef_max``; then ``exact`` runs,
+    the twin that misses nothing.
     """
 
     using: str
@@ -71,6 +72,7 @@ class GraphScan:
     exact: "ExactScan | SubsetScan"
     estimate: Estimate
     quantization: QuantizationParams | None = None
+    ef_max: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

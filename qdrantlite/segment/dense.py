@@ -14,9 +14,6 @@ from qdrantlite.segment.vector_index.row_encoding import Rows
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32
 
-DOUBTFUL_RANK = 0.5
-"""A walk whose worst find ranks within this share of ``ef`` among all points is as good as one without a selection."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DenseView:
@@ -88,30 +85,32 @@ class DenseView:
         self.verify(offsets if single else offsets[offsets != exact.MISSING])
         return offsets, scores
 
-    def is_doubtful(self, query: F32, found: tuple[Offsets, F32], *, limit: int, ef: int, selection: Selection) -> bool:
-        """Whether a walk under a selection probably missed better points than those it ``found``.
+    def sift(
+        self, queries: F32, *, limit: int, ef: int, selection: Selection, refinement: Refinement = PLAIN
+    ) -> tuple[Offsets, F32, npt.NDArray[np.bool_]]:
+        """Best of the selection among the nearest of all along the graphs, and by scanning what they do not cover.
 
-        It did when it found too few, or when many points, passing or not, are better than the worst it found: then the
-        passing ones lie far from the query, where the walk did not go. Judged by a sample of the points; where a
-        single one stands for too many to tell, it counts only if it passes itself and was missed.
+        The third array ``(q,) bool`` tells for which queries that is as good as a walk without a selection; for others
+        too few of the selection are near, and points of it that are better than those returned were likely missed.
         """
-        offsets, scores = found
+        single = queries.ndim == 1
+        several = queries[np.newaxis] if single else queries
         passing = self._present_in(selection)
         assert passing is not None
-        if len(scores) < min(limit, len(passing)):
-            return True
-        if len(scores) == 0:
-            return False
-        worst = float(scores[-1])
-        if not np.isfinite(worst):
-            return True
+        width = min(limit, len(passing))
+        offsets, scores = np.empty((len(several), 0), np.uint32), np.empty((len(several), 0), np.float32)
+        sure = np.ones(len(several), dtype=np.bool_)
         for segment in self.sealed:
-            better, step = segment.graph.better(query, worst)
-            if len(better) * step <= DOUBTFUL_RANK * ef:
-                continue
-            if len(better) > 1 or (better[0] not in offsets and bool(passing.contains(better)[0])):
-                return True
-        return False
+            part = segment.sift(several, limit=width, ef=ef, passing=passing, refinement=refinement)
+            offsets, scores = np.append(offsets, part[0], axis=1), np.append(scores, part[1], axis=1)
+            sure &= part[2]
+        for span in self._unsealed():
+            found = self._scanned(several, span, width, passing)
+            offsets, scores = np.append(offsets, found[0], axis=1), np.append(scores, found[1], axis=1)
+        offsets, scores = self._ordered(offsets, scores, single=single)
+        offsets, scores = offsets[..., :width], scores[..., :width]
+        self.verify(offsets[offsets != exact.MISSING])
+        return offsets, scores, sure
 
     def _unsealed(self) -> list[tuple[int, int]]:
         """Ranges of rows that no graph covers."""

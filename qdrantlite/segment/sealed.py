@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.selection import Selection
@@ -87,15 +88,33 @@ class SealedSegment:
     ) -> tuple[Offsets, F32]:
         """Best of ``passing`` (None = everything covered) along the graph, ``(q, k)`` padded; see ``Graph.search``."""
         selector = None if passing is None else passing.mask(self.first, self.stop)
-        if self.coded is None or refinement.ignore:
-            return self.graph.search(queries, limit=limit, ef=ef, selector=selector)
-        oversampling = refinement.oversampling
-        if oversampling is None and not isinstance(self.coded.coding.kind, ScalarCodes):
-            # Coarse codes order candidates poorly, so the whole beam is scored again.
-            oversampling = max(ef, limit) / max(limit, 1)
-        return self.coded.graph.search(
+        graph, oversampling = self._walked(refinement, limit=limit, ef=ef)
+        return graph.search(
             queries, limit=limit, ef=ef, selector=selector, oversampling=oversampling, rescored=refinement.rescored
         )
+
+    def sift(
+        self, queries: F32, *, limit: int, ef: int, passing: Selection, refinement: Refinement = PLAIN
+    ) -> tuple[Offsets, F32, npt.NDArray[np.bool_]]:
+        """What of ``passing`` is among the nearest of all, and whether that is enough; see ``Graph.sift``."""
+        graph, oversampling = self._walked(refinement, limit=limit, ef=ef)
+        return graph.sift(
+            queries,
+            limit=limit,
+            ef=ef,
+            passes=passing.contains,
+            oversampling=oversampling,
+            rescored=refinement.rescored,
+        )
+
+    def _walked(self, refinement: Refinement, *, limit: int, ef: int) -> tuple[Graph, float | None]:
+        """The graph a search walks, and how many times the limit it scores again."""
+        if self.coded is None or refinement.ignore:
+            return self.graph, None
+        if refinement.oversampling is None and not isinstance(self.coded.coding.kind, ScalarCodes):
+            # Coarse codes order candidates poorly, so the whole beam is scored again.
+            return self.coded.graph, max(ef, limit) / max(limit, 1)
+        return self.coded.graph, refinement.oversampling
 
     def over(self, rows: Rows) -> "SealedSegment":
         """The same segment reading a newer mapping of the same rows."""

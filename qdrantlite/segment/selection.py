@@ -9,7 +9,9 @@ from pyroaring import AbstractBitMap, BitMap
 from qdrantlite.segment.bitmaps import Offsets, bitmap_of, bits_at, offsets_in, packed_bits
 
 FEW = 48
-"""Below this many offsets, asking the bitmap one by one is quicker than unpacking it."""
+FEW_SHIFT = 11
+"""Up to so many offsets, and one more for each 2,048 that the bitmap spans, are quicker asked one by one than by
+unpacking it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,9 +59,12 @@ class Selection:
 
     def contains(self, offsets: Offsets) -> npt.NDArray[np.bool_]:
         """Membership of each of the offsets, ``(n,) bool`` in the order given."""
-        if len(offsets) < FEW:
+        if len(offsets) == 0:
+            return np.zeros(0, dtype=np.bool_)
+        last = int(offsets.max())
+        if len(offsets) < FEW + (last >> FEW_SHIFT):
             return np.array([offset in self.bitmap for offset in offsets.tolist()], dtype=np.bool_)
-        return bits_at(self.mask(0, int(offsets.max()) + 1), offsets)
+        return bits_at(self.mask(0, last + 1), offsets)
 
     def intersection(self, other: "Selection") -> "Selection":
         """Offsets in both."""

@@ -8,7 +8,7 @@ import pytest
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.sealed import Coding, GraphParams, Refinement, SealedSegment, encode, extend, seal
 from qdrantlite.segment.selection import Selection
-from qdrantlite.segment.vector_index.quantized import BitCodes, ScalarCodes
+from qdrantlite.segment.vector_index.quantized import BitCodes, CodeKind, ScalarCodes
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32, U32
 
@@ -48,16 +48,19 @@ def passing(kind: str, share: float, query: F32) -> Selection:
 
 @pytest.mark.parametrize("kind", ["random", "correlated", "anti"])
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9])
-def test_a_walk_that_is_not_doubted_has_found_what_there_is(kind: str, share: float) -> None:
+def test_what_is_sure_after_a_walk_is_what_there_is(kind: str, share: float) -> None:
     """The beam is that of the search without a filter: too narrow for few passing points, and known to be."""
     dense, trusted = view(segment()), 0
     for query in rows()[:40] + np.float32(0.02):
         selection = passing(kind, share, query)
-        found = dense.walk(query, limit=LIMIT, ef=EF, selection=selection)
+        found, scores, sure = dense.sift(query, limit=LIMIT, ef=EF, selection=selection)
+        assert selection.contains(found).all()
+        np.testing.assert_allclose(scores, dense.score(query, found), rtol=1e-5)
         exact, _ = dense.scan(query, limit=LIMIT, selection=selection)
-        recall = len(np.intersect1d(found[0], exact)) / len(exact)
-        if not dense.is_doubtful(query, found, limit=LIMIT, ef=EF, selection=selection):
+        recall = len(np.intersect1d(found, exact)) / len(exact)
+        if sure[0]:
             trusted += 1
+            assert len(found) == len(exact)
             assert recall >= 0.8
     if kind == "anti":
         assert trusted == 0
@@ -65,10 +68,23 @@ def test_a_walk_that_is_not_doubted_has_found_what_there_is(kind: str, share: fl
         assert trusted > 30
 
 
-def test_too_few_finds_are_doubtful() -> None:
-    dense, selection = view(segment()), Selection.of_range(0, 50)
-    nothing = np.empty(0, np.uint32), np.empty(0, np.float32)
-    assert dense.is_doubtful(rows()[0], nothing, limit=LIMIT, ef=EF, selection=selection)
+def test_queries_sifted_together_find_what_each_finds_alone() -> None:
+    dense, selection = view(segment()), Selection.of_range(0, COUNT // 2)
+    queries = rows()[:8] + np.float32(0.02)
+    together = dense.sift(queries, limit=LIMIT, ef=EF, selection=selection)
+    for at, query in enumerate(queries):
+        found, _, sure = dense.sift(query, limit=LIMIT, ef=EF, selection=selection)
+        assert together[2][at] == sure[0]
+        np.testing.assert_array_equal(together[0][at][: len(found)], found)
+
+
+@pytest.mark.parametrize("kind", [ScalarCodes(), BitCodes(1)])
+def test_a_sift_along_codes_scores_from_the_rows(kind: CodeKind) -> None:
+    coded = view(encode(segment(), Coding(kind, in_memory=True), threads=1))
+    selection = Selection.of_range(0, COUNT // 2)
+    for query in rows()[:10] + np.float32(0.02):
+        found, scores, _ = coded.sift(query, limit=LIMIT, ef=EF, selection=selection)
+        np.testing.assert_allclose(scores, coded.score(query, found), rtol=1e-5)
 
 
 def test_codes_are_used_ignored_and_rescored_as_asked() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from qdrantlite.errors import Corrupted
+from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index import graph_codes
 from qdrantlite.segment.vector_index.exact import MISSING, Bitmap, prepare_query, prepare_rows, scan
 from qdrantlite.segment.vector_index.hnsw import BATCH_ROWS, Graph, build, load, save
@@ -204,17 +205,21 @@ def test_searches_in_many_threads_answer_alike() -> None:
         assert list(pool.map(search, list(range(len(case.queries))) * 10)) == alone * 10
 
 
-def test_rank_tells_a_full_answer_from_a_doubtful_one() -> None:
+def test_sifting_knows_whether_enough_of_the_nearest_pass() -> None:
     case = make(Distance.EUCLID, Datatype.FLOAT32, share=1.0)
     query = case.queries[:1]
-    by_distance, scores = scan(case.rows[FIRST:], query, distance=case.distance, limit=COUNT, start=FIRST)
-    for at in (0, 100, 1000):
-        better, step = case.graph.better(query[0], float(scores[0, at]))
-        assert step == 1
-        np.testing.assert_array_equal(np.sort(by_distance[0, :at]), better)
-    farthest = np.sort(by_distance[0, -100:])
-    _, found = case.graph.search(query, limit=10, ef=64, selector=bitmap(farthest, case.graph))
-    assert len(case.graph.better(query[0], float(found[0, -1]))[0]) > 64
+    by_distance, _ = scan(case.rows[FIRST:], query, distance=case.distance, limit=COUNT, start=FIRST)
+    near, far = Selection.from_offsets(by_distance[0, 5:25]), Selection.from_offsets(by_distance[0, -100:])
+    found, _, sure = case.graph.sift(query, limit=10, ef=64, passes=near.contains)
+    assert sure.tolist() == [True]
+    np.testing.assert_array_equal(np.sort(found[0]), np.sort(by_distance[0, 5:15]))
+    found, scores, sure = case.graph.sift(query, limit=10, ef=64, passes=far.contains)
+    assert sure.tolist() == [False]
+    assert (found == MISSING).all()
+    assert np.isinf(scores).all()
+    found, _, sure = case.graph.sift(query, limit=10, ef=COUNT, passes=far.contains)
+    assert sure.tolist() == [True]
+    np.testing.assert_array_equal(np.sort(found[0]), np.sort(by_distance[0, -100:-90]))
 
 
 def test_codes_too_coarse_for_tight_clusters_are_refused() -> None:
