@@ -33,6 +33,11 @@ from qdrantlite.plan.statistics import Statistics, VectorStatistics
 from qdrantlite.values.cardinality import Cardinality
 
 
+WIDEST_SHARE = 0.25
+"""Of the cost of comparing all that pass: what the widest beam may be expected to cost. It may be in vain, and very wide
+beams cost more than in proportion."""
+
+
 def leaf(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> ReadingLeaf:
     """The leaf for a stage without children. ``repeats`` is for orders by value, see ``OrderScan``."""
     match stage.query:
@@ -71,7 +76,7 @@ def _dense(stage: BoundStage, query: NearestDense, statistics: Statistics) -> De
     expected = Estimate(exact.estimate.rows, cost_us)
     tail = not stage.params.indexed_only
     shared = (stage.using, query, exact.selection, stage.limit, stage.score_threshold)
-    widest = int(widened * exact.estimate.cost_us / max(cost_us, 1.0))
+    widest = int(widened * WIDEST_SHARE * exact.estimate.cost_us / max(cost_us, 1.0))
     return GraphScan(*shared, widened, tail, exact, expected, stage.params.quantization, widest)
 
 

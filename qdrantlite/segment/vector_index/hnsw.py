@@ -45,8 +45,8 @@ RESCORED_MIN = 16
 """Candidates rescored beyond twice the limit where the graph walks lossy codes."""
 
 TRUSTED_SHARE = 0.25
-"""Of a beam, best first: among so many hardly a row is missing; towards its end more and more are. With a half, cells of
-whole clusters among a million rows fell to .94."""
+"""Of a beam, best first: among so many hardly a row is missing; towards its end more and more are. With a half, recall
+under filters of whole clusters among a million rows fell to .94."""
 
 Progress = Callable[[int, int], None]
 
