@@ -32,9 +32,8 @@ from qdrantlite.plan.nodes import (
 from qdrantlite.plan.statistics import Statistics, VectorStatistics
 from qdrantlite.values.cardinality import Cardinality
 
-
 WIDEST_SHARE = 0.25
-"""Of the cost of comparing all that pass: what the widest beam may be expected to cost. It may be in vain, and very wide
+"""Of the cost of comparing all that pass: what the widest beam may be expected to cost. It may be in vain, and wide
 beams cost more than in proportion."""
 
 
