@@ -58,7 +58,7 @@ from qdrantlite.segment.vector_index.exact import prepare_query
 from qdrantlite.text.inference import embed_queried
 from qdrantlite.values.distance import Datatype
 from qdrantlite.values.point_id import PointId
-from qdrantlite.values.schema import CollectionConfig, Modifier
+from qdrantlite.values.schema import CollectionConfig, Modifier, VectorParams
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
 
 OpenCollection = Callable[[str], Snapshot]
@@ -84,24 +84,24 @@ def open_snapshot(
     bindings: dict[int, FilterBinding] = {}
     with shard.publish_lock:
         shard.require_open()
-        reader = shard.store.open_snapshot()
+        snapshot = Snapshot(shard.state, shard.store.open_snapshot, {key: _ordered(shard, key) for key in order_keys})
+        reader = snapshot.reader
         try:
-            snapshot = Snapshot(shard.state, reader, {key: _ordered(shard, key) for key in order_keys})
             known = snapshot.state.filters
-            selections = [None if f is None or f.is_empty else known.find(f) for f in filters]
+            selections = [None if f is None or f.is_empty else known.find((f, None)) for f in filters]
             source = ShardFilterSource(shard, reader, shard.live)
             for at, (filter, selection) in enumerate(zip(filters, selections, strict=True)):
                 if selection is None and filter is not None and not filter.is_empty:
                     bindings[at] = bind_filter(filter, source)
         except BaseException:
-            reader.close()
+            snapshot.close()
             raise
     try:
         for at, binding in bindings.items():
             selections[at] = selection = settle(binding, reader)
-            known.keep(selection, binding.filter)
+            known.keep((binding.filter, None), selection, len(selection))
     except BaseException:
-        reader.close()
+        snapshot.close()
         raise
     return snapshot, selections
 
@@ -220,10 +220,10 @@ class _Binder:
         present = state.present[using]
         if len(present) == len(state.live):
             return selection
-        found = state.filters.find(filter, using)
+        found = state.filters.find((filter, using))
         if found is None:
             found = selection.intersection(present)
-            state.filters.keep(found, filter, using)
+            state.filters.keep((filter, using), found, len(found))
         return found
 
     def _query(self, stage: Prefetch, query: Query, corpus: Selection | None) -> BoundQuery:
@@ -261,12 +261,10 @@ class _Binder:
         if isinstance(vector, SparseVector):
             return NearestSparse(self._weighted(using, vector, corpus))
         params = config.vectors[using]
-        values = vector.rows if isinstance(vector, MultiVector) else vector.values
-        prepared = prepare_query(values, params.distance, params.datatype or Datatype.FLOAT32)
-        larger_is_better = params.distance.larger_is_better
-        if isinstance(vector, MultiVector):
-            return NearestMulti(prepared, larger_is_better)
-        return NearestDense(prepared, larger_is_better)
+        if isinstance(vector, DenseVector):
+            return near(params, vector)
+        prepared = prepare_query(vector.rows, params.distance, params.datatype or Datatype.FLOAT32)
+        return NearestMulti(prepared, params.distance.larger_is_better)
 
     def _weighted(self, using: str, vector: SparseVector, corpus: Selection | None) -> SparseVector:
         params = self._snapshot.state.config.sparse_vectors[using]
@@ -277,6 +275,12 @@ class _Binder:
         present = present.difference(view.bare) if corpus is None else present.intersection(corpus)
         weights = vector.weights * view.idf(vector.indices, present)
         return SparseVector(vector.indices, weights.astype(np.float32))
+
+
+def near(params: VectorParams, vector: DenseVector) -> NearestDense:
+    """The query for the nearest to a vector that fits a dense slot of these settings."""
+    prepared = prepare_query(vector.values, params.distance, params.datatype or Datatype.FLOAT32)
+    return NearestDense(prepared, params.distance.larger_is_better)
 
 
 _VECTOR_QUERIES = (NearestDense, NearestSparse, NearestMulti)

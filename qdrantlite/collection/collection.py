@@ -26,12 +26,14 @@ from qdrantlite.collection.bind import (
 from qdrantlite.collection.committer import Committer
 from qdrantlite.collection.compaction import Compactor, MoveFolder
 from qdrantlite.collection.optimizer import Optimizer, indexed_points
+from qdrantlite.collection.prepare import prepare
 from qdrantlite.collection.recovery import create_shard, open_shard, write_checkpoint
 from qdrantlite.collection.settings import updated
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.slots import SparseSlot
-from qdrantlite.collection.snapshot import Snapshot
+from qdrantlite.collection.snapshot import Overtaken, Snapshot
 from qdrantlite.errors import NotFound, TimedOut
+from qdrantlite.execute.dense_leaves import Deadline
 from qdrantlite.execute.executor import execute, execute_all
 from qdrantlite.execute.groups import search_groups
 from qdrantlite.plan.bound import BoundOrderBy, BoundSearch, BoundStage
@@ -167,9 +169,19 @@ class Collection:
     ) -> list[list[ScoredRecord]]:
         """Answers in request order, all from one state. Raises InvalidRequest, NotFound, Unsupported, TimedOut."""
         deadline = deadline_after(timeout_s)
-        bound = self._bind(searches, open_other)
-        with bound.snapshot as snapshot:
-            rankings = execute_all([plan(tree, snapshot) for tree in bound.searches], snapshot, deadline=deadline)
+        try:
+            return self._answer(searches, open_other, deadline, pinned=False)
+        except Overtaken:
+            return self._answer(searches, open_other, deadline, pinned=True)
+
+    def _answer(
+        self, searches: Sequence[Search], open_other: OpenCollection, deadline: Deadline | None, *, pinned: bool
+    ) -> list[list[ScoredRecord]]:
+        prepared = self._active.run(
+            lambda crew: prepare(crew.shard, searches, collection=self.name, open_other=open_other, pinned=pinned)
+        )
+        with prepared.snapshot as snapshot:
+            rankings = execute_all(prepared.plans, snapshot, deadline=deadline)
             return pages.scored_pages(snapshot, rankings, searches)
 
     def explain(self, search: Search, *, open_other: OpenCollection) -> str:

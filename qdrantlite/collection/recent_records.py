@@ -4,13 +4,13 @@ An offset's id never changes, its version and payload do only in place; so what 
 changes a point in place, and then ``Shard`` begins anew. A reader whose state is older than that keeps what it took.
 """
 
-from itertools import islice
+from collections import OrderedDict
 from threading import Lock
 
 import numpy as np
 
 from qdrantlite.segment.bitmaps import Offsets
-from qdrantlite.storage.store_reader import Records, StoreReader
+from qdrantlite.storage.store_reader import Records
 from qdrantlite.values.point_id import PointId
 
 POINTS_MAX = 16_384
@@ -24,27 +24,30 @@ class RecentRecords:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._heads: dict[int, tuple[PointId, int]] = {}
-        self._payloads: dict[int, bytes | None] = {}
+        # A dict emptied from the front is searched for its first entry past all that are gone; an OrderedDict is not.
+        self._heads: OrderedDict[int, tuple[PointId, int]] = OrderedDict()
+        self._payloads: OrderedDict[int, bytes | None] = OrderedDict()
         self._payload_bytes = 0
 
-    def read(self, reader: StoreReader, offsets: Offsets, *, with_payload: bool) -> Records:
-        """As ``StoreReader.records``: of the reader's commit, in the order given."""
+    def find(self, offsets: Offsets, *, with_payload: bool) -> Records | None:
+        """As ``StoreReader.records``, in the order given; None unless all are kept."""
         keys: list[int] = offsets.tolist()
         try:
             heads = [self._heads[key] for key in keys]
             payloads = [self._payloads[key] if with_payload else None for key in keys]
         except KeyError:
-            records = reader.records(offsets, with_payload=with_payload)
-            if len(keys) <= PAGE_POINTS_MAX:
-                self._keep(keys, records, with_payload=with_payload)
-            return records
+            return None
         return Records([head[0] for head in heads], np.array([head[1] for head in heads], np.int64), payloads)
 
-    def _keep(self, keys: list[int], records: Records, *, with_payload: bool) -> None:
+    def keep(self, offsets: Offsets, records: Records, *, with_payload: bool) -> None:
+        """Remembers records of the commit from which on these are kept, or a later one."""
+        if len(offsets) > PAGE_POINTS_MAX:
+            return
+        keys: list[int] = offsets.tolist()
         with self._lock:
             self._heads.update(zip(keys, zip(records.ids, records.versions.tolist(), strict=True), strict=True))
-            _forget(self._heads, len(self._heads) - POINTS_MAX)
+            while len(self._heads) > POINTS_MAX:
+                self._heads.popitem(last=False)
             if not with_payload:
                 return
             for key, payload in zip(keys, records.payloads, strict=True):
@@ -52,12 +55,7 @@ class RecentRecords:
                     self._payloads[key] = payload
                     self._payload_bytes += _size(payload)
             while self._payload_bytes > PAYLOAD_BYTES_MAX or len(self._payloads) > POINTS_MAX:
-                self._payload_bytes -= _size(self._payloads.pop(next(iter(self._payloads))))
-
-
-def _forget(heads: dict[int, tuple[PointId, int]], count: int) -> None:
-    for key in list(islice(heads, max(count, 0))):
-        del heads[key]
+                self._payload_bytes -= _size(self._payloads.popitem(last=False)[1])
 
 
 def _size(payload: bytes | None) -> int:

@@ -15,11 +15,14 @@ from typing import Literal
 import numpy as np
 
 from qdrantlite.collection.changes import Changes
-from qdrantlite.collection.known_filters import KnownFilters
+from qdrantlite.collection.known import Known
 from qdrantlite.collection.recent_records import RecentRecords
 from qdrantlite.collection.slots import DenseSlot, MultiSlot, RowBounds, Slot, SparseSlot
 from qdrantlite.errors import NotFound
+from qdrantlite.plan.nodes import Node
 from qdrantlite.plan.statistics import VectorStatistics
+from qdrantlite.query.filter import Filter
+from qdrantlite.query.search import Search
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.index import PayloadIndex
@@ -57,9 +60,12 @@ class ShardState:
     multi: Mapping[str, MultiVectorView]
     sparse: Mapping[str, SparseView]
     recent: RecentRecords
-    filters: KnownFilters = field(default_factory=KnownFilters)
+    filters: Known[tuple[Filter, str | None], Selection] = field(default_factory=Known)
+    """What filters let through and, narrowed to the points that have it, by vector."""
     statistics: dict[str, VectorStatistics] = field(default_factory=dict)
     """By vector, each put there by whoever asks for it first."""
+    plans: Known[Search, Node] = field(default_factory=Known)
+    """By pattern, see ``Search.pattern``."""
 
 
 class ShardRetired(Exception):

@@ -1,11 +1,12 @@
 """A frozen view of one shard: what every stage of a search sees, from binding to the final page.
 
 Pairs an immutable ``ShardState`` with a read transaction of the point store that began under the same publish lock,
-so ids, payloads and vectors belong to the same commit as bitmaps and rows. Hold it for one request; close it. One
-thread at a time.
+so ids, payloads and vectors belong to the same commit as bitmaps and rows. A transaction that may turn out needless,
+because all records of a page are known, can begin later, as long as the state is still in force. Hold a snapshot for
+one request; close it. One thread at a time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 import numpy as np
@@ -32,17 +33,33 @@ from qdrantlite.values.vector import U32, DenseVector, MultiVector, Vector
 ID_CHUNK = 4096
 
 
+class Overtaken(Exception):
+    """A commit came before the read transaction began: begin the request anew."""
+
+
 class Snapshot:
     """Implements ``execute.view.ShardView`` and ``plan.statistics.Statistics``."""
 
-    def __init__(self, state: ShardState, reader: StoreSnapshot, ordered: Mapping[str, OrderedValues]) -> None:
+    def __init__(
+        self, state: ShardState, begin: Callable[[], StoreSnapshot], ordered: Mapping[str, OrderedValues]
+    ) -> None:
+        """``begin`` opens the read transaction of the state's commit, and is called when it is first needed."""
         self.state = state
-        self.reader = reader
+        self._begin = begin
+        self._reader: StoreSnapshot | None = None
         self._ordered = ordered
+
+    @property
+    def reader(self) -> StoreSnapshot:
+        """The read transaction. Raises Overtaken when it has not begun and can no longer begin."""
+        if self._reader is None:
+            self._reader = self._begin()
+        return self._reader
 
     def close(self) -> None:
         """Ends the read transaction."""
-        self.reader.close()
+        if self._reader is not None:
+            self._reader.close()
 
     def __enter__(self) -> "Snapshot":
         return self
@@ -162,7 +179,11 @@ class Snapshot:
 
     def records(self, offsets: U32, *, with_payload: bool) -> Records:
         """Ids, versions and payload texts."""
-        return self.state.recent.read(self.reader, offsets, with_payload=with_payload)
+        records = self.state.recent.find(offsets, with_payload=with_payload)
+        if records is None:
+            records = self.reader.records(offsets, with_payload=with_payload)
+            self.state.recent.keep(offsets, records, with_payload=with_payload)
+        return records
 
     def payloads(self, offsets: U32) -> list[Payload]:
         """Payloads in the order given."""

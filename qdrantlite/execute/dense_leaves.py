@@ -61,8 +61,8 @@ def ask_rows(
     the graphs are left out: then it returns what it met.
     """
     match leaf:
-        case ExactScan():
-            return rows.scan(vectors, limit=limit, selection=selection)
+        case ExactScan() | SubsetScan():
+            return compare_all(rows, selection, vectors, limit=limit, one_by_one=isinstance(leaf, SubsetScan))
         case GraphScan():
             refinement = refinement_of(leaf.quantization)
             if selection is not None and leaf.tail:
@@ -76,12 +76,19 @@ def ask_rows(
             return rows.walk(
                 vectors, limit=limit, ef=leaf.ef, selection=selection, tail=leaf.tail, refinement=refinement
             )
-        case SubsetScan():
-            assert selection is not None
-            chosen = selection if rows.present is None else selection.intersection(rows.present)
-            return rows.subset(vectors, chosen.offsets(), limit=limit)
         case _:
             assert_never(leaf)
+
+
+def compare_all(
+    rows: DenseView, selection: Selection | None, vectors: F32, *, limit: int, one_by_one: bool
+) -> tuple[U32, F32]:
+    """The best rows of the selection, missing none: read ``one_by_one``, or all rows in order."""
+    if not one_by_one:
+        return rows.scan(vectors, limit=limit, selection=selection)
+    assert selection is not None
+    chosen = selection if rows.present is None else selection.intersection(rows.present)
+    return rows.subset(vectors, chosen.offsets(), limit=limit)
 
 
 def refinement_of(given: QuantizationParams | None) -> Refinement:

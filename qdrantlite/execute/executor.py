@@ -11,7 +11,15 @@ from typing import assert_never
 
 import numpy as np
 
-from qdrantlite.execute.dense_leaves import Deadline, Found, as_selection, ask_rows, ask_together, first_limit
+from qdrantlite.execute.dense_leaves import (
+    Deadline,
+    Found,
+    as_selection,
+    ask_rows,
+    ask_together,
+    compare_all,
+    first_limit,
+)
 from qdrantlite.execute.fuse import fuse_dbsf, fuse_rrf
 from qdrantlite.execute.merge import Fetch, best_first, fetch_best, passing_threshold, settled
 from qdrantlite.execute.ranking import OrderValues, Ranking
@@ -76,8 +84,6 @@ class _Run:
         """What a node hands up."""
         if self.deadline is not None:
             self.deadline()
-        if isinstance(node, DenseLeaf) and self.trace is None:
-            return self._leaf(node)  # The most frequent of all, ahead of those looked through one by one.
         started = perf_counter_ns()
         ranking, rows_in = self._run(node)
         if self.trace is not None:
@@ -177,7 +183,7 @@ def _walked(node: GraphScan, rows: DenseView, selection: Selection | None, ask: 
         ef *= WIDER
     if len(found[0]) >= wanted:
         return found
-    return ask_rows(node.exact, rows, selection, node.query.vector, limit=limit)
+    return compare_all(rows, selection, node.query.vector, limit=limit, one_by_one=node.one_by_one)
 
 
 def _rescored(node: Rescore, offsets: U32, view: ShardView) -> Ranking:

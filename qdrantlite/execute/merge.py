@@ -47,8 +47,6 @@ def fetch_best(fetch: Fetch, limit: int, ids_of: IdsOf) -> Ranking:
     the limit shows whether the cut goes through a tie; then all that may be tied there is fetched.
     """
     offsets, scores = fetch(limit + 1)
-    if not (scores[1:] == scores[:-1]).any():
-        return Ranking.scored(offsets[:limit], scores[:limit])
     if len(scores) > limit and scores[limit] == scores[limit - 1]:
         offsets, scores = fetch(limit + TIED_ROWS_MAX + 1)
     return settled(Ranking.scored(offsets, scores), scores, limit, ids_of)

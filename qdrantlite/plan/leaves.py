@@ -73,10 +73,10 @@ def _dense(stage: BoundStage, query: NearestDense, statistics: Statistics) -> De
     if cost_us >= exact.estimate.cost_us:
         return exact
     expected = Estimate(exact.estimate.rows, cost_us)
-    tail = not stage.params.indexed_only
+    tail, one_by_one = not stage.params.indexed_only, isinstance(exact, SubsetScan)
     shared = (stage.using, query, exact.selection, stage.limit, stage.score_threshold)
     widest = int(widened * WIDEST_SHARE * exact.estimate.cost_us / max(cost_us, 1.0))
-    return GraphScan(*shared, widened, tail, exact, expected, stage.params.quantization, widest)
+    return GraphScan(*shared, widened, tail, one_by_one, expected, stage.params.quantization, widest)
 
 
 def _exact(

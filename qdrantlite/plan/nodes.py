@@ -58,8 +58,8 @@ class GraphScan:
     """Walks the graphs of the sealed segments with a beam of ``ef`` and scans the rows not sealed yet (``tail``).
 
     ``quantization`` says how codes are used where there are any, None = as the codes are.
-    Where the nearest points of all hold too few of the selection, the beam grows up to ``ef_max``; then ``exact`` runs,
-    the twin that misses nothing.
+    Where the nearest points of all hold too few of the selection, the beam grows up to ``ef_max``; then all that pass
+    are compared: ``one_by_one``, as a SubsetScan does, or else as an ExactScan does.
     """
 
     using: str
@@ -69,7 +69,7 @@ class GraphScan:
     threshold: float | None
     ef: int
     tail: bool
-    exact: "ExactScan | SubsetScan"
+    one_by_one: bool
     estimate: Estimate
     quantization: QuantizationParams | None = None
     ef_max: int = 0

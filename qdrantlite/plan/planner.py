@@ -20,7 +20,20 @@ from qdrantlite.plan.bound import (
     NearestSparse,
 )
 from qdrantlite.plan.leaves import leaf
-from qdrantlite.plan.nodes import Estimate, Fuse, Merge, Node, Order, Rescore, SampleOf, Top
+from qdrantlite.plan.nodes import (
+    Estimate,
+    ExactScan,
+    Fuse,
+    GraphScan,
+    Merge,
+    Node,
+    Nothing,
+    Order,
+    Rescore,
+    SampleOf,
+    SubsetScan,
+    Top,
+)
 from qdrantlite.plan.rules import RULES
 from qdrantlite.plan.statistics import Statistics
 
@@ -38,6 +51,19 @@ def plan(search: BoundSearch, statistics: Statistics) -> Node:
     )
     top = Top(node, search.offset, stage.limit, Estimate(rows, node.estimate.cost_us + estimate.TOP_US))
     return _improved(top)
+
+
+def plan_alike(known: Node, query: NearestDense) -> Node:
+    """The plan of a search that differs from the one planned in nothing but the vector that its only leaf seeks."""
+    match known:
+        case GraphScan() | ExactScan() | SubsetScan():
+            return replace(known, query=query)
+        case Top():
+            return replace(known, source=plan_alike(known.source, query))
+        case Nothing():
+            return known
+        case _:
+            raise AssertionError("a search for the nearest to one vector has one leaf")
 
 
 def _node(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> Node:

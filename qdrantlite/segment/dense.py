@@ -1,7 +1,7 @@
 """Dense vectors of one name: exact scans over stored rows, sealed graphs beside them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,15 @@ class DenseView:
     datatype: Datatype
     present: Selection | None
     sealed: tuple[SealedSegment, ...]
+    unsealed: tuple[tuple[int, int], ...] = field(init=False)
+    """Ranges of rows that no graph covers."""
     verify: Callable[[Offsets | slice], None]
+
+    def __post_init__(self) -> None:
+        starts = (0, *(segment.stop for segment in self.sealed))
+        stops = (*(segment.first for segment in self.sealed), len(self.rows))
+        spans = tuple([span for span in zip(starts, stops, strict=True) if span[0] < span[1]])
+        object.__setattr__(self, "unsealed", spans)
 
     @property
     def points(self) -> int:
@@ -70,20 +78,12 @@ class DenseView:
         several = queries[np.newaxis] if single else queries
         passing = self._present_in(selection)
         width = limit if passing is None else min(limit, len(passing))
-        found = [
+        parts = [
             segment.walk(several, limit=width, ef=ef, passing=passing, refinement=refinement) for segment in self.sealed
         ]
         if tail:
-            found += [self._scanned(several, span, width, passing) for span in self._unsealed()]
-        if len(found) == 1:
-            offsets, scores = self._ordered(*found[0], single=single)
-        else:
-            offsets = np.concatenate([part[0] for part in found], axis=1)
-            scores = np.concatenate([part[1] for part in found], axis=1)
-            offsets, scores = self._ordered(offsets, scores, single=single)
-            offsets, scores = offsets[..., :width], scores[..., :width]
-        self.verify(offsets if single else offsets[offsets != exact.MISSING])
-        return offsets, scores
+            parts += [self._scanned(several, span, width, passing) for span in self.unsealed]
+        return self._together(parts, limit=width, single=single)
 
     def sift(
         self, queries: F32, *, limit: int, ef: int, selection: Selection, refinement: Refinement = PLAIN
@@ -98,28 +98,24 @@ class DenseView:
         passing = self._present_in(selection)
         assert passing is not None
         width = min(limit, len(passing))
-        offsets, scores = np.empty((len(several), 0), np.uint32), np.empty((len(several), 0), np.float32)
+        parts: list[tuple[Offsets, F32]] = []
         sure = np.ones(len(several), dtype=np.bool_)
         for segment in self.sealed:
-            part = segment.sift(several, limit=width, ef=ef, passing=passing, refinement=refinement)
-            offsets, scores = np.append(offsets, part[0], axis=1), np.append(scores, part[1], axis=1)
-            sure &= part[2]
-        for span in self._unsealed():
-            found = self._scanned(several, span, width, passing)
-            offsets, scores = np.append(offsets, found[0], axis=1), np.append(scores, found[1], axis=1)
-        offsets, scores = self._ordered(offsets, scores, single=single)
-        offsets, scores = offsets[..., :width], scores[..., :width]
-        self.verify(offsets[offsets != exact.MISSING])
-        return offsets, scores, sure
+            offsets, scores, met = segment.sift(several, limit=width, ef=ef, passing=passing, refinement=refinement)
+            parts.append((offsets, scores))
+            sure &= met
+        parts += [self._scanned(several, span, width, passing) for span in self.unsealed]
+        return *self._together(parts, limit=width, single=single), sure
 
-    def _unsealed(self) -> list[tuple[int, int]]:
-        """Ranges of rows that no graph covers."""
-        spans, start = [], 0
-        for segment in self.sealed:
-            spans.append((start, segment.first))
-            start = segment.stop
-        spans.append((start, len(self.rows)))
-        return [span for span in spans if span[0] < span[1]]
+    def _together(self, parts: list[tuple[Offsets, F32]], *, limit: int, single: bool) -> tuple[Offsets, F32]:
+        """The best of what several ranges of rows gave, and their rows verified."""
+        offsets, scores = (
+            parts[0] if len(parts) == 1 else (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+        )
+        offsets, scores = self._ordered(offsets, scores, single=single)
+        offsets, scores = offsets[..., :limit], scores[..., :limit]
+        self.verify(offsets if single else offsets[offsets != exact.MISSING])
+        return offsets, scores
 
     def _scanned(
         self, queries: F32, span: tuple[int, int], limit: int, passing: Selection | None
@@ -158,7 +154,7 @@ class DenseView:
         if single:
             near, far = (scores[0, :-1], scores[0, 1:])
             apart = near > far if self.distance.larger_is_better else near < far
-            if apart.all() and offsets.shape[1] and offsets[0, -1] != exact.MISSING:
+            if offsets.shape[1] and np.logical_and.reduce(apart) and offsets[0, -1] != exact.MISSING:
                 return offsets[0], scores[0]  # The usual case: in order already, nothing tied, nothing missing.
             found = offsets[0] != exact.MISSING
             offsets, scores = offsets[0][found], scores[0][found]

@@ -80,12 +80,16 @@ def test_what_is_kept_is_bounded(tmp_path: Path) -> None:
         with collection_of(database).open_snapshot() as snapshot:
             for start in [*range(0, 95, 5), 0]:
                 offsets = np.arange(start, start + 5, dtype=np.uint32)
-                records = recent.read(snapshot.reader, offsets, with_payload=True)
-                assert records.ids == offsets.tolist()
+                records = snapshot.reader.records(offsets, with_payload=True)
+                recent.keep(offsets, records, with_payload=True)
+                kept = recent.find(offsets, with_payload=True)
+                assert kept is not None
+                assert (kept.ids, kept.payloads) == (records.ids, records.payloads)
                 assert len(recent._heads) <= 20
                 assert sum(len(text or b"") for text in recent._payloads.values()) == recent._payload_bytes <= 100
             held = dict(recent._heads)
-            recent.read(snapshot.reader, np.arange(50, dtype=np.uint32), with_payload=False)
+            many = np.arange(50, dtype=np.uint32)
+            recent.keep(many, snapshot.reader.records(many, with_payload=False), with_payload=False)
             assert recent._heads == held
 
 

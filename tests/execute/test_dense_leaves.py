@@ -70,8 +70,8 @@ def plans(shard: GraphShard) -> list[Node]:
         query, threshold = shard.query(vector), 0.3 if number % 2 else None
         scan = ExactScan("", query, None, LIMIT, threshold, EXPECTED)
         chosen = SubsetScan("", query, FEW, LIMIT, None, EXPECTED)
-        walk = GraphScan("", query, None, LIMIT, threshold, 32, True, scan, EXPECTED)
-        narrow = GraphScan("", query, FEW, LIMIT, None, 48 + number % 2, number % 3 > 0, chosen, EXPECTED)
+        walk = GraphScan("", query, None, LIMIT, threshold, 32, True, False, EXPECTED)
+        narrow = GraphScan("", query, FEW, LIMIT, None, 48 + number % 2, number % 3 > 0, True, EXPECTED)
         nodes += [scan, chosen, walk, narrow, ExactScan("", query, FEW, LIMIT, None, EXPECTED)]
         nodes.append(Fuse((scan, narrow), FusionKind.RRF, 2, None, LIMIT, None, EXPECTED))
     return nodes

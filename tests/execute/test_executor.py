@@ -12,7 +12,7 @@ from qdrantlite.execute.executor import execute
 from qdrantlite.execute.ranking import Ranking
 from qdrantlite.plan.bound import BoundFusion, BoundOrderBy, BoundSample, BoundSearch, BoundStage, NearestDense
 from qdrantlite.plan.explain import explain
-from qdrantlite.plan.nodes import Estimate, ExactScan, GraphScan
+from qdrantlite.plan.nodes import Estimate, GraphScan
 from qdrantlite.plan.planner import plan
 from qdrantlite.plan.trace import Trace
 from qdrantlite.query import search as s
@@ -175,8 +175,7 @@ def test_trace_tells_rows_of_each_node_in_post_order() -> None:
 def test_graph_walk_scans_the_rows_that_no_graph_covers() -> None:
     shard = StoredShard(CONFIG, STORED)
     selection = shard.select(STORED[:9])
-    exact = ExactScan("", UP, selection, 3, None, Estimate(Cardinality.exactly(3), 1.0))
-    node = GraphScan("", UP, selection, 3, None, 64, True, exact, exact.estimate)
+    node = GraphScan("", UP, selection, 3, None, 64, True, False, Estimate(Cardinality.exactly(3), 1.0))
     assert shard.ids(execute(node, shard).offsets) == [8, 7, 6]
 
 

@@ -309,10 +309,13 @@ def _id_selector(bitmap: Bitmap) -> faiss.IDSelector:
 
 
 def as_best(raw: F32, ids: Ids, distance: Distance, start: int) -> Best:
-    """Turn FAISS's ids and raw scores ``(q, k)``, id 0 being offset ``start``, into offsets and the API's scores."""
+    """Turn FAISS's ids and raw scores ``(q, k)``, id 0 being offset ``start``, into offsets and the API's scores.
+
+    Places without a row, of id -1, come last in each line.
+    """
     scores = np.sqrt(np.maximum(raw, np.float32(0))) if distance is Distance.EUCLID else raw
     offsets = (ids + start if start else ids).astype(np.uint32)
-    if ids.size and ids.min() < 0:
+    if ids.size and (ids[0, -1] if len(ids) == 1 else ids[:, -1].min()) < 0:
         missing = ids < 0
         offsets[missing], scores[missing] = MISSING, _worst(distance)
     return offsets, scores

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 from qdrantlite.errors import MalformedRequest, ValidationFailed
 from qdrantlite.query import filter as tree
@@ -10,28 +9,18 @@ from qdrantlite.query.filter import Condition, Filter, GeoPoint, Match, MinShoul
 from qdrantlite.values.payload import parse_path
 from qdrantlite.wire.bounds import at_least, each_inside, inside, within
 from qdrantlite.wire.grpc.id_codec import decode_ids
+from qdrantlite.wire.grpc.remembered import remembered
 from qdrantlite.wire.pb import qdrant_common as pb
 from qdrantlite.wire.pb import timestamp
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RING_POINTS_MIN = 4
 
-REMEMBERED_BYTES_MAX = 512
-"""Filters of up to this size are decoded once: the same ones come again and again, a tenant's, a language's."""
 
-
+# The same filters come again and again: a tenant's, a language's.
+@remembered(pb.Filter, bytes_max=512, entries=512)
 def decode_filter(message: pb.Filter) -> Filter:
     """Raises InvalidRequest. Paths are checked here, so that nothing below meets a malformed one."""
-    encoded = message.SerializeToString()
-    return _decode(message) if len(encoded) > REMEMBERED_BYTES_MAX else _decode_encoded(encoded)
-
-
-@lru_cache(maxsize=512)
-def _decode_encoded(encoded: bytes) -> Filter:
-    return _decode(pb.Filter.FromString(encoded))
-
-
-def _decode(message: pb.Filter) -> Filter:
     return Filter(
         should=_decode_conditions("should", message.should),
         must=_decode_conditions("must", message.must),

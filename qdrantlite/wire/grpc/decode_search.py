@@ -4,6 +4,10 @@ Semantic checks that need the whole tree or the collection (a query to merge pre
 binding.
 """
 
+from functools import lru_cache
+
+import numpy as np
+
 from qdrantlite.query.search import (
     DEFAULT_PARAMS,
     GROUP_SIZE_DEFAULT,
@@ -12,10 +16,12 @@ from qdrantlite.query.search import (
     NO_PAYLOAD,
     NO_VECTORS,
     GroupSearch,
+    Nearest,
     Prefetch,
     Search,
 )
 from qdrantlite.values.payload import parse_path
+from qdrantlite.values.vector import DenseVector
 from qdrantlite.wire.bounds import at_least, collection_name, each_inside, inside, not_empty
 from qdrantlite.wire.grpc.decode_filter import decode_filter
 from qdrantlite.wire.grpc.decode_query import decode_query
@@ -27,11 +33,67 @@ from qdrantlite.wire.grpc.decode_selector import (
     decode_vectors_selector,
     decode_with_lookup,
 )
+from qdrantlite.wire.grpc.decode_vector import LITTLE_F32
 from qdrantlite.wire.pb import points as pb
+
+REMEMBERED_BYTES_MAX = 1024
 
 
 def decode_search(message: pb.QueryPoints) -> Search:
     """Raises InvalidRequest. The collection's name is checked, not kept."""
+    plain = _plain(message)
+    return _decode_whole(message) if plain is None else plain
+
+
+def _plain(message: pb.QueryPoints) -> Search | None:
+    """The search for the nearest to one dense vector; None when the message asks for anything else.
+
+    What such messages say beside the vector comes again and again, and is decoded once.
+    """
+    count = len(message.query.nearest.dense.data)
+    if count == 0 or message.prefetch:
+        return None
+    encoded = message.SerializeToString()
+    opening = _opening(message.collection_name, count)
+    end = len(opening) + 4 * count
+    if len(encoded) - end > REMEMBERED_BYTES_MAX or not encoded.startswith(opening):
+        return None
+    pattern = _pattern(opening, count, encoded[end:])
+    stage = pattern.stage
+    values = np.frombuffer(encoded, LITTLE_F32, count, len(opening)).astype(np.float32)
+    return Search(
+        Prefetch(
+            query=Nearest(DenseVector(values)),
+            using=stage.using,
+            filter=stage.filter,
+            params=stage.params,
+            score_threshold=stage.score_threshold,
+            limit=stage.limit,
+            lookup_from=stage.lookup_from,
+        ),
+        pattern.offset,
+        pattern.with_payload,
+        pattern.with_vectors,
+        pattern,
+    )
+
+
+@lru_cache(maxsize=64)
+def _opening(collection: str, count: int) -> bytes:
+    """The bytes of a message before the components of its vector, when it asks for the nearest to one.
+
+    Fields are written in the order of their numbers; should a message ever come otherwise, it does not begin like this.
+    """
+    nearest = pb.Query(nearest=pb.VectorInput(dense=pb.DenseVector(data=[0.0] * count)))
+    return pb.QueryPoints(collection_name=collection, query=nearest).SerializeToString()[: -4 * count]
+
+
+@lru_cache(maxsize=256)
+def _pattern(opening: bytes, count: int, rest: bytes) -> Search:
+    return _decode_whole(pb.QueryPoints.FromString(opening + bytes(4 * count) + rest))
+
+
+def _decode_whole(message: pb.QueryPoints) -> Search:
     collection_name(message.collection_name)
     decode_timeout(message)
     return Search(

@@ -3,7 +3,6 @@
 A selector that is absent takes the default its request gives it; the defaults differ from request to request.
 """
 
-from functools import lru_cache
 from typing import Literal, Protocol
 
 from qdrantlite.errors import MalformedRequest
@@ -25,12 +24,11 @@ from qdrantlite.query.search import (
 from qdrantlite.values.payload import parse_path
 from qdrantlite.wire.bounds import at_least, collection_name, inside, within
 from qdrantlite.wire.grpc.decode_filter import decode_filter, decode_timestamp
+from qdrantlite.wire.grpc.remembered import remembered
 from qdrantlite.wire.pb import points as pb
 
 TIMEOUT_DEFAULT_S = 60.0
 ACORN_SELECTIVITY_DEFAULT = 0.4
-REMEMBERED_BYTES_MAX = 64
-"""Parameters of up to this size are decoded once: a client sends the same ones with every search."""
 _ENABLED_PAYLOAD = {True: ALL_PAYLOAD, False: NO_PAYLOAD}
 _ENABLED_VECTORS = {True: VectorsSelector(everything=True), False: NO_VECTORS}
 
@@ -130,18 +128,10 @@ def _decode_start_from(message: pb.StartFrom) -> int | float | str | None:
             return None
 
 
+# A client sends the same parameters with every search.
+@remembered(pb.SearchParams, bytes_max=64, entries=128)
 def decode_search_params(message: pb.SearchParams) -> SearchParams:
     """Raises ValidationFailed for values out of bounds."""
-    encoded = message.SerializeToString()
-    return _decode_params(message) if len(encoded) > REMEMBERED_BYTES_MAX else _decode_encoded_params(encoded)
-
-
-@lru_cache(maxsize=128)
-def _decode_encoded_params(encoded: bytes) -> SearchParams:
-    return _decode_params(pb.SearchParams.FromString(encoded))
-
-
-def _decode_params(message: pb.SearchParams) -> SearchParams:
     if message.HasField("hnsw_ef"):
         at_least("hnsw_ef", message.hnsw_ef, 1)
     params = SearchParams(

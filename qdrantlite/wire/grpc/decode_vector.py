@@ -28,7 +28,7 @@ from qdrantlite.wire.grpc.json_codec import decode_fields
 from qdrantlite.wire.pb import points as pb
 
 MULTIVECTOR_FLOATS_MAX = 1_048_576
-_LITTLE_F32 = np.dtype("<f4")
+LITTLE_F32 = np.dtype("<f4")
 
 
 def decode_vectors(message: pb.Vectors) -> NamedVectors:
@@ -94,7 +94,7 @@ def floats_of(message: pb.DenseVector) -> F32:
     if count == 0:
         return np.empty(0, dtype=np.float32)
     header = 1 + (max(1, (4 * count).bit_length()) + 6) // 7
-    packed = np.frombuffer(message.SerializeToString(), _LITTLE_F32, count, header)
+    packed = np.frombuffer(message.SerializeToString(), LITTLE_F32, count, header)
     return packed.astype(np.float32)
 
 

@@ -14,8 +14,9 @@ from qdrantlite.query import formula as shape
 from qdrantlite.query import search as tree
 from qdrantlite.query.filter import FieldCondition, Filter, GeoPoint, IsNullFlag
 from qdrantlite.values.vector import DenseVector, Document, InferenceInput, MultiVector, SparseVector
-from qdrantlite.wire.grpc.decode_search import decode_group_search, decode_search, decode_search_batch
+from qdrantlite.wire.grpc.decode_search import _decode_whole, decode_group_search, decode_search, decode_search_batch
 from qdrantlite.wire.pb import points as pb
+from qdrantlite.wire.pb import qdrant_common as common
 from tests.wire.grpc.client_messages import received
 
 NULL = models.FieldCondition(key="k", is_null=True)
@@ -68,6 +69,64 @@ def test_fields_of_the_root_arrive() -> None:
     assert node.lookup_from == tree.LookupFrom("other", "v")
     assert search.with_vectors == tree.VectorsSelector(names=("image",))
     assert search.with_payload == tree.PayloadSelector(exclude=("a.b",))
+
+
+PLAIN: list[dict[str, Any]] = [
+    {},
+    {"collection_name": "b" * 200, "limit": 3, "offset": 2, "using": "image", "score_threshold": 0.5, "timeout": 7},
+    {"params": {"hnsw_ef": 64, "exact": False, "quantization": {"rescore": False}}},
+    {"filter": {"must": [{"field": {"key": "k", "match": {"keyword": "v"}}}]}, "with_payload": {"enable": True}},
+    {"with_vectors": {"include": {"names": ["a", "b"]}}, "lookup_from": {"collection_name": "other"}},
+    {"filter": {"must": [{"field": {"key": "k" * 2000, "match": {"keyword": "v"}}}]}},
+]
+
+
+def plain(values: list[float], **fields: Any) -> pb.QueryPoints:
+    asked = pb.Query(nearest=pb.VectorInput(dense=pb.DenseVector(data=values)))
+    return pb.QueryPoints(**{"collection_name": "books", "query": asked, **fields})
+
+
+@pytest.mark.parametrize("fields", PLAIN)
+@pytest.mark.parametrize("size", [1, 31, 32, 4096])
+def test_searches_for_one_vector_are_decoded_as_all_others_are(fields: dict[str, Any], size: int) -> None:
+    for values in (np.arange(size, dtype=np.float32), np.full(size, np.nan, dtype=np.float32)):
+        found = decode_search(plain(values.tolist(), **fields))
+        expected = _decode_whole(plain(values.tolist(), **fields))
+        asked = found.stage.query
+        assert isinstance(asked, tree.Nearest)
+        assert isinstance(asked.input, DenseVector)
+        np.testing.assert_array_equal(asked.input.values, values)
+        for name in ("using", "filter", "params", "score_threshold", "limit", "lookup_from", "prefetch"):
+            assert getattr(found.stage, name) == getattr(expected.stage, name)
+        for name in ("offset", "with_payload", "with_vectors"):
+            assert getattr(found, name) == getattr(expected, name)
+
+
+def test_pattern_is_shared_by_searches_that_differ_in_their_vector_alone() -> None:
+    searches = [decode_search(plain([1.0, 2.0], **fields)) for fields in PLAIN[:5]]
+    assert None not in [search.pattern for search in searches]
+    assert len({search.pattern for search in searches}) == len(searches)
+    for search, fields in zip(searches, PLAIN, strict=False):
+        assert decode_search(plain([3.0, 4.0], **fields)).pattern is search.pattern
+        assert decode_search(plain([3.0], **fields)).pattern is not search.pattern
+
+
+def test_search_that_is_more_than_one_vector_has_no_pattern() -> None:
+    long = plain([1.0], **PLAIN[5])
+    staged = plain([1.0], prefetch=[pb.PrefetchQuery(limit=2)])
+    by_id = pb.QueryPoints(collection_name="books", query=pb.Query(nearest=pb.VectorInput(id=common.PointId(num=1))))
+    newer = plain([1.0])
+    newer.query.MergeFromString(b"\xfa\x3f\x01x")  # A field of a later version, beside the vector.
+    for message in (long, staged, by_id, newer, pb.QueryPoints(collection_name="books")):
+        assert decode_search(message).pattern is None
+
+
+def test_refusal_of_a_search_for_one_vector_comes_every_time() -> None:
+    for _ in range(2):
+        with pytest.raises(ValidationFailed, match=r"params\.hnsw_ef"):
+            decode_search(plain([1.0], params={"hnsw_ef": 0}))
+        with pytest.raises(ValidationFailed, match="collection_name"):
+            decode_search(plain([1.0], collection_name=""))
 
 
 def test_prefetches_nest() -> None:

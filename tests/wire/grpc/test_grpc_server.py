@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -256,30 +257,32 @@ def test_deadline_of_the_client_is_kept_while_the_server_works(channel: grpc.Cha
     assert len(call(channel, "/qdrant.Points/Query", QUERY).result) == 1
 
 
-def test_call_whose_deadline_passed_in_the_queue_is_not_begun(channel: grpc.Channel, engine: FakeEngine) -> None:
+@contextmanager
+def all_search_threads_busy(channel: grpc.Channel, engine: FakeEngine) -> Iterator[None]:
+    """Inside, every thread that searches is at work, up to five seconds; afterwards all of them have answered."""
     release = threading.Event()
     engine.before = lambda: release.wait(5.0)
     with ThreadPoolExecutor(SEARCH_THREADS) as pool:
         busy = [pool.submit(call, channel, "/qdrant.Points/Query", QUERY) for _ in range(SEARCH_THREADS)]
         while len(engine.asked) < SEARCH_THREADS:
             time.sleep(0.01)
-        assert failure(channel, "/qdrant.Points/Query", QUERY, timeout=0.1)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
-        release.set()
+        try:
+            yield
+        finally:
+            release.set()
         assert all(future.result().result for future in busy)
+
+
+def test_call_whose_deadline_passed_in_the_queue_is_not_begun(channel: grpc.Channel, engine: FakeEngine) -> None:
+    with all_search_threads_busy(channel, engine):
+        assert failure(channel, "/qdrant.Points/Query", QUERY, timeout=0.1)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
     call(channel, "/qdrant.Points/Query", QUERY)
     assert len(engine.asked) == SEARCH_THREADS + 1
 
 
 def test_searches_that_wait_do_not_hold_up_other_calls(channel: grpc.Channel, engine: FakeEngine) -> None:
-    release = threading.Event()
-    engine.before = lambda: release.wait(5.0)
-    with ThreadPoolExecutor(SEARCH_THREADS) as pool:
-        busy = [pool.submit(call, channel, "/qdrant.Points/Query", QUERY) for _ in range(SEARCH_THREADS)]
-        while len(engine.asked) < SEARCH_THREADS:
-            time.sleep(0.01)
+    with all_search_threads_busy(channel, engine):
         call(channel, "/qdrant.Qdrant/HealthCheck")
-        release.set()
-        assert all(future.result().result for future in busy)
 
 
 PING = bytes([0, 0, 8, 6, 0, 0, 0, 0, 0, *range(8)])

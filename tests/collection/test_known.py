@@ -1,13 +1,12 @@
-"""What a filter lets through is found once for each state of a shard, and forgotten with the state."""
+"""What a filter lets through, and how a search runs, is found once for each state of a shard and forgotten with it."""
 
 from pathlib import Path
 from unittest.mock import patch
 
-from qdrantlite.collection import known_filters
-from qdrantlite.collection.known_filters import KnownFilters
+from qdrantlite.collection import known as module
+from qdrantlite.collection.known import Known
 from qdrantlite.query import operation as o
 from qdrantlite.query.filter import FieldCondition, Filter, MatchBool, MatchInteger
-from qdrantlite.segment.selection import Selection
 from tests.collection.small import (
     dense,
     found,
@@ -27,40 +26,35 @@ def filter_of(number: int) -> Filter:
     return Filter(must=(FieldCondition("n", MatchInteger(number)),))
 
 
-def selection_of(count: int) -> Selection:
-    return Selection.of_range(0, count)
-
-
 def test_filters_equal_in_value_share_what_was_found() -> None:
-    known = KnownFilters()
-    known.keep(selection_of(3), filter_of(1))
-    assert known.find(filter_of(1)) is not None
-    assert known.find(filter_of(1), using="v") is None
+    known: Known[Filter, str] = Known()
+    known.keep(filter_of(1), "kept", 3)
+    assert known.find(filter_of(1)) == "kept"
     assert known.find(filter_of(2)) is None
 
 
 def test_true_is_not_one() -> None:
-    known = KnownFilters()
-    known.keep(selection_of(3), Filter(must=(FieldCondition("n", MatchBool(True)),)))
+    known: Known[Filter, str] = Known()
+    known.keep(Filter(must=(FieldCondition("n", MatchBool(True)),)), "kept", 3)
     assert known.find(filter_of(1)) is None
 
 
 def test_the_oldest_are_forgotten_first() -> None:
-    known = KnownFilters()
-    for number in range(known_filters.FILTERS_MAX + 1):
-        known.keep(selection_of(1), filter_of(number))
-    assert known.find(filter_of(0)) is None
-    assert known.find(filter_of(1)) is not None
+    known: Known[int, str] = Known()
+    for number in range(module.ENTRIES_MAX + 1):
+        known.keep(number, "kept", 1)
+    assert known.find(0) is None
+    assert known.find(1) is not None
 
 
 def test_offsets_kept_are_bounded() -> None:
-    with patch.object(known_filters, "OFFSETS_MAX", 100):
-        known = KnownFilters()
-        known.keep(selection_of(51), filter_of(0))
-        assert known.find(filter_of(0)) is None
+    with patch.object(module, "OFFSETS_MAX", 100):
+        known: Known[int, str] = Known()
+        known.keep(0, "too many", 51)
+        assert known.find(0) is None
         for number in (1, 2, 3):
-            known.keep(selection_of(40), filter_of(number))
-        assert [known.find(filter_of(number)) is not None for number in (1, 2, 3)] == [False, True, True]
+            known.keep(number, "kept", 40)
+        assert [known.find(number) is not None for number in (1, 2, 3)] == [False, True, True]
 
 
 def test_every_write_is_seen_by_a_filter_asked_before(tmp_path: Path) -> None:
