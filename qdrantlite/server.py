@@ -5,6 +5,7 @@ Invariants: ``start`` either returns a server that answers, or raises and holds 
 own: what a call means is known in ``wire/`` and below.
 """
 
+import gc
 import logging
 import os
 import queue
@@ -106,6 +107,7 @@ def serve(settings: Settings, announce: Callable[[Addresses], None]) -> None:
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server = Server.start(settings)
+        gc.freeze()  # Modules and collections live as long as the server; looking through them holds up all searches.
         announce(server.addresses)
         number = _next(signals)
         logger.info("%s: finishing calls under way, then closing", signal.Signals(number).name)

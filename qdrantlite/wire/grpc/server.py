@@ -14,6 +14,7 @@ import grpc
 
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.grpc import collections, point_reads, point_writes, root, snapshots
+from qdrantlite.wire.grpc.call_threads import CallThreads
 from qdrantlite.wire.grpc.dispatch import Rpc, service_handler
 from qdrantlite.wire.grpc.health import HealthSwitch, register_health
 from qdrantlite.wire.grpc.reflection import register_reflection
@@ -68,7 +69,7 @@ class GrpcServer:
         self._tls = tls
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="grpc")
         self._server = grpc.server(self._pool, interceptors=interceptors, options=OPTIONS)
-        self._searches = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="grpc-search")
+        self._searches = CallThreads(SEARCH_THREADS, name="grpc-search")
         pools = dict.fromkeys(point_reads.SEARCHES, self._searches)
         handlers = tuple(service_handler(service, rpcs, engine, pools=pools) for service, rpcs in RPCS.items())
         self._server.add_generic_rpc_handlers(handlers)
