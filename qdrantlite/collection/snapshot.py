@@ -12,7 +12,7 @@ from types import TracebackType
 import numpy as np
 
 from qdrantlite.collection.columns import payload_of
-from qdrantlite.collection.sealing import full_scan_points
+from qdrantlite.collection.sealing import full_scan_points, threshold_rows
 from qdrantlite.collection.shard import ShardState
 from qdrantlite.collection.slots import sparse_vectors
 from qdrantlite.plan.bound import OffsetSet
@@ -159,7 +159,11 @@ class Snapshot:
                 sealed = tuple([segment.graph.count for segment in view.sealed])
                 beam = max((segment.params.ef_construct for segment in view.sealed), default=0)
                 full_scan = full_scan_points(self.state.config, name) if sealed else 0
-                return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize, sealed, beam, full_scan)
+                row_bytes = rows.shape[1] * rows.dtype.itemsize
+                large = threshold_rows(self.state.config, row_bytes)
+                return VectorStatistics(
+                    points, len(rows), rows.shape[1], rows.dtype.itemsize, sealed, beam, full_scan, large
+                )
             case "multi":
                 rows = self.state.multi[name].rows
                 return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize)

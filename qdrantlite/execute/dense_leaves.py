@@ -57,25 +57,22 @@ def ask_rows(
 ) -> tuple[U32, F32]:
     """The best rows for ``vectors`` ``(dim,)`` or ``(q, dim)``, in the way that the leaf prescribes.
 
-    A walk under a selection finds no row at all for a query whose answer it cannot be sure of, unless the rows beyond
-    the graphs are left out: then it returns what it met.
+    A walk under a selection finds no row at all for a query whose answer it cannot be sure of.
     """
     match leaf:
         case ExactScan() | SubsetScan():
             return compare_all(rows, selection, vectors, limit=limit, one_by_one=isinstance(leaf, SubsetScan))
         case GraphScan():
             refinement = refinement_of(leaf.quantization)
-            if selection is not None and leaf.tail:
-                offsets, scores, sure = rows.sift(
-                    vectors, limit=limit, ef=leaf.ef, selection=selection, refinement=refinement
-                )
-                if vectors.ndim == 1:
-                    return (offsets, scores) if sure[0] else (offsets[:0], scores[:0])
-                offsets[~sure] = MISSING
-                return offsets, scores
-            return rows.walk(
+            if selection is None:
+                return rows.walk(vectors, limit=limit, ef=leaf.ef, tail=leaf.tail, refinement=refinement)
+            offsets, scores, sure = rows.sift(
                 vectors, limit=limit, ef=leaf.ef, selection=selection, tail=leaf.tail, refinement=refinement
             )
+            if vectors.ndim == 1:
+                return (offsets, scores) if sure[0] else (offsets[:0], scores[:0])
+            offsets[~sure] = MISSING
+            return offsets, scores
         case _:
             assert_never(leaf)
 

@@ -163,7 +163,7 @@ def _dense_fetch(node: DenseLeaf, rows: DenseView, selection: Selection | None, 
             return known
         return ask_rows(node, rows, selection, node.query.vector, limit=limit)
 
-    if not isinstance(node, GraphScan) or not node.tail:
+    if not isinstance(node, GraphScan):
         return ask
     return lambda limit: _walked(node, rows, selection, ask, limit=limit)
 
@@ -173,7 +173,10 @@ def _walked(node: GraphScan, rows: DenseView, selection: Selection | None, ask: 
     found = ask(limit)
     if len(found[0]) >= limit:
         return found
-    if selection is None:
+    if not node.tail:
+        selection = rows.behind_graphs(selection)
+        wanted = min(limit, len(selection))
+    elif selection is None:
         wanted = min(limit, rows.points)
     else:
         wanted = min(limit, len(selection if rows.present is None else selection.intersection(rows.present)))

@@ -73,7 +73,8 @@ def _dense(stage: BoundStage, query: NearestDense, statistics: Statistics) -> De
     if cost_us >= exact.estimate.cost_us:
         return exact
     expected = Estimate(exact.estimate.rows, cost_us)
-    tail, one_by_one = not stage.params.indexed_only, isinstance(exact, SubsetScan)
+    large = facts.large is not None and facts.rows - sum(facts.sealed) >= facts.large
+    tail, one_by_one = not (stage.params.indexed_only and large), isinstance(exact, SubsetScan)
     shared = (stage.using, query, exact.selection, stage.limit, stage.score_threshold)
     widest = int(widened * WIDEST_SHARE * exact.estimate.cost_us / max(cost_us, 1.0))
     return GraphScan(*shared, widened, tail, one_by_one, expected, stage.params.quantization, widest)

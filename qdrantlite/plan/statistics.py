@@ -12,7 +12,8 @@ class VectorStatistics:
     ones included; multi: rows of all points; sparse: postings). ``dimension``: components of a row (sparse: 0).
     ``component_bytes``: size of a stored component. ``sealed``: rows of each sealed segment that has a graph.
     ``beam``: how many candidates a walk keeps unless the search says otherwise. ``full_scan``: up to so many points
-    that pass a filter, the settings want all of them compared.
+    that pass a filter, the settings want all of them compared. ``large``: rows beyond the graphs from which on a search
+    of indexed rows only leaves them out, None = never.
     """
 
     points: int
@@ -22,6 +23,7 @@ class VectorStatistics:
     sealed: tuple[int, ...] = ()
     beam: int = 100
     full_scan: int = 0
+    large: int | None = None
 
 
 class Statistics(Protocol):

@@ -65,18 +65,17 @@ class DenseView:
         *,
         limit: int,
         ef: int,
-        selection: Selection | None = None,
         tail: bool = True,
         refinement: Refinement = PLAIN,
     ) -> tuple[Offsets, F32]:
-        """Best of the selection (``None`` = all present) along the graphs, and by scanning what they do not cover.
+        """Best of all present along the graphs, and by scanning what they do not cover.
 
-        Approximate: may miss some, and under a narrow selection return fewer than there are. Without ``tail`` only
-        the graphs are asked. ``refinement`` counts where a segment has codes.
+        Approximate: may miss some. Without ``tail`` only the graphs are asked. ``refinement`` counts where a segment
+        has codes.
         """
         single = queries.ndim == 1
         several = queries[np.newaxis] if single else queries
-        passing = self._present_in(selection)
+        passing = self.present
         width = limit if passing is None else min(limit, len(passing))
         parts = [
             segment.walk(several, limit=width, ef=ef, passing=passing, refinement=refinement) for segment in self.sealed
@@ -86,12 +85,20 @@ class DenseView:
         return self._together(parts, limit=width, single=single)
 
     def sift(
-        self, queries: F32, *, limit: int, ef: int, selection: Selection, refinement: Refinement = PLAIN
+        self,
+        queries: F32,
+        *,
+        limit: int,
+        ef: int,
+        selection: Selection,
+        tail: bool = True,
+        refinement: Refinement = PLAIN,
     ) -> tuple[Offsets, F32, npt.NDArray[np.bool_]]:
         """Best of the selection among the nearest of all along the graphs, and by scanning what they do not cover.
 
-        The third array ``(q,) bool`` tells for which queries that is as good as a walk without a selection; for others
-        too few of the selection are near, and points of it that are better than those returned were likely missed.
+        Without ``tail`` only the graphs are asked. The third array ``(q,) bool`` tells for which queries that is as
+        good as a walk without a selection; for others too few of the selection are near, and points of it that are
+        better than those returned were likely missed.
         """
         single = queries.ndim == 1
         several = queries[np.newaxis] if single else queries
@@ -104,7 +111,8 @@ class DenseView:
             offsets, scores, met = segment.sift(several, limit=width, ef=ef, passing=passing, refinement=refinement)
             parts.append((offsets, scores))
             sure &= met
-        parts += [self._scanned(several, span, width, passing) for span in self.unsealed]
+        if tail:
+            parts += [self._scanned(several, span, width, passing) for span in self.unsealed]
         return *self._together(parts, limit=width, single=single), sure
 
     def _together(self, parts: list[tuple[Offsets, F32]], *, limit: int, single: bool) -> tuple[Offsets, F32]:
@@ -143,6 +151,13 @@ class DenseView:
         if self.present is None:
             return np.ones(len(offsets), dtype=np.bool_)
         return self.present.contains(offsets)
+
+    def behind_graphs(self, selection: Selection | None) -> Selection:
+        """Those of the selection (``None`` = all present) that a graph covers."""
+        covered = Selection.of_range(0, len(self.rows)) if selection is None else selection
+        for start, stop in self.unsealed:
+            covered = covered.difference(Selection.of_range(start, stop))
+        return covered if self.present is None else covered.intersection(self.present)
 
     def _present_in(self, selection: Selection | None) -> Selection | None:
         if selection is None or self.present is None:

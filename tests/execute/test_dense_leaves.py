@@ -90,6 +90,22 @@ def test_batch_answers_each_search_as_if_it_were_alone(distance: Distance, datat
     assert answers(shard, nodes, together=True) == answers(shard, nodes, together=False)
 
 
+@pytest.mark.parametrize("selection", [None, FEW, Selection.of_range(490, COUNT), Selection.of_range(497, COUNT)])
+def test_graphs_alone_answer_with_all_that_pass_behind_them(selection: Selection | None) -> None:
+    """Rows beyond the graphs are left out; of the others as many come as there are, however few lie near the query."""
+    shard = GraphShard(Distance.EUCLID, Datatype.FLOAT32)
+    covered = shard.view.behind_graphs(selection)
+    for vector in QUERIES:
+        query = shard.query(vector)
+        node = GraphScan("", query, selection, LIMIT, None, 32, False, True, EXPECTED)
+        found = execute(node, shard)
+        assert len(found) == min(LIMIT, len(covered))
+        assert found.offsets.max() < SEALED
+        if selection is not None and len(covered) <= 10:
+            expected = execute(SubsetScan("", query, covered, LIMIT, None, EXPECTED), shard)
+            assert found.offsets.tolist() == expected.offsets.tolist()
+
+
 def test_leaves_that_differ_are_not_asked_together() -> None:
     shard = GraphShard(Distance.COSINE, Datatype.FLOAT32)
     first, second, third, fourth = (shard.query(vector) for vector in QUERIES[:4])

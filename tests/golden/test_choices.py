@@ -64,3 +64,20 @@ def test_settings_may_ask_for_all_that_pass_to_be_compared() -> None:
     assert leaf(30_000, SearchParams()) == "subset"
     assert leaf(30_001, SearchParams()).startswith("graph")
     assert leaf(100_000, SearchParams(exact=True)) == "scan"
+
+
+def test_search_of_indexed_rows_leaves_out_those_beyond_the_graph_when_they_are_many() -> None:
+    query = b.NearestDense(np.zeros(64, dtype=np.float32), larger_is_better=True)
+
+    def reads_tail(beyond: int, large: int | None, *, indexed_only: bool = True) -> bool:
+        rows = 100_000 + beyond
+        facts = VectorStatistics(rows, rows, 64, 4, (100_000,), large=large)
+        stage = b.BoundStage(query=query, params=SearchParams(indexed_only=indexed_only), limit=LIMIT)
+        node = plan(b.BoundSearch(stage), Counted(rows, {"": facts}))
+        assert isinstance(node, GraphScan)
+        return node.tail
+
+    assert reads_tail(999, 1000)
+    assert not reads_tail(1000, 1000)
+    assert reads_tail(1000, None)
+    assert reads_tail(1000, 1000, indexed_only=False)
