@@ -45,6 +45,8 @@ BUCKETS = 10_000
 FILTERS = (1000, 300, 40, 5)
 """Points in buckets below pass: 10 %, 3 %, 0.4 %, 0.05 %."""
 
+RESCORED = pb.QuantizationSearchParams(rescore=True)
+
 Floats = NDArray[np.float32]
 Row = list[str]
 Table = list[Row]
@@ -93,7 +95,7 @@ def query_message(vector: Floats, name: str, ef: int, below: int | None = None) 
         collection_name=name,
         query=pb.Query(nearest=pb.VectorInput(dense=pb.DenseVector(data=vector.tolist()))),
         limit=LIMIT,
-        params=pb.SearchParams(hnsw_ef=ef),
+        params=pb.SearchParams(hnsw_ef=ef, quantization=RESCORED if name == "int8" else None),
     )
     if below is not None:
         condition = common.Condition(field=common.FieldCondition(key="bucket", range=common.Range(lt=below)))
@@ -195,7 +197,7 @@ def engine_rates(storage: Path, data: Data, *, ef: int, seconds: float) -> Table
                 stage = s.Prefetch(
                     query=s.Nearest(DenseVector(vector)),
                     limit=LIMIT,
-                    params=s.SearchParams(hnsw_ef=ef),
+                    params=s.SearchParams(hnsw_ef=ef, quantization=s.QuantizationParams(rescore=name == "int8")),
                     filter=f.Filter(must=must),
                 )
                 return s.Search(stage, with_payload=s.PayloadSelector())

@@ -249,8 +249,18 @@ def test_command_shows_version_and_teaches() -> None:
 
     assert output("--version") == f"qdrantlite {__version__} (Qdrant API {API_VERSION})\n"
     text = output("serve", "--help")
+    assert "qdrantlite serve" in output("--help")
     for taught in ("--storage", "--grpc-port", "--http-port", "--host", "--config-path", "QDRANT__SERVICE__GRPC_PORT"):
         assert taught in text
+
+
+@pytest.mark.parametrize("arguments", [[], ["bogus"], ["serve", "--grpc-port", "x"], ["serve", "--stor", "x"]])
+def test_a_command_that_cannot_be_read_teaches_and_leaves_with_2(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "qdrantlite", *arguments]
+    done = subprocess.run(command, env=_environment(), text=True, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("usage: qdrantlite ")
 
 
 VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
@@ -258,7 +268,10 @@ VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 def test_start_loads_nothing_superfluous_and_sets_threads_before_numpy() -> None:
     """Each module named here would cost a tenth of the time that an empty server may take to its first answer."""
-    program = "import os, sys, qdrantlite.__main__; print(*sys.modules); print(*(os.environ[v] for v in sys.argv[1:]))"
+    program = (
+        "import os, sys; from qdrantlite import __main__; __main__.make_parser().parse_args(['serve']);"
+        "print(*sys.modules); print(*(os.environ[v] for v in sys.argv[1:]))"
+    )
     environment = {name: value for name, value in _environment().items() if name not in VARIABLES}
     command = [sys.executable, "-X", "importtime", "-c", program, *VARIABLES]
     done = subprocess.run(command, env=environment, text=True, capture_output=True, check=True)

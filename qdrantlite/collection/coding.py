@@ -3,11 +3,12 @@
 from typing import assert_never
 
 from qdrantlite.segment.sealed import Coding
-from qdrantlite.segment.vector_index.quantized import BitCodes, CodeKind, ProductCodes, ScalarCodes
+from qdrantlite.segment.vector_index.quantized import QUERY_BITS, BitCodes, CodeKind, ProductCodes, ScalarCodes
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.schema import (
     BinaryEncoding,
     BinaryQuantization,
+    BinaryQueryEncoding,
     CollectionConfig,
     Compression,
     Memory,
@@ -21,6 +22,12 @@ from qdrantlite.values.schema import (
 
 RATIOS = {Compression.X4: 4, Compression.X8: 8, Compression.X16: 16, Compression.X32: 32, Compression.X64: 64}
 BINARY_BITS = {BinaryEncoding.ONE_BIT: 1, BinaryEncoding.ONE_AND_HALF_BITS: 2, BinaryEncoding.TWO_BITS: 2}
+BINARY_QUERY_BITS = {
+    BinaryQueryEncoding.DEFAULT: QUERY_BITS,
+    BinaryQueryEncoding.BINARY: 1,
+    BinaryQueryEncoding.SCALAR4BITS: 4,
+    BinaryQueryEncoding.SCALAR8BITS: 8,
+}
 TURBO_BITS = {
     TurboBits.BITS1: 1,
     TurboBits.BITS1_5: 2,
@@ -43,7 +50,14 @@ def coding_of(config: CollectionConfig, vector: VectorParams) -> Coding | None:
     if isinstance(kind, ScalarCodes) and vector.datatype is Datatype.UINT8:
         return None
     in_memory = settings.memory is Memory.PINNED if settings.memory is not None else bool(settings.always_ram)
-    return Coding(kind, in_memory)
+    return Coding(kind, in_memory, query_bits(settings))
+
+
+def query_bits(settings: Quantization) -> int:
+    """Bits of a query's component: only single bits meet a query that is rounded, see ``quantized``."""
+    if code_kind(settings) != BitCodes(1) or not isinstance(settings, BinaryQuantization):
+        return QUERY_BITS
+    return BINARY_QUERY_BITS[settings.query_encoding or BinaryQueryEncoding.DEFAULT]
 
 
 def code_kind(settings: Quantization) -> CodeKind:

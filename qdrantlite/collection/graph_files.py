@@ -7,7 +7,6 @@ garbage and removed with the next manifest.
 
 import json
 import logging
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from qdrantlite.segment.vector_index.quantized import BitCodes, CodeKind, Produc
 from qdrantlite.segment.vector_index.row_encoding import Rows
 from qdrantlite.storage import file_names
 from qdrantlite.storage.checkpoint import read_derived, write_derived
-from qdrantlite.storage.files import Files
+from qdrantlite.storage.files import Files, checksum
 from qdrantlite.values.distance import Distance
 
 logger = logging.getLogger(__name__)
@@ -29,7 +28,6 @@ logger = logging.getLogger(__name__)
 FORMAT_VERSION = 2
 MANIFEST = "graphs.ckpt"
 PREFIXES = ("graph-", "codes-")
-READ_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +141,11 @@ def _is_whole(folder: Path, saved: SavedFile, files: Files) -> bool:
 
 def _crc(path: Path, files: Files) -> int:
     """CRC-32 of a file's bytes."""
-    crc = position = 0
     file = files.open(path, create=False)
     try:
-        while chunk := file.read_at(READ_BYTES, position):
-            crc = zlib.crc32(chunk, crc)
-            position += len(chunk)
+        return checksum(file)
     finally:
         file.close()
-    return crc
 
 
 def _entry(saved: SavedSegment) -> dict[str, object]:
@@ -163,7 +157,7 @@ def _entry(saved: SavedSegment) -> dict[str, object]:
         "first": saved.first,
         "linked": saved.linked,
         "params": [saved.params.m, saved.params.ef_construct],
-        "coding": None if coding is None else [*_kind_entry(coding.kind), coding.in_memory],
+        "coding": None if coding is None else [*_kind_entry(coding.kind), coding.in_memory, coding.query_bits],
     }
 
 
@@ -176,7 +170,7 @@ def _segment(entry: dict[str, Any]) -> SavedSegment:
         entry["first"],
         entry["linked"],
         GraphParams(*entry["params"]),
-        None if coding is None else Coding(_kind(coding[0], coding[1]), coding[2]),
+        None if coding is None else Coding(_kind(coding[0], coding[1]), *coding[2:]),
     )
 
 

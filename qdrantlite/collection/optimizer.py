@@ -121,10 +121,11 @@ class Optimizer:
                 self._publish(name, slot, None)
                 self._saved.pop(slot.id, None)
                 self._write_manifest()
-            case Sealing.BUILD | Sealing.EXTEND | Sealing.ENCODE:
+            case Sealing.BUILD | Sealing.EXTEND | Sealing.ENCODE | Sealing.RELOAD:
                 self.running = True
                 try:
-                    self._seal(name, slot, wanted, stop, decision)
+                    if decision is not Sealing.RELOAD or not self._reload(name, slot, wanted):
+                        self._seal(name, slot, wanted, stop, decision)
                 finally:
                     self.running = False
 
@@ -162,6 +163,21 @@ class Optimizer:
         self._publish(name, slot, mapped or segment)
         self._saved[slot.id] = saved
         self._write_manifest()
+
+    def _reload(self, name: str, slot: DenseSlot, wanted: Wanted) -> bool:
+        """Puts the saved codes to use as they are wanted now. False when they are missing: they must be made again.
+
+        They are read anew because searches that run now still ask the old ones.
+        """
+        before = self._saved.get(slot.id)
+        saved = None if before is None else replace(before, coding=wanted.coding)
+        segment = None if saved is None else self._loaded(saved, slot)
+        if saved is None or segment is None or segment.coding is None:
+            return False
+        self._publish(name, slot, segment)
+        self._saved[slot.id] = saved
+        self._write_manifest()
+        return True
 
     def _threads(self, slot: DenseSlot) -> int:
         own, shared = slot.params.hnsw_config, self._shard.config.hnsw_config

@@ -28,7 +28,13 @@ class Sealing(Enum):
     BUILD = "build"
     EXTEND = "extend"
     ENCODE = "encode"
+    RELOAD = "reload"
+    """The codes are right, but are to be held or asked otherwise."""
     DROP = "drop"
+
+
+AT_ONCE = frozenset({Sealing.ENCODE, Sealing.RELOAD, Sealing.DROP})
+"""Changes no row, so that more writes give no reason to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ def choose(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> Sea
     if needed is Sealing.NOTHING:
         polish = facts.params is not None and threshold is not None and facts.quiet_s >= POLISH_S
         return Sealing.EXTEND if polish and facts.tail > TAIL_POLISH * facts.covered else Sealing.NOTHING
-    if needed in (Sealing.DROP, Sealing.ENCODE) or facts.quiet_s >= QUIET_S or facts.waiting_s >= WAIT_S:
+    if needed in AT_ONCE or facts.quiet_s >= QUIET_S or facts.waiting_s >= WAIT_S:
         return needed
     assert threshold is not None
     return needed if facts.tail >= TAIL_EAGER * threshold else Sealing.NOTHING
@@ -104,7 +110,7 @@ def _needed(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> Se
     if wanted.params.m == 0:
         return Sealing.DROP if facts.params is not None else Sealing.NOTHING
     if threshold is None:
-        return Sealing.ENCODE if facts.params is not None and facts.coding != wanted.coding else Sealing.NOTHING
+        return Sealing.NOTHING if facts.params is None else _of_codes(facts.coding, wanted.coding)
     total = facts.tail + facts.covered
     if facts.params is None:
         return Sealing.BUILD if total >= threshold else Sealing.NOTHING
@@ -112,7 +118,14 @@ def _needed(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> Se
         return Sealing.BUILD if total else Sealing.DROP
     if facts.tail >= threshold:
         return Sealing.EXTEND
-    return Sealing.ENCODE if facts.coding != wanted.coding else Sealing.NOTHING
+    return _of_codes(facts.coding, wanted.coding)
+
+
+def _of_codes(there: Coding | None, wanted: Coding | None) -> Sealing:
+    if there == wanted:
+        return Sealing.NOTHING
+    alike = there is not None and wanted is not None and there.kind == wanted.kind
+    return Sealing.RELOAD if alike else Sealing.ENCODE
 
 
 def _is_worn(facts: SealingFacts, config: CollectionConfig) -> bool:

@@ -72,7 +72,7 @@ class Snapshot:
     # -- what the executor asks
 
     @property
-    def random(self) -> np.random.Generator:
+    def random(self) -> "np.random.Generator":
         """A generator of its own for each sample."""
         return np.random.default_rng()
 

@@ -89,10 +89,10 @@ def compare_all(
 
 
 def refinement_of(given: QuantizationParams | None) -> Refinement:
-    """Every code loses something, so that what it finds is scored again unless the search says otherwise."""
+    """What a search says of codes; what it leaves open is decided by the kind of codes."""
     if given is None:
         return PLAIN
-    return Refinement(given.ignore, given.rescore is not False, given.oversampling)
+    return Refinement(given.ignore, given.rescore, given.oversampling)
 
 
 def ask_together(nodes: Sequence[Node], view: ShardView, deadline: Deadline | None) -> dict[DenseLeaf, Found]:

@@ -29,7 +29,7 @@ class ShardView(Protocol):
         ...
 
     @property
-    def random(self) -> np.random.Generator:
+    def random(self) -> "np.random.Generator":
         """Source of samples; safe to use from the calling thread."""
         ...
 

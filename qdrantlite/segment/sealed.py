@@ -1,11 +1,12 @@
 """A sealed segment: an immutable graph over a contiguous range of offsets of one dense vector, and perhaps codes.
 
-Codes stand in for the rows while the graph is walked; what is found is scored again from the rows unless a search
-declines. Dead points stay in the graph until it is built anew; a walk steps on them and the selection keeps them out
-of the answer.
+Codes stand in for the rows while the graph is walked. Where they are coarsest, or a search asks for it, what is found
+is scored again from the rows. Dead points stay in the graph until it is built anew; a walk steps on them and the
+selection keeps them out of the answer.
 """
 
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index import hnsw, quantized
 from qdrantlite.segment.vector_index.hnsw import Graph, Progress
-from qdrantlite.segment.vector_index.quantized import CodeKind, Codes, ScalarCodes
+from qdrantlite.segment.vector_index.quantized import QUERY_BITS, BitCodes, CodeKind, Codes, ScalarCodes
 from qdrantlite.segment.vector_index.row_encoding import Rows
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.vector import F32
@@ -31,22 +32,36 @@ class GraphParams:
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """Which codes a segment has, and whether they are held in memory or mapped from their file."""
+    """Which codes a segment has, whether they are held in memory or mapped, and how finely queries are rounded."""
 
     kind: CodeKind
     in_memory: bool
+    query_bits: int = QUERY_BITS
+
+    @property
+    def rescored(self) -> bool:
+        """Whether searches that do not say score again what they find: as in Qdrant, only where codes are coarsest."""
+        return isinstance(self.kind, BitCodes) and self.kind.bits <= 2
 
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """How codes are used by one search. ``oversampling``: how many times the limit are rescored, None = by kind."""
+    """How codes are used by one search. None = by kind.
+
+    ``oversampling`` is how many times the limit are rescored at least: where more are unasked, it takes nothing away.
+    """
 
     ignore: bool = False
-    rescored: bool = True
+    rescored: bool | None = None
     oversampling: float | None = None
 
 
 PLAIN = Refinement()
+
+FEW_COMPONENTS = 256
+"""Below so many the errors of single bits do not even out: what belongs into a beam is often ranked beyond its end, so
+that a beam twice as wide is walked and scored again.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +71,16 @@ class Coded:
     coding: Coding
     codes: Codes
     graph: Graph
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Walk:
+    """What ``Graph.search`` and ``Graph.sift`` are called with."""
+
+    graph: Graph
+    ef: int
+    oversampling: float | None
+    rescored: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,33 +113,45 @@ class SealedSegment:
     ) -> tuple[Offsets, F32]:
         """Best of ``passing`` (None = everything covered) along the graph, ``(q, k)`` padded; see ``Graph.search``."""
         selector = None if passing is None else passing.mask(self.first, self.stop)
-        graph, oversampling = self._walked(refinement, limit=limit, ef=ef)
-        return graph.search(
-            queries, limit=limit, ef=ef, selector=selector, oversampling=oversampling, rescored=refinement.rescored
+        walk = self._walk_along(refinement, limit=limit, ef=ef)
+        return walk.graph.search(
+            queries,
+            limit=limit,
+            ef=walk.ef,
+            selector=selector,
+            oversampling=walk.oversampling,
+            rescored=walk.rescored,
         )
 
     def sift(
         self, queries: F32, *, limit: int, ef: int, passing: Selection, refinement: Refinement = PLAIN
     ) -> tuple[Offsets, F32, npt.NDArray[np.bool_]]:
         """What of ``passing`` is among the nearest of all, and whether that is enough; see ``Graph.sift``."""
-        graph, oversampling = self._walked(refinement, limit=limit, ef=ef)
-        return graph.sift(
+        walk = self._walk_along(refinement, limit=limit, ef=ef)
+        return walk.graph.sift(
             queries,
             limit=limit,
-            ef=ef,
+            ef=walk.ef,
             passes=passing.contains,
-            oversampling=oversampling,
-            rescored=refinement.rescored,
+            oversampling=walk.oversampling,
+            rescored=walk.rescored,
         )
 
-    def _walked(self, refinement: Refinement, *, limit: int, ef: int) -> tuple[Graph, float | None]:
-        """The graph a search walks, and how many times the limit it scores again."""
+    def _walk_along(self, refinement: Refinement, *, limit: int, ef: int) -> "_Walk":
+        """What a search walks along. Coarse codes order candidates poorly, so their whole beam is scored again."""
         if self.coded is None or refinement.ignore:
-            return self.graph, None
-        if refinement.oversampling is None and not isinstance(self.coded.coding.kind, ScalarCodes):
-            # Coarse codes order candidates poorly, so the whole beam is scored again.
-            return self.coded.graph, max(ef, limit) / max(limit, 1)
-        return self.coded.graph, refinement.oversampling
+            return _Walk(self.graph, ef, None, rescored=True)
+        graph, kind = self.coded.graph, self.coded.coding.kind
+        rescored = self.coded.coding.rescored if refinement.rescored is None else refinement.rescored
+        if not rescored:
+            return _Walk(graph, ef, None, rescored=False)
+        if isinstance(kind, ScalarCodes):
+            least = 2 + hnsw.RESCORED_MIN / max(limit, 1)
+        else:
+            ef = max(ef, limit) * (2 if kind == BitCodes(1) and graph.rows.shape[1] < FEW_COMPONENTS else 1)
+            least = ef / max(limit, 1)
+        oversampling = max(least, refinement.oversampling or 1.0)
+        return _Walk(graph, max(ef, ceil(limit * oversampling)), oversampling, rescored=True)
 
     def over(self, rows: Rows) -> "SealedSegment":
         """The same segment reading a newer mapping of the same rows."""
@@ -140,6 +177,7 @@ def encode(segment: SealedSegment, coding: Coding, *, threads: int, progress: Pr
         count=graph.count,
         distance=graph.distance,
         threads=threads,
+        query_bits=coding.query_bits,
         progress=progress,
     )
     return with_codes(segment, codes, coding)
@@ -208,5 +246,12 @@ def load(path: Path, rows: Rows, *, first: int, distance: Distance, params: Grap
 def load_codes(segment: SealedSegment, path: Path, coding: Coding) -> SealedSegment:
     """The segment with its saved codes. Raises Corrupted."""
     graph = segment.graph
-    codes = quantized.load(path, graph.rows, first=graph.first, distance=graph.distance, mapped=not coding.in_memory)
+    codes = quantized.load(
+        path,
+        graph.rows,
+        first=graph.first,
+        distance=graph.distance,
+        mapped=not coding.in_memory,
+        query_bits=coding.query_bits,
+    )
     return with_codes(segment, codes, coding)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from qdrantlite.errors import StorageFailed
 from qdrantlite.storage import file_names
-from qdrantlite.storage.files import Bytes, Files, OpenFile
+from qdrantlite.storage.files import Bytes, Files, OpenFile, checksum
 
 Part: TypeAlias = bytes | NDArray[Any]
 
@@ -125,19 +125,29 @@ def _read(file: OpenFile, format_version: int) -> Derived | None:
     if description["format"] != format_version:
         return None
     base, size = _aligned(_HEAD.size + length), file.size()
-    content: Bytes
-    if sys.platform == "win32":
-        content = memoryview(file.read_at(size, 0))
-    else:
-        content = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
     parts: dict[str, Part] = {}
+    content: Bytes | None = None
     for part in description["parts"]:
-        start = base + part["start"]
-        blob = content[start : start + part["bytes"]]
-        if len(blob) != part["bytes"] or zlib.crc32(blob) != part["crc"]:
+        start, count = base + part["start"], part["bytes"]
+        if part["dtype"] is None:
+            found = file.read_at(count, start)
+            if zlib.crc32(found) != part["crc"]:
+                return None
+            parts[part["name"]] = found
+            continue
+        # Compared by reading, so that of a mapped array only what is used takes memory.
+        if checksum(file, start=start, size=count) != part["crc"]:
             return None
-        parts[part["name"]] = bytes(blob) if part["dtype"] is None else _array(blob, part)
+        content = _content(file, size) if content is None else content
+        parts[part["name"]] = _array(content[start : start + count], part)
     return Derived(description["covers"], parts)
+
+
+def _content(file: OpenFile, size: int) -> memoryview:
+    """The file's bytes, mapped; read on Windows, where a mapped file could not be replaced."""
+    if sys.platform == "win32":
+        return memoryview(file.read_at(size, 0))
+    return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
 
 
 def _array(blob: Bytes, part: Mapping[str, Any]) -> NDArray[Any]:

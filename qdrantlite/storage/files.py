@@ -10,6 +10,7 @@ import errno
 import os
 import shutil
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,10 @@ from typing import Protocol, TypeAlias
 from qdrantlite.errors import StorageFailed
 
 Bytes: TypeAlias = bytes | memoryview
+
+CHECKED_BYTES = 1 << 17
+"""Read at a time for a checksum: stays in the processor's cache, and malloc gives it back to the system. After pieces
+of 16 MiB the allocator kept 20 MiB for good."""
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
 _F_FULLFSYNC = 51
@@ -209,6 +214,19 @@ class PosixFiles:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def checksum(file: OpenFile, *, start: int = 0, size: int | None = None) -> int:
+    """CRC-32 of ``size`` bytes from ``start`` (None: to the end; a file that ends earlier counts as far as it goes).
+
+    Read, not mapped: what is only compared takes no memory of the process. Raises StorageFailed.
+    """
+    crc, position = 0, start
+    end = file.size() if size is None else start + size
+    while position < end and (piece := file.read_at(min(CHECKED_BYTES, end - position), position)):
+        crc = zlib.crc32(piece, crc)
+        position += len(piece)
+    return crc
 
 
 def write_file(path: Path, data: Bytes, *, files: Files) -> None:

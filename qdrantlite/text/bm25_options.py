@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from qdrantlite.errors import BadInput
 from qdrantlite.text.parameters import TextParams, Tokenizer
 from qdrantlite.text.stemming import STEMMERS
-from qdrantlite.text.stopwords import STOPWORDS
+from qdrantlite.text.stopwords import STOPWORD_LANGUAGES
 
 _OPTIONS = frozenset(
     [
@@ -97,12 +97,12 @@ def _wrong(name: str, expected: str, value: object) -> BadInput:
 
 
 def _read_language(given: Mapping[str, object]) -> str | None:
-    """A name of ``STOPWORDS``; None for ``none``, the older way to ask for no stopwords and no stemmer."""
+    """A name of ``STOPWORD_LANGUAGES``; None for ``none``, the older way to ask for no stopwords and no stemmer."""
     value = given.get("language", "english")
     if value == "none":
         return None
-    if not isinstance(value, str) or _LANGUAGE_CODES.get(value, value) not in STOPWORDS:
-        raise _wrong("language", f"one of {', '.join(sorted(STOPWORDS))}", value)
+    if not isinstance(value, str) or _LANGUAGE_CODES.get(value, value) not in STOPWORD_LANGUAGES:
+        raise _wrong("language", f"one of {', '.join(sorted(STOPWORD_LANGUAGES))}", value)
     return _LANGUAGE_CODES.get(value, value)
 
 
@@ -123,8 +123,8 @@ def _read_stopwords(given: Mapping[str, object], language: str | None) -> tuple[
 
 
 def _known_stopwords(name: str) -> str:
-    if name not in STOPWORDS:
-        raise _wrong("stopwords", f"of languages out of {', '.join(sorted(STOPWORDS))}", name)
+    if name not in STOPWORD_LANGUAGES:
+        raise _wrong("stopwords", f"of languages out of {', '.join(sorted(STOPWORD_LANGUAGES))}", name)
     return name
 
 

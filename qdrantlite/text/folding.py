@@ -3,11 +3,11 @@
 The table lists what is folded; every other character, Greek or Cyrillic say, stays as it is.
 """
 
-from importlib.resources import files
+from pathlib import Path
 
 
 def _read_table() -> dict[int, str]:
-    text = files(__package__).joinpath("tables/ascii_folding.txt").read_text("utf-8")
+    text = Path(__file__).with_name("tables").joinpath("ascii_folding.txt").read_text("utf-8")
     lines = (line.split(" ", 1) for line in text.split("\n") if line)
     return {ord(character): ascii_text for ascii_text, characters in lines for character in characters}
 

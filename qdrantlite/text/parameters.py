@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from qdrantlite.errors import BadInput
 from qdrantlite.text.stemming import STEMMERS
-from qdrantlite.text.stopwords import STOPWORDS
+from qdrantlite.text.stopwords import STOPWORD_LANGUAGES
 
 
 class Tokenizer(StrEnum):
@@ -44,7 +44,9 @@ class TextParams:
 
     def __post_init__(self) -> None:
         for language in self.stopword_languages:
-            if language not in STOPWORDS:
-                raise BadInput(f"No stopwords for language {language!r}, known are: {', '.join(sorted(STOPWORDS))}")
+            if language not in STOPWORD_LANGUAGES:
+                raise BadInput(
+                    f"No stopwords for language {language!r}, known are: {', '.join(sorted(STOPWORD_LANGUAGES))}"
+                )
         if self.stemmer is not None and self.stemmer not in STEMMERS:
             raise BadInput(f"No stemmer for language {self.stemmer!r}, known are: {', '.join(sorted(STEMMERS))}")

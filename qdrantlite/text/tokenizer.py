@@ -18,7 +18,7 @@ from qdrantlite.text.splitting import (
     split_words,
 )
 from qdrantlite.text.stemming import stemmer_of
-from qdrantlite.text.stopwords import STOPWORDS
+from qdrantlite.text.stopwords import stopwords_of
 
 CACHED_WORDS = 1 << 16
 """Words whose tokens are remembered, for each set of parameters."""
@@ -112,7 +112,7 @@ def _normalizer(params: TextParams, *, drop_stopwords: bool) -> Callable[[str], 
 
 def _stopwords(params: TextParams) -> frozenset[str]:
     custom = (word.lower() if params.lowercase else word for word in params.stopwords_custom)
-    return frozenset(custom).union(*(STOPWORDS[language] for language in params.stopword_languages))
+    return frozenset(custom).union(*(stopwords_of(language) for language in params.stopword_languages))
 
 
 def _prefixes(word: str, params: TextParams) -> tuple[str, ...]:

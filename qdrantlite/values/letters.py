@@ -5,12 +5,12 @@ them.
 """
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 
 @cache
 def letter_class() -> str:
     """The inside of a regular expression's brackets: letters, digits and the underscore. Slow to compile."""
-    lines = files(__package__).joinpath("tables/alphabetic.txt").read_text("ascii").split()
+    lines = Path(__file__).with_name("tables").joinpath("alphabetic.txt").read_text("ascii").split()
     bounds = [line.split("-") for line in lines]
     return "\\w" + "".join(f"{chr(int(low, 16))}-{chr(int(high, 16))}" for low, high in bounds)

@@ -109,11 +109,14 @@ def best(rows: F32, query: F32, *, gone: range = range(0), group: int | None = N
     return sorted(left, key=lambda i: -scores[i])[:10]
 
 
-def assert_finds(target: Collection, rows: F32, *, gone: range = range(0)) -> None:
+def assert_finds(
+    target: Collection, rows: F32, *, gone: range = range(0), params: s.SearchParams | None = None
+) -> None:
     """A wide beam over few points finds everything, filtered or not."""
     for query in vectors(5, seed=9):
-        assert [point for point, _ in ask(target, query)] == best(rows, query, gone=gone)
-        assert [point for point, _ in ask(target, query, group=1)] == best(rows, query, gone=gone, group=1)
+        assert [point for point, _ in ask(target, query, params=params)] == best(rows, query, gone=gone)
+        found = ask(target, query, group=1, params=params)
+        assert [point for point, _ in found] == best(rows, query, gone=gone, group=1)
 
 
 def status(target: Collection) -> tuple[CollectionStatus, int, int]:

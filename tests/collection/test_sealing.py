@@ -26,6 +26,7 @@ from qdrantlite.values.schema import (
     OPTIMIZERS_DEFAULT,
     BinaryEncoding,
     BinaryQuantization,
+    BinaryQueryEncoding,
     CollectionConfig,
     Compression,
     HnswConfig,
@@ -81,7 +82,9 @@ def test_codes_follow_their_settings() -> None:
     assert choose(SEALED, CONFIG, Wanted(PARAMS, INT8)) is Sealing.ENCODE
     coded = replace(SEALED, coding=INT8)
     assert choose(coded, CONFIG, Wanted(PARAMS, INT8)) is Sealing.NOTHING
-    assert choose(coded, CONFIG, Wanted(PARAMS, replace(INT8, in_memory=True))) is Sealing.ENCODE
+    assert choose(coded, CONFIG, Wanted(PARAMS, replace(INT8, in_memory=True))) is Sealing.RELOAD
+    assert choose(coded, CONFIG, Wanted(PARAMS, replace(INT8, query_bits=4))) is Sealing.RELOAD
+    assert choose(coded, CONFIG, Wanted(PARAMS, replace(INT8, kind=BitCodes(1)))) is Sealing.ENCODE
 
 
 def test_small_tail_is_linked_when_writes_have_rested_but_is_not_waited_for() -> None:
@@ -126,10 +129,10 @@ def test_a_vectors_own_settings_come_before_the_collections() -> None:
     [
         (ScalarQuantization(), ScalarCodes()),
         (ScalarQuantization(quantile=0.99), ScalarCodes(0.99)),
-        (ProductQuantization(Compression.X4), ProductCodes(4)),
-        (ProductQuantization(Compression.X64), ProductCodes(64)),
+        *((ProductQuantization(each), ProductCodes(int(each.value[1:]))) for each in Compression),
         (BinaryQuantization(), BitCodes(1)),
         (BinaryQuantization(BinaryEncoding.TWO_BITS), BitCodes(2)),
+        (BinaryQuantization(BinaryEncoding.ONE_AND_HALF_BITS), BitCodes(2)),
         (TurboQuantization(), BitCodes(4)),
         (TurboQuantization(TurboBits.BITS8), BitCodes(8)),
     ],
@@ -140,6 +143,24 @@ def test_quantization_names_its_codes(settings: Quantization, kind: CodeKind) ->
     assert coding_of(config, vector) == Coding(kind, in_memory=False)
     own = replace(vector, quantization_config=ScalarQuantization(0.9, always_ram=True))
     assert coding_of(config, own) == Coding(ScalarCodes(0.9), in_memory=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (BinaryQuantization(), 8),
+        (BinaryQuantization(query_encoding=BinaryQueryEncoding.DEFAULT), 8),
+        (BinaryQuantization(query_encoding=BinaryQueryEncoding.BINARY), 1),
+        (BinaryQuantization(BinaryEncoding.ONE_BIT, BinaryQueryEncoding.SCALAR4BITS), 4),
+        (BinaryQuantization(query_encoding=BinaryQueryEncoding.SCALAR8BITS), 8),
+        (BinaryQuantization(BinaryEncoding.TWO_BITS, BinaryQueryEncoding.BINARY), 8),
+        (TurboQuantization(TurboBits.BITS1), 8),
+    ],
+)
+def test_a_query_is_rounded_only_for_single_bits(settings: Quantization, expected: int) -> None:
+    coding = coding_of(CollectionConfig(quantization_config=settings), VectorParams(64, Distance.COSINE))
+    assert coding is not None
+    assert coding.query_bits == expected
 
 
 def test_placement_of_codes_comes_from_memory_then_from_always_ram() -> None:

@@ -8,7 +8,7 @@ import pytest
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.sealed import Coding, GraphParams, Refinement, SealedSegment, encode, extend, seal
 from qdrantlite.segment.selection import Selection
-from qdrantlite.segment.vector_index.quantized import BitCodes, CodeKind, ScalarCodes
+from qdrantlite.segment.vector_index.quantized import BitCodes, CodeKind, ProductCodes, ScalarCodes
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32, U32
 
@@ -83,8 +83,79 @@ def test_a_sift_along_codes_scores_from_the_rows(kind: CodeKind) -> None:
     coded = view(encode(segment(), Coding(kind, in_memory=True), threads=1))
     selection = Selection.of_range(0, COUNT // 2)
     for query in rows()[:10] + np.float32(0.02):
-        found, scores, _ = coded.sift(query, limit=LIMIT, ef=EF, selection=selection)
+        found, scores, _ = coded.sift(
+            query, limit=LIMIT, ef=EF, selection=selection, refinement=Refinement(rescored=True)
+        )
         np.testing.assert_allclose(scores, coded.score(query, found), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "exact"),
+    [
+        (ScalarCodes(), False),
+        (ProductCodes(4), False),
+        (BitCodes(1), True),
+        (BitCodes(2), True),
+        (BitCodes(4), False),
+        (BitCodes(8), False),
+    ],
+    ids=repr,
+)
+def test_only_the_coarsest_codes_are_rescored_unasked(kind: CodeKind, exact: bool) -> None:
+    """Whether asked with nothing or with oversampling alone: as the reference engine does."""
+    coded = view(encode(segment(), Coding(kind, in_memory=True), threads=1))
+    query = rows()[17] + np.float32(0.02)
+    for refinement in (Refinement(), Refinement(oversampling=3.0)):
+        found, scores = coded.walk(query, limit=LIMIT, ef=EF, refinement=refinement)
+        assert np.allclose(scores, coded.score(query, found), rtol=1e-5) == exact
+        found, scores, _ = coded.sift(
+            query, limit=LIMIT, ef=4 * EF, selection=Selection.of_range(0, COUNT // 2), refinement=refinement
+        )
+        assert np.allclose(scores, coded.score(query, found), rtol=1e-5) == exact
+
+
+def test_queries_are_met_by_single_bits_as_finely_as_asked() -> None:
+    """The more of a query is kept, the nearer estimates are to the scores, and the more is found."""
+    errors, recalls = [], []
+    for query_bits in (1, 4, 8):
+        coded = view(encode(segment(), Coding(BitCodes(1), in_memory=True, query_bits=query_bits), threads=1))
+        error, hits = 0.0, 0
+        for query in rows()[:50] + np.float32(0.02):
+            exact, _ = coded.scan(query, limit=LIMIT)
+            found, scores = coded.walk(query, limit=LIMIT, ef=EF, refinement=Refinement(rescored=False))
+            error += float(np.mean(np.abs(scores - coded.score(query, found))))
+            found, _ = coded.walk(query, limit=LIMIT, ef=EF // 2)
+            hits += len(np.intersect1d(found, exact))
+        errors.append(error)
+        recalls.append(hits / (50 * LIMIT))
+    assert errors[0] > 1.1 * errors[1]
+    assert errors[1] > 0.99 * errors[2]
+    assert recalls[0] < recalls[1] - 0.05
+    assert recalls[2] >= recalls[1] - 0.01
+
+
+def test_a_beam_along_single_bits_of_few_components_recalls_what_a_beam_along_rows_does() -> None:
+    coded, plain = view(encode(segment(), Coding(BitCodes(1), in_memory=True), threads=1)), view(segment())
+    hits = 0
+    for query in rows()[:50] + np.float32(0.02):
+        exact, _ = plain.walk(query, limit=LIMIT, ef=EF)
+        hits += len(np.intersect1d(coded.walk(query, limit=LIMIT, ef=EF)[0], exact))
+    assert hits >= 0.9 * 50 * LIMIT
+
+
+@pytest.mark.parametrize("kind", [ScalarCodes(), ProductCodes(64), BitCodes(1), BitCodes(2)], ids=repr)
+def test_oversampling_finds_more_and_never_less(kind: CodeKind) -> None:
+    """One that is smaller than what is rescored unasked changes nothing; a larger one reaches beyond the beam."""
+    coded = view(encode(segment(), Coding(kind, in_memory=True), threads=1))
+    hits = []
+    for oversampling in (None, 1.0, 100.0):
+        refinement, found = Refinement(rescored=True, oversampling=oversampling), 0
+        for query in rows()[:50] + np.float32(0.02):
+            exact, _ = coded.scan(query, limit=LIMIT)
+            found += len(np.intersect1d(coded.walk(query, limit=LIMIT, ef=EF // 4, refinement=refinement)[0], exact))
+        hits.append(found / (50 * LIMIT))
+    assert hits[1] == hits[0]
+    assert hits[2] >= max(0.9, hits[0])
 
 
 def test_codes_are_used_ignored_and_rescored_as_asked() -> None:
@@ -93,6 +164,7 @@ def test_codes_are_used_ignored_and_rescored_as_asked() -> None:
     exact, scores = view(coded).scan(query, limit=LIMIT)
     for refinement, true_scores in (
         (Refinement(), True),
+        (Refinement(rescored=True), True),
         (Refinement(ignore=True, rescored=False), True),
         (Refinement(rescored=False), False),
     ):
@@ -108,7 +180,7 @@ def test_bytes_recall_nearly_as_the_rows_do() -> None:
     hits = 0
     for query in rows()[:50] + np.float32(0.02):
         exact, _ = coded.scan(query, limit=LIMIT)
-        found, _ = coded.walk(query, limit=LIMIT, ef=2 * EF)
+        found, _ = coded.walk(query, limit=LIMIT, ef=2 * EF, refinement=Refinement(rescored=True))
         hits += len(np.intersect1d(found, exact))
     assert hits >= 0.97 * 50 * LIMIT
 

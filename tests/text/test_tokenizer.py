@@ -7,7 +7,7 @@ import pytest
 from qdrantlite.errors import BadInput
 from qdrantlite.text.parameters import TextParams, Tokenizer
 from qdrantlite.text.stemming import stemmer_of
-from qdrantlite.text.stopwords import STOPWORDS
+from qdrantlite.text.stopwords import STOPWORD_LANGUAGES, stopwords_of
 from qdrantlite.text.tokenizer import document_tokens, query_tokens
 
 
@@ -74,11 +74,17 @@ def test_unknown_languages_are_refused() -> None:
 
 
 def test_stopword_lists_are_complete_and_lower_case() -> None:
-    assert len(STOPWORDS) == 30
-    assert len(STOPWORDS["english"]) == 179
-    assert {"both", "each", "such", "don't", "yourselves"} <= STOPWORDS["english"]
-    assert all(word and not any(c.isspace() for c in word) for words in STOPWORDS.values() for word in words)
-    assert all(word.islower() or not word.upper().isupper() for word in STOPWORDS["english"] | STOPWORDS["german"])
+    assert len(STOPWORD_LANGUAGES) == 30
+    assert len(stopwords_of("english")) == 179
+    assert {"both", "each", "such", "don't", "yourselves"} <= stopwords_of("english")
+    assert all(
+        word and not any(c.isspace() for c in word)
+        for language in STOPWORD_LANGUAGES
+        for word in stopwords_of(language)
+    )
+    assert all(
+        word.islower() or not word.upper().isupper() for word in stopwords_of("english") | stopwords_of("german")
+    )
 
 
 def test_one_stemmer_serves_many_threads() -> None:

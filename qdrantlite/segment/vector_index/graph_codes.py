@@ -80,14 +80,16 @@ def lift(floats: F32, largest: np.float32) -> F32:
     return np.column_stack((floats, np.sqrt(missing))).astype(np.float32, copy=False)
 
 
-def _sample(offsets: U32, count: int, chance: np.random.Generator) -> U32:
+def _sample(offsets: U32, count: int, chance: "np.random.Generator") -> U32:
     """Up to ``count`` of ``offsets``, ascending."""
     if len(offsets) <= count:
         return offsets
     return offsets[np.sort(chance.choice(len(offsets), count, replace=False))]
 
 
-def _nearest_pools(rows: Rows, offsets: U32, distance: Distance, chance: np.random.Generator) -> list[tuple[int, U32]]:
+def _nearest_pools(
+    rows: Rows, offsets: U32, distance: Distance, chance: "np.random.Generator"
+) -> list[tuple[int, U32]]:
     """For each trial row, its offset and those of its true nearest rows."""
     trial = _sample(offsets, TRIAL_QUERIES, chance)
     found, _ = subset(rows, rows[trial].astype(np.float32), offsets, distance=distance, limit=TRIAL_POOL)

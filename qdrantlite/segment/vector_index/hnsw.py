@@ -21,10 +21,12 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from qdrantlite.errors import Corrupted, StorageFailed
+from qdrantlite.errors import Corrupted
+from qdrantlite.segment.vector_index import graph_format
 from qdrantlite.segment.vector_index.cores import use_cores
 from qdrantlite.segment.vector_index.exact import as_best, rescore
 from qdrantlite.segment.vector_index.graph_codes import choose_codes, lift, shares_direction
+from qdrantlite.segment.vector_index.graph_links import Links, adopt, attach, holes, pack, unpack
 from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
 from qdrantlite.segment.vector_index.row_view import RowView, is_viewable, view_rows
 from qdrantlite.values.distance import Distance
@@ -55,10 +57,11 @@ Progress = Callable[[int, int], None]
 class Graph:
     """A graph over ``rows[first : first + index.ntotal]``; ``view`` is None where the graph keeps its own codes.
 
-    ``index`` keeps alive what it compares with, but not the rows beneath.
+    ``index`` keeps alive what it compares with, but not the rows beneath, nor the links it walks along.
     """
 
     index: faiss.IndexHNSW
+    links: Links
     rows: Rows
     first: int
     distance: Distance
@@ -72,12 +75,7 @@ class Graph:
 
     def holes(self) -> U32:
         """Offsets inside the range that the graph can never find, ascending."""
-        hnsw = self.index.hnsw
-        starts = faiss.vector_to_array(hnsw.offsets)[:-1].astype(np.int64)
-        unlinked = faiss.vector_to_array(hnsw.neighbors)[starts] < 0
-        if hnsw.entry_point >= 0:
-            unlinked[hnsw.entry_point] = False
-        return (np.flatnonzero(unlinked) + self.first).astype(np.uint32)
+        return (holes(self.index.hnsw, self.links) + self.first).astype(np.uint32)
 
     def search(
         self,
@@ -101,21 +99,15 @@ class Graph:
         """
         width = min(limit, self.count)
         if width == 0 or len(queries) == 0:
-            return np.empty((len(queries), width), np.uint32), np.empty((len(queries), width), np.float32)
+            return _nothing(len(queries), width)
         if selector is None:
             parameters = _beam(max(ef, width))
         else:
             chosen = faiss.IDSelectorBitmap(len(selector), faiss.swig_ptr(selector))
             parameters = faiss.SearchParametersHNSW(efSearch=max(ef, width), sel=chosen)
-        use_cores(1 if len(queries) == 1 else os.cpu_count() or 1)
-        unit = unit_query(queries, self.rows, self.distance)
-        if self.view is None and rescored:
-            many = 2 * width + RESCORED_MIN if oversampling is None else ceil(limit * oversampling)
-            _, ids = self.index.search(unit, min(self.count, max(width, many)), params=parameters)
-            candidates = ids if self.first == 0 else np.where(ids < 0, -1, ids + self.first)
-            return rescore(self.rows, queries, candidates, distance=self.distance, limit=width)
-        raw, ids = self.index.search(unit, width, params=parameters)
-        return as_best(raw, ids, self.distance, self.first)
+        candidates = self._candidates(width, oversampling) if rescored else width
+        raw, ids = self._walk(queries, min(self.count, candidates), parameters)
+        return self._scored(queries, raw, ids, limit=width, rescored=rescored)
 
     def sift(
         self,
@@ -128,30 +120,55 @@ class Graph:
         rescored: bool = True,
     ) -> tuple[U32, F32, npt.NDArray[np.bool_]]:
         """Walk the graph as without a selector, and keep those offsets of the better part of the beam that ``passes``.
+        Where they are scored again, those of the whole beam: codes order it poorly.
 
         Where rows that pass are among the ``ef`` nearest, all of them are met; where they lie elsewhere, that shows.
         Returns what ``search`` returns, and for each query whether ``limit`` rows were met, ``(q,) bool``: if not, a
         wider beam may find more.
         """
         width = min(limit, self.count)
+        if width == 0 or len(queries) == 0:
+            return *_nothing(len(queries), width), np.ones(len(queries), dtype=np.bool_)
         reach = min(max(ef, width), self.count)
-        use_cores(1 if len(queries) == 1 else os.cpu_count() or 1)
-        unit = unit_query(queries, self.rows, self.distance)
-        raw, ids = self.index.search(unit, reach, params=_beam(reach))
+        raw, ids = self._walk(queries, reach, _beam(reach))
         trusted = reach if reach == self.count else max(width, int(reach * TRUSTED_SHARE))
-        raw, ids = raw[:, :trusted], ids[:, :trusted]
+        candidates = self._candidates(width, oversampling) if rescored else width
+        if candidates == width:
+            raw, ids = raw[:, :trusted], ids[:, :trusted]
         kept = ids >= 0
         kept[kept] = passes((ids[kept] + self.first).astype(np.uint32))
-        sure = np.count_nonzero(kept, axis=1) >= width
-        many = width
-        if self.view is None and rescored:
-            many = max(width, 2 * width + RESCORED_MIN if oversampling is None else ceil(limit * oversampling))
-        order = np.argsort(~kept, axis=1, kind="stable")[:, :many]
+        sure = np.count_nonzero(kept[:, :trusted], axis=1) >= width
+        order = np.argsort(~kept, axis=1, kind="stable")[:, :candidates]
         ids = np.where(np.take_along_axis(kept, order, axis=1), np.take_along_axis(ids, order, axis=1), -1)
-        if self.view is None and rescored:
-            candidates = ids if self.first == 0 else np.where(ids < 0, -1, ids + self.first)
-            return *rescore(self.rows, queries, candidates, distance=self.distance, limit=width), sure
-        return *as_best(np.take_along_axis(raw, order, axis=1), ids, self.distance, self.first), sure
+        raw = np.take_along_axis(raw, order, axis=1)
+        return *self._scored(queries, raw, ids, limit=width, rescored=rescored), sure
+
+    def _walk(
+        self, queries: F32, width: int, parameters: faiss.SearchParametersHNSW
+    ) -> tuple[F32, npt.NDArray[np.int64]]:
+        """FAISS's scores and node numbers ``(q, width)``, best first, -1 where there are fewer."""
+        use_cores(1 if len(queries) == 1 else os.cpu_count() or 1)
+        raw, ids = self.index.search(unit_query(queries, self.rows, self.distance), width, params=parameters)
+        return raw, ids
+
+    def _candidates(self, width: int, oversampling: float | None) -> int:
+        """How many nodes to find so that the best ``width`` are among them, once scored by their rows."""
+        if self.view is not None:
+            return width
+        return max(width, 2 * width + RESCORED_MIN if oversampling is None else ceil(width * oversampling))
+
+    def _scored(
+        self, queries: F32, raw: F32, ids: npt.NDArray[np.int64], *, limit: int, rescored: bool
+    ) -> tuple[U32, F32]:
+        """The best ``limit`` of what was found, with exact scores unless codes were walked and their estimates do."""
+        if self.view is not None or not rescored:
+            return as_best(raw, ids, self.distance, self.first)
+        candidates = ids if self.first == 0 else np.where(ids < 0, -1, ids + self.first)
+        return rescore(self.rows, queries, candidates, distance=self.distance, limit=limit)
+
+
+def _nothing(queries: int, width: int) -> tuple[U32, F32]:
+    return np.empty((queries, width), np.uint32), np.empty((queries, width), np.float32)
 
 
 @lru_cache(maxsize=64)
@@ -173,7 +190,7 @@ def build(
     """Build a graph over the rows at ``offsets``, ascending and unique, at least one.
 
     ``m`` links per node (twice that in the lowest layer), ``ef_construct`` candidates for each. The graph covers the
-    range from the first to the last offset; what lies between and is not listed becomes a hole (8 m + 12 bytes).
+    range from the first to the last offset; what lies between and is not listed becomes a hole (13 bytes).
     Uses up to ``threads`` cores; the operating system's priority is that of the calling thread. ``progress`` is called
     with rows done and rows in all after each batch, and abandons the build by raising.
     """
@@ -197,11 +214,7 @@ def build(
         if progress is not None:
             progress(min(at + batch, len(linked)), len(linked))
     nodes = linked.astype(np.int64) - first
-    _spread_links(index, nodes, count)
-    if is_viewable(rows, distance):
-        return _over_rows(index, rows, first=first, distance=distance)
-    _spread_codes(storage, nodes, count)
-    return Graph(index, rows, first, distance, view=None)
+    return _packed(index, storage, nodes, count, rows=rows, first=first, distance=distance)
 
 
 def extend(
@@ -238,7 +251,7 @@ def extend(
             progress(0, len(new))
     index = faiss.IndexHNSW(storage, m)
     index.hnsw.efConstruction = ef_construct
-    _copy_links(graph.index.hnsw, index.hnsw)
+    unpack(graph.index.hnsw, graph.links, index.hnsw)
     index.ntotal = count
     batch = _batch_rows(rows)
     for at in range(0, len(new), batch):
@@ -248,18 +261,14 @@ def extend(
             progress(min(at + batch, len(new)), len(new))
     covered = int(offsets[-1]) + 1 - graph.first if len(offsets) else count
     nodes = np.concatenate((np.arange(count), new.astype(np.int64) - graph.first))
-    _spread_links(index, nodes, covered)
-    if is_viewable(rows, graph.distance):
-        return _over_rows(index, rows, first=graph.first, distance=graph.distance)
-    _spread_codes(storage, nodes, covered)
-    return Graph(index, rows, graph.first, graph.distance, view=None)
+    return _packed(index, storage, nodes, covered, rows=rows, first=graph.first, distance=graph.distance)
 
 
 def over(graph: Graph, rows: Rows) -> Graph:
     """The same graph reading another mapping of the same rows."""
     if graph.view is None:
         return replace(graph, rows=rows)
-    return _over_rows(graph.index, rows, first=graph.first, distance=graph.distance)
+    return _over_rows(graph.index, graph.links, rows, first=graph.first, distance=graph.distance)
 
 
 def _linked_sample(graph: Graph) -> U32:
@@ -267,14 +276,6 @@ def _linked_sample(graph: Graph) -> U32:
     step = max(1, graph.count // SAMPLED_ROWS)
     sample = np.arange(graph.first, graph.first + graph.count, step, dtype=np.uint32)
     return np.setdiff1d(sample, graph.holes())
-
-
-def _copy_links(source: faiss.HNSW, target: faiss.HNSW) -> None:
-    """Links as memory of the target's own, which can grow; those of a loaded graph are a mapped file."""
-    for name in ("levels", "offsets", "neighbors"):
-        faiss.copy_array_to_vector(faiss.vector_to_array(getattr(source, name)), getattr(target, name))
-    target.entry_point = source.entry_point
-    target.max_level = source.max_level
 
 
 def walk_over(storage: faiss.Index, index: faiss.IndexHNSW) -> faiss.IndexHNSW:
@@ -294,10 +295,8 @@ def save(graph: Graph, path: Path) -> None:
 
     Not atomic and not synced: whoever names the file does that. Raises ``StorageFailed``.
     """
-    try:
-        faiss.write_index(graph.index, str(path), 0 if graph.view is None else faiss.IO_FLAG_SKIP_STORAGE)
-    except RuntimeError as error:
-        raise StorageFailed(f"cannot write the graph {path.name}: {error}") from error
+    codes = graph.index.storage if graph.view is None else None
+    graph_format.write(path, graph.index.hnsw, graph.links, codes=codes)
 
 
 def load(path: Path, rows: Rows, *, first: int, distance: Distance) -> Graph:
@@ -305,23 +304,57 @@ def load(path: Path, rows: Rows, *, first: int, distance: Distance) -> Graph:
 
     Raises ``Corrupted`` if the file is no graph or does not fit ``rows``.
     """
+    saved = graph_format.read(path)
+    if saved is None:
+        index = _read_by_faiss(path)
+        if not isinstance(index, faiss.IndexHNSW):
+            raise Corrupted(f"the graph {path.name} does not fit its rows")
+        links, codes = adopt(index.hnsw), index.storage
+    else:
+        links, codes = saved.links, _read_by_faiss(path) if saved.has_codes else None
+        index = faiss.IndexHNSW(faiss.IndexFlat(rows.shape[1]) if codes is None else codes, saved.m)
+        attach(index.hnsw, links, saved.widths, entry_point=saved.entry_point, max_level=saved.max_level)
+        index.ntotal = len(links.levels)
+    if index.d != rows.shape[1] or first + index.ntotal > len(rows):
+        raise Corrupted(f"the graph {path.name} does not fit its rows")
+    if is_viewable(rows, distance):
+        return _over_rows(index, links, rows, first=first, distance=distance)
+    if codes is None or codes.ntotal != index.ntotal:
+        raise Corrupted(f"the graph {path.name} lacks its codes")
+    return Graph(index, links, rows, first, distance, view=None)
+
+
+def _read_by_faiss(path: Path) -> faiss.Index:
+    """What FAISS wrote, mapped. Raises ``Corrupted``."""
     try:
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
         raise Corrupted(f"the graph {path.name} cannot be read: {error}") from error
-    if not isinstance(index, faiss.IndexHNSW) or index.d != rows.shape[1] or first + index.ntotal > len(rows):
-        raise Corrupted(f"the graph {path.name} does not fit its rows")
-    if not is_viewable(rows, distance):
-        if index.storage is None:
-            raise Corrupted(f"the graph {path.name} lacks its codes")
-        return Graph(index, rows, first, distance, view=None)
-    return _over_rows(index, rows, first=first, distance=distance)
 
 
-def _over_rows(index: faiss.IndexHNSW, rows: Rows, *, first: int, distance: Distance) -> Graph:
+def _packed(
+    index: faiss.IndexHNSW,
+    storage: faiss.IndexFlatCodes,
+    nodes: npt.NDArray[np.int64],
+    count: int,
+    *,
+    rows: Rows,
+    first: int,
+    distance: Distance,
+) -> Graph:
+    """The graph of a FAISS index over ``storage``: node i becomes ``nodes[i]`` of ``count``, as the rows are stored."""
+    links = pack(index.hnsw, nodes, count)
+    index.ntotal = count
+    if is_viewable(rows, distance):
+        return _over_rows(index, links, rows, first=first, distance=distance)
+    _spread_codes(storage, nodes, count)
+    return Graph(index, links, rows, first, distance, view=None)
+
+
+def _over_rows(index: faiss.IndexHNSW, links: Links, rows: Rows, *, first: int, distance: Distance) -> Graph:
     """The graph of ``index`` read over the stored rows; what it was built over is let go."""
     view = view_rows(rows[first : first + index.ntotal], distance)
-    return Graph(walk_over(view.index, index), rows, first, distance, view=view)
+    return Graph(walk_over(view.index, index), links, rows, first, distance, view=view)
 
 
 def _reserve(codes: faiss.MaybeOwnedVectorUInt8, size: int) -> None:
@@ -344,33 +377,6 @@ def _squared_norms(rows: Rows, offsets: U32) -> F32:
             block = rows[offsets[at : at + BATCH_ROWS]].astype(np.float32, copy=False)
             squares[at : at + BATCH_ROWS] = np.einsum("ij,ij->i", block, block)
     return squares
-
-
-def _spread_links(index: faiss.IndexHNSW, nodes: npt.NDArray[np.int64], count: int) -> None:
-    """Renumber node i as ``nodes[i]`` among ``count`` nodes, so that numbers follow the stored rows.
-
-    A hole is a node of the lowest layer with nothing in its places for links: FAISS checks that every node has them.
-    ``nodes`` ascends, so the links of all nodes keep their order.
-    """
-    hnsw = index.hnsw
-    if len(nodes) == count:
-        return
-    levels = np.ones(count, dtype=np.int32)
-    levels[nodes] = faiss.vector_to_array(hnsw.levels)
-    widths = faiss.vector_to_array(hnsw.cum_nneighbor_per_level)[levels].astype(np.uint64)
-    present = np.zeros(count, dtype=np.bool_)
-    present[nodes] = True
-    present_links = faiss.vector_to_array(hnsw.neighbors)
-    linked = present_links >= 0
-    present_links[linked] = nodes[present_links[linked]]
-    links = np.full(int(widths.sum()), -1, dtype=np.int32)
-    links[np.repeat(present, widths.astype(np.int64))] = present_links
-    faiss.copy_array_to_vector(levels, hnsw.levels)
-    faiss.copy_array_to_vector(np.concatenate((np.zeros(1, np.uint64), np.cumsum(widths))), hnsw.offsets)
-    faiss.copy_array_to_vector(links, hnsw.neighbors)
-    if hnsw.entry_point >= 0:
-        hnsw.entry_point = int(nodes[hnsw.entry_point])
-    index.ntotal = count
 
 
 def _spread_codes(storage: faiss.IndexFlatCodes, nodes: npt.NDArray[np.int64], count: int) -> None:

@@ -4,8 +4,9 @@ Code i belongs to offset ``first + i``. Codes serve twice: scanned on their own,
 Candidates are ordered by codes and, unless told otherwise, rescored, so that returned scores are exact.
 
 The settings of the API map to FAISS as follows. Scalar int8: one byte a component. Product: 256 centroids a piece.
-Binary and turbo: RaBitQ (Gao and Long, SIGMOD 2024) of 1, 2 or 4 bits a component after a random rotation, which
-recalls more per byte than signs alone. Manhattan has no codes. Knows no plans and chooses nothing.
+Binary and turbo: RaBitQ (Gao and Long, SIGMOD 2024) of 1, 2, 4 or 8 bits a component after a random rotation, which
+recalls more per byte than signs alone. Single bits meet a query that is rounded too, to ``query_bits`` a component;
+more bits meet the query as it is. Manhattan has no codes. Knows no plans and chooses nothing.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from qdrantlite.segment.vector_index.row_view import metric_of
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.vector import F32, U32
 
-__all__ = ["BitCodes", "CodeKind", "Codes", "ProductCodes", "ScalarCodes", "encode", "load", "save"]
+__all__ = ["QUERY_BITS", "BitCodes", "CodeKind", "Codes", "ProductCodes", "ScalarCodes", "encode", "load", "save"]
 
 BATCH_ROWS = 4096
 TRAINING_ROWS = 10_240
@@ -37,17 +38,26 @@ PRODUCT_ROUNDS = 10
 
 ROTATION_SEED = 7
 
+QUERY_BITS = 8
+"""Of a component of a query that meets single bits. Recalls as floats do in a tenth of their time: FAISS counts bits of
+whole words instead of adding up components (``docs/decisions/0005-quantization.md``).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ScalarCodes:
-    """One byte a component, over the range that leaves out ``1 - quantile`` of the values (None: over all)."""
+    """One byte a component, over the range of all values.
+
+    The range that leaves out ``1 - quantile`` of them is taken instead where that brings rows nearer to their codes:
+    where a few are wild. Each component has a range of its own, so that elsewhere it would only cut the ends off.
+    """
 
     quantile: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProductCodes:
-    """``4 dim / ratio`` bytes a row, or as near as the divisors of ``dim`` allow; ``ratio`` is 4 to 64."""
+    """A byte for each ``ratio / 4`` components, the last piece filled up with zeros; ``ratio``: 4, 8, 16, 32 or 64."""
 
     ratio: int
 
@@ -108,21 +118,21 @@ class Codes:
     def along(self, graph: Graph) -> Graph:
         """The same graph walked over these codes instead of the rows; it must cover the same range."""
         assert (graph.first, graph.count) == (self.first, self.count)
-        return Graph(walk_over(self.index, graph.index), self.rows, self.first, self.distance, view=None)
+        walked = walk_over(self.index, graph.index)
+        return Graph(walked, graph.links, self.rows, self.first, self.distance, view=None)
 
     def _nearest(self, queries: F32, limit: int, selector: Bitmap | None) -> tuple[F32, npt.NDArray[np.int64]]:
         """FAISS's scores and code numbers ``(q, limit)`` of what passes."""
         index, parameters = self.index, None
+        if isinstance(index, faiss.IndexPreTransform):
+            # A transform drops a selector in silence, so what lies behind it is asked.
+            queries = faiss.downcast_VectorTransform(index.chain.at(0)).apply(queries)
+            index = faiss.downcast_index(index.index)
         if selector is not None:
             if isinstance(index, faiss.IndexPQ):
                 return _nearest_product_codes(index, queries, limit, selector)
             chosen = faiss.IDSelectorBitmap(len(selector), faiss.swig_ptr(selector))
-            if isinstance(index, faiss.IndexPreTransform):
-                # A rotation hands on only what is wrapped for it, and drops a bare selector in silence.
-                inner = faiss.RaBitQSearchParameters(sel=chosen)
-                parameters = faiss.SearchParametersPreTransform(index_params=inner)
-            else:
-                parameters = faiss.SearchParameters(sel=chosen)
+            parameters = faiss.SearchParameters(sel=chosen)
         raw, ids = index.search(queries, limit, params=parameters)
         return raw, ids
 
@@ -135,25 +145,25 @@ def encode(
     count: int,
     distance: Distance,
     threads: int,
+    query_bits: int = QUERY_BITS,
     progress: Progress | None = None,
 ) -> Codes:
     """Learn codes of ``kind`` from ``rows[first : first + count]`` and encode all of them, holes included.
 
-    ``progress`` is called with rows done and rows in all after each batch, and abandons the work by raising.
+    ``query_bits`` (1 to 8, 0: not rounded) changes nothing in the codes. ``progress`` is called with rows done and rows
+    in all after each batch, and abandons the work by raising.
     """
     assert count
     assert distance is not Distance.MANHATTAN
     covered = rows[first : first + count]
-    index = _empty(kind, rows.shape[1], distance)
     use_cores(threads)
-    step = max(1, count // TRAINING_ROWS)
-    index.train(_finite_floats(covered[::step], distance))
+    index = _trained(kind, _finite_floats(covered[:: max(1, count // TRAINING_ROWS)], distance), distance)
     for at in range(0, count, BATCH_ROWS):
         use_cores(threads)
         index.add(_finite_floats(covered[at : at + BATCH_ROWS], distance))
         if progress is not None:
             progress(min(at + BATCH_ROWS, count), count)
-    return Codes(index, rows, first, distance)
+    return Codes(_asked_with(index, query_bits), rows, first, distance)
 
 
 def save(codes: Codes, path: Path) -> None:
@@ -164,40 +174,71 @@ def save(codes: Codes, path: Path) -> None:
         raise StorageFailed(f"cannot write the codes {path.name}: {error}") from error
 
 
-def load(path: Path, rows: Rows, *, first: int, distance: Distance, mapped: bool) -> Codes:
-    """Read saved codes: into memory, or where FAISS can, ``mapped`` from the file. Raises ``Corrupted``."""
+def load(
+    path: Path, rows: Rows, *, first: int, distance: Distance, mapped: bool, query_bits: int = QUERY_BITS
+) -> Codes:
+    """Read saved codes: into memory, or where FAISS can, ``mapped`` from the file. Raises ``Corrupted``.
+
+    ``query_bits`` need not be those that the codes were saved with.
+    """
     try:
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
     except RuntimeError as error:
         raise Corrupted(f"the codes {path.name} cannot be read: {error}") from error
     if index.d != rows.shape[1] or first + index.ntotal > len(rows) or index.metric_type != metric_of(distance):
         raise Corrupted(f"the codes {path.name} do not fit their rows")
-    return Codes(index, rows, first, distance)
+    return Codes(_asked_with(index, query_bits), rows, first, distance)
 
 
-def _empty(kind: CodeKind, dim: int, distance: Distance) -> faiss.Index:
-    """An untrained FAISS index for codes of a kind."""
+def _trained(kind: CodeKind, sample: F32, distance: Distance) -> faiss.Index:
+    """An empty FAISS index for codes of a kind, learned from ``sample`` ``(n, dim)``."""
+    index = _untrained(kind, sample.shape[1], distance)
+    index.train(sample)
+    if not isinstance(kind, ScalarCodes) or kind.quantile is None or kind.quantile >= 1:
+        return index
+    narrowed = _untrained(kind, sample.shape[1], distance)
+    narrowed.sq.rangestat = faiss.ScalarQuantizer.RS_quantiles
+    narrowed.sq.rangestat_arg = (1 - kind.quantile) / 2
+    narrowed.train(sample)
+    return min(index, narrowed, key=lambda each: _loss(each, sample))
+
+
+def _loss(index: faiss.Index, sample: F32) -> float:
+    """Squared distances of rows from their codes in squared lengths of the rows, so that a wild row counts as one."""
+    lost = (index.sa_decode(index.sa_encode(sample)) - sample).astype(np.float64)
+    squares = np.square(sample, dtype=np.float64).sum(axis=1)
+    return float(np.mean(np.square(lost).sum(axis=1) / np.maximum(squares, np.finfo(np.float32).tiny)))
+
+
+def _untrained(kind: CodeKind, dim: int, distance: Distance) -> faiss.Index:
     metric = metric_of(distance)
     match kind:
         case ScalarCodes():
-            index = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit, metric)
-            if kind.quantile is not None and kind.quantile < 1:
-                index.sq.rangestat = faiss.ScalarQuantizer.RS_quantiles
-                index.sq.rangestat_arg = (1 - kind.quantile) / 2
-            return index
+            return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit, metric)
         case ProductCodes():
-            wanted = max(1, 4 * dim // kind.ratio)
-            pieces = max(divisor for divisor in range(1, wanted + 1) if dim % divisor == 0)
-            index = faiss.IndexPQ(dim, pieces, 8, metric)
+            piece = kind.ratio // 4
+            filled = ceil(dim / piece) * piece
+            index = faiss.IndexPQ(filled, filled // piece, 8, metric)
             index.pq.cp.niter = PRODUCT_ROUNDS
             index.pq.cp.min_points_per_centroid = 1
-            return index
+            if filled == dim:
+                return index
+            return faiss.IndexPreTransform(faiss.RemapDimensionsTransform(dim, filled, False), index)
         case BitCodes():
             rotation = faiss.RandomRotationMatrix(dim, dim)
             rotation.init(ROTATION_SEED)
             bits = faiss.IndexRaBitQ(dim, metric, kind.bits)
             return faiss.IndexPreTransform(rotation, bits)
     assert_never(kind)
+
+
+def _asked_with(index: faiss.Index, query_bits: int) -> faiss.Index:
+    """The index, its queries rounded to so many bits where its codes are bits. Not while anything else may ask it."""
+    bits = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
+    if isinstance(bits, faiss.IndexRaBitQ):
+        # Rounded about 0: else one bit tells only whether a component is above the middle of the query's range.
+        bits.qb, bits.centered = query_bits, True
+    return index
 
 
 def _nearest_product_codes(

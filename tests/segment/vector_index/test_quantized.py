@@ -4,6 +4,7 @@ import gc
 from functools import cache
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -27,7 +28,15 @@ from qdrantlite.values.vector import F32, U32
 COUNT = 1200
 DIM = 32
 FIRST = 30
-KINDS: tuple[CodeKind, ...] = (ScalarCodes(), ScalarCodes(0.99), ProductCodes(4), BitCodes(1), BitCodes(2), BitCodes(4))
+KINDS: tuple[CodeKind, ...] = (
+    ScalarCodes(),
+    ScalarCodes(0.99),
+    ProductCodes(4),
+    BitCodes(1),
+    BitCodes(2),
+    BitCodes(4),
+    BitCodes(8),
+)
 
 FLOOR = {kind: 0.8 if kind == BitCodes(1) else 0.95 for kind in KINDS}
 """Recall of 10 among 120 rescored. The rows have no structure, so that one bit of 32 components says little."""
@@ -134,6 +143,16 @@ def test_saved_codes_answer_alike(kind: CodeKind, mapped: bool, tmp_path: Path) 
     np.testing.assert_array_equal(before[1], after[1])
 
 
+@every_kind
+@pytest.mark.parametrize("mapped", [False, True])
+def test_codes_lie_in_memory_or_in_their_file_as_asked(kind: CodeKind, mapped: bool, tmp_path: Path) -> None:
+    rows, _ = make(Distance.EUCLID)
+    save(shared(kind, Distance.EUCLID), tmp_path / "codes")
+    index = load(tmp_path / "codes", rows, first=FIRST, distance=Distance.EUCLID, mapped=mapped).index
+    flat = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
+    assert flat.codes.is_owned != mapped
+
+
 @pytest.mark.parametrize("datatype", [Datatype.FLOAT16, Datatype.UINT8])
 @every_distance
 def test_compact_rows_have_codes_too(datatype: Datatype, distance: Distance) -> None:
@@ -151,6 +170,91 @@ def test_codes_are_smaller_than_rows(tmp_path: Path) -> None:
     assert sizes[0] < 0.27
     assert sizes[1] < 0.33
     assert sizes[2] < 0.25
+
+
+@pytest.mark.parametrize("dim", [1, 31, 100])
+@pytest.mark.parametrize("ratio", [4, 8, 16, 32, 64])
+@every_distance
+def test_products_compress_as_asked_whatever_the_components(
+    ratio: int, dim: int, distance: Distance, tmp_path: Path
+) -> None:
+    chance = np.random.default_rng(3)
+    rows = prepare_rows(chance.normal(size=(400, dim)), distance, Datatype.FLOAT32)
+    queries = prepare_query(chance.normal(size=(5, dim)), distance, Datatype.FLOAT32)
+    codes = encode(rows, ProductCodes(ratio), first=0, count=400, distance=distance, threads=1)
+    assert codes.index.sa_code_size() == -(-dim // (ratio // 4))
+    save(codes, tmp_path / "codes")
+    loaded = load(tmp_path / "codes", rows, first=0, distance=distance, mapped=True)
+    everything = np.packbits(np.ones(400, dtype=np.bool_), bitorder="little")
+    for each in (codes, loaded):
+        for selector in (None, everything):
+            offsets, scores = each.search(queries, limit=10, oversampling=40, selector=selector)
+            np.testing.assert_allclose(scores, scan(rows, queries, distance=distance, limit=10)[1], rtol=1e-4)
+            assert (offsets != MISSING).all()
+
+
+@every_distance
+def test_single_bits_meet_a_query_as_finely_as_asked(distance: Distance, tmp_path: Path) -> None:
+    """One bit of the query says less of the score than four do; eight say what all of it does."""
+    rows, queries = make(distance)
+    save(shared(BitCodes(1), distance), tmp_path / "codes")
+    correlations = []
+    for query_bits in (1, 4, 8):
+        fresh = encode(
+            rows, BitCodes(1), first=FIRST, count=COUNT - FIRST, distance=distance, threads=1, query_bits=query_bits
+        )
+        loaded = load(tmp_path / "codes", rows, first=FIRST, distance=distance, mapped=True, query_bits=query_bits)
+        answers = [each.search(queries, limit=COUNT, rescored=False) for each in (fresh, loaded)]
+        np.testing.assert_array_equal(answers[0][0], answers[1][0])
+        np.testing.assert_array_equal(answers[0][1], answers[1][1])
+        correlations.append(
+            np.mean(
+                [
+                    np.corrcoef(estimated, score(rows, query, found, distance=distance))[0, 1]
+                    for query, found, estimated in zip(queries, *answers[0], strict=True)
+                ]
+            )
+        )
+    assert correlations[0] < correlations[1] - 0.03
+    assert abs(correlations[2] - correlations[1]) < 0.01
+
+
+@every_distance
+def test_single_bits_find_the_same_with_and_without_a_selector(distance: Distance) -> None:
+    _, queries = make(distance)
+    codes = shared(BitCodes(1), distance)
+    everything = np.packbits(np.ones(codes.count, dtype=np.bool_), bitorder="little")
+    plain, selected = (
+        codes.search(queries, limit=10, selector=selector, rescored=False) for selector in (None, everything)
+    )
+    np.testing.assert_array_equal(plain[0], selected[0])
+    np.testing.assert_array_equal(plain[1], selected[1])
+
+
+@pytest.mark.parametrize("query", [np.zeros(DIM), np.full(DIM, 2.0), np.eye(DIM)[3]], ids=["zero", "even", "one"])
+@every_distance
+def test_a_query_without_a_range_has_finite_estimates(distance: Distance, query: F32) -> None:
+    _, estimates = shared(BitCodes(1), distance).search(query[np.newaxis].astype(np.float32), limit=5, rescored=False)
+    assert np.isfinite(estimates).all()
+
+
+def test_a_quantile_leaves_out_wild_values_and_nothing_else() -> None:
+    """It cuts where a few rows would stretch the range beyond use, not where the values at its ends are ordinary."""
+    tame, queries = make(Distance.EUCLID)
+    wild = np.array(tame, dtype=np.float32)
+    wild[100:104] *= 1e5
+    covered = np.arange(FIRST, COUNT, dtype=np.uint32)
+    recalls = {
+        (name, quantile): recall(
+            encoded(rows, ScalarCodes(quantile), Distance.EUCLID).search(queries, limit=10, rescored=False)[0],
+            *(rows, queries, Distance.EUCLID, covered),
+        )
+        for name, rows in (("tame", tame), ("wild", wild))
+        for quantile in (None, 0.99, 0.9)
+    }
+    assert recalls["tame", 0.99] == recalls["tame", 0.9] == recalls["tame", None] > 0.95
+    assert recalls["wild", None] < 0.2
+    assert recalls["wild", 0.99] > 0.85
 
 
 @every_kind
