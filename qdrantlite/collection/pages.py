@@ -45,7 +45,8 @@ def _hits(snapshot: Snapshot, ranking: Ranking, stored: Records, search: Search)
     payloads = _payloads(stored.payloads, search.with_payload)
     vectors = _vectors(snapshot, ranking.offsets, search.with_vectors)
     orders = [None] * len(ranking) if ranking.order is None else map(ranking.order.at, range(len(ranking)))
-    versions = (stored.versions * ranking.versioned).tolist()
+    shown = zip(stored.versions, ranking.versioned.tolist(), strict=True)
+    versions = [version if known else 0 for version, known in shown]
     records = map(Record._make, zip(stored.ids, payloads, vectors, orders, strict=True))
     return list(map(ScoredRecord._make, zip(records, ranking.scores.tolist(), versions, strict=True)))
 

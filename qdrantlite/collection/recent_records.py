@@ -7,8 +7,6 @@ changes a point in place, and then ``Shard`` begins anew. A reader whose state i
 from collections import OrderedDict
 from threading import Lock
 
-import numpy as np
-
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.storage.store_reader import Records
 from qdrantlite.values.point_id import PointId
@@ -34,10 +32,10 @@ class RecentRecords:
         keys: list[int] = offsets.tolist()
         try:
             heads = [self._heads[key] for key in keys]
-            payloads = [self._payloads[key] if with_payload else None for key in keys]
+            payloads = [self._payloads[key] for key in keys] if with_payload else [None] * len(keys)
         except KeyError:
             return None
-        return Records([head[0] for head in heads], np.array([head[1] for head in heads], np.int64), payloads)
+        return Records([head[0] for head in heads], [head[1] for head in heads], payloads)
 
     def keep(self, offsets: Offsets, records: Records, *, with_payload: bool) -> None:
         """Remembers records of the commit from which on these are kept, or a later one."""
@@ -45,7 +43,7 @@ class RecentRecords:
             return
         keys: list[int] = offsets.tolist()
         with self._lock:
-            self._heads.update(zip(keys, zip(records.ids, records.versions.tolist(), strict=True), strict=True))
+            self._heads.update(zip(keys, zip(records.ids, records.versions, strict=True), strict=True))
             while len(self._heads) > POINTS_MAX:
                 self._heads.popitem(last=False)
             if not with_payload:

@@ -47,6 +47,8 @@ def fetch_best(fetch: Fetch, limit: int, ids_of: IdsOf) -> Ranking:
     the limit shows whether the cut goes through a tie; then all that may be tied there is fetched.
     """
     offsets, scores = fetch(limit + 1)
+    if not np.logical_or.reduce(scores[1:] == scores[:-1]):
+        return Ranking.scored(offsets[:limit], scores[:limit])  # Nearly always; ``settled`` finds the same out later.
     if len(scores) > limit and scores[limit] == scores[limit - 1]:
         offsets, scores = fetch(limit + TIED_ROWS_MAX + 1)
     return settled(Ranking.scored(offsets, scores), scores, limit, ids_of)

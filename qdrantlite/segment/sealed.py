@@ -8,6 +8,7 @@ selection keeps them out of the answer.
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -73,8 +74,7 @@ class Coded:
     graph: Graph
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Walk:
+class _Walk(NamedTuple):
     """What ``Graph.search`` and ``Graph.sift`` are called with."""
 
     graph: Graph

@@ -64,7 +64,7 @@ class Records:
     """Points in the order asked for."""
 
     ids: list[PointId]
-    versions: NDArray[np.int64]
+    versions: list[int]
     payloads: list[bytes | None]
     """JSON text; None when empty or not asked for."""
 
@@ -194,9 +194,9 @@ class StoreReader:
         """Ids, versions and payloads in the order given. Every offset must be live."""
         rows = self._by_offset("p.id, p.version, p.payload" if with_payload else "p.id, p.version, NULL", offsets)
         if not rows:
-            return Records([], np.empty(0, np.int64), [])
+            return Records([], [], [])
         ids, versions, payloads = zip(*rows, strict=True)
-        return Records(decode_ids(ids), np.array(versions, np.int64), list(payloads))
+        return Records(decode_ids(ids), list(versions), list(payloads))
 
     def payloads(self, offsets: Offsets) -> list[bytes | None]:
         """JSON texts in the order given; None when empty. Every offset must be live."""

@@ -54,7 +54,7 @@ def test_reads_answer_in_the_order_asked_with_repeats(store: PointStore) -> None
         records = snapshot.records(asked, with_payload=True)
         assert records.ids == [2**63, 5, 2**63, UUID(int=9)]
         assert records.payloads == [b'{"c":3}', b'{"a":1}', b'{"c":3}', None]
-        assert records.versions.tolist() == [7] * 4
+        assert records.versions == [7] * 4
         assert snapshot.payloads(asked) == records.payloads
         assert snapshot.records(asked, with_payload=False).payloads == [None] * 4
         assert snapshot.offsets_of([7, UUID(int=9), 5, UUID(int=8), 5]).tolist() == [MISSING, 1, 0, MISSING, 0]
