@@ -32,7 +32,9 @@ class RecentRecords:
         keys: list[int] = offsets.tolist()
         try:
             heads = [self._heads[key] for key in keys]
-            payloads = [self._payloads[key] for key in keys] if with_payload else [None] * len(keys)
+            payloads: list[bytes | None] = [None] * len(keys)
+            if with_payload:
+                payloads = [self._payloads[key] for key in keys]
         except KeyError:
             return None
         return Records([head[0] for head in heads], [head[1] for head in heads], payloads)
