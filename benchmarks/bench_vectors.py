@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import faiss
 import grpc
@@ -27,9 +29,8 @@ from numpy.typing import NDArray
 from benchmarks.grpc_load import UNLIMITED, Clients
 from benchmarks.measure import sample_vectors, show
 from qdrantlite.database import Database
-from qdrantlite.query import filter as f
-from qdrantlite.query import search as s
-from qdrantlite.values.vector import DenseVector
+from qdrantlite.query.search import Search
+from qdrantlite.wire.grpc.decode_search import decode_search
 from qdrantlite.wire.pb import collections as pbc
 from qdrantlite.wire.pb import points as pb
 from qdrantlite.wire.pb import qdrant_common as common
@@ -39,6 +40,7 @@ HELD_OUT = 500
 LIMIT = 10
 BATCH = 100
 UPSERTED = 500
+ROUNDS = 5
 CONNECTIONS = 8
 M, EF_CONSTRUCT = 16, 100
 BUCKETS = 10_000
@@ -191,16 +193,8 @@ def engine_rates(storage: Path, data: Data, *, ef: int, seconds: float) -> Table
     with Database(storage) as database:
         for name, title in (("vectors", "qdrantlite engine"), ("int8", "qdrantlite engine, int8 rescored")):
 
-            def search(vector: Floats, below: int | None = None, name: str = name) -> s.Search:
-                assert name
-                must = () if below is None else (f.FieldCondition("bucket", f.Range(lt=float(below))),)
-                stage = s.Prefetch(
-                    query=s.Nearest(DenseVector(vector)),
-                    limit=LIMIT,
-                    params=s.SearchParams(hnsw_ef=ef, quantization=s.QuantizationParams(rescore=name == "int8")),
-                    filter=f.Filter(must=must),
-                )
-                return s.Search(stage, with_payload=s.PayloadSelector())
+            def search(vector: Floats, below: int | None = None, name: str = name) -> Search:
+                return decode_search(query_message(vector, name, ef, below))
 
             def ask(vector: Floats, below: int | None = None, name: str = name) -> list[int]:
                 return [int(hit.record.id) for hit in database.search(name, search(vector, below))]  # type: ignore[arg-type] # ids are integers here
@@ -238,9 +232,9 @@ def faiss_rates(data: Data, *, ef: int, seconds: float) -> tuple[faiss.Index, fl
     return index, built_s, [told(rate_of("FAISS HNSW bare, one thread", ask, data, seconds))]
 
 
-def spike_rates(index: faiss.Index, clients: Clients, data: Data, folder: Path, *, ef: int, seconds: float) -> Table:
-    """gRPC and FAISS with nothing between."""
-    path = folder / "spike.faiss"
+@contextmanager
+def spike(index: faiss.Index, path: Path, *, ef: int) -> Iterator[str]:
+    """Serves the graph with nothing between gRPC and FAISS; yields its address."""
     faiss.write_index(index, str(path))
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.spike", str(path), str(ef)],
@@ -250,15 +244,34 @@ def spike_rates(index: faiss.Index, clients: Clients, data: Data, folder: Path, 
     ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
-        address = f"127.0.0.1:{int(process.stdout.readline())}"
-        single = over_grpc(clients, address, data, name="vectors", ef=ef, seconds=seconds)
-        batched = batches_over_grpc(clients, address, data, ef=ef, seconds=seconds)
+        yield f"127.0.0.1:{int(process.stdout.readline())}"
         process.stdin.close()
         process.wait()
-    return [
-        told([f"bare gRPC + FAISS, {CONNECTIONS} connections", f"{single[0]:,.0f}", "-", f"{single[1]:.4f}"]),
-        told([f"bare gRPC + FAISS, batches of {BATCH}", f"{batched[0]:,.0f}", "-", f"{batched[1]:.4f}"]),
-    ]
+
+
+def side_by_side(clients: Clients, ours: str, bare: str, data: Data, *, ef: int, seconds: float) -> Table:
+    """Ours and the bare server in turns, medians of all rounds; the third column is the share of the bare rate."""
+    asked = {"ef": ef, "seconds": seconds}
+    single = f"{CONNECTIONS} connections"
+    batches = f"batches of {BATCH}"
+    ways: dict[str, Callable[[], tuple[float, float]]] = {
+        f"bare gRPC + FAISS, {single}": lambda: over_grpc(clients, bare, data, name="vectors", **asked),
+        f"qdrantlite, {single}": lambda: over_grpc(clients, ours, data, name="vectors", **asked),
+        f"qdrantlite int8 rescored, {single}": lambda: over_grpc(clients, ours, data, name="int8", **asked),
+        f"bare gRPC + FAISS, {batches}": lambda: batches_over_grpc(clients, bare, data, **asked),
+        f"qdrantlite, {batches}": lambda: batches_over_grpc(clients, ours, data, **asked),
+    }
+    found: dict[str, list[tuple[float, float]]] = {title: [] for title in ways}
+    for _ in range(ROUNDS):
+        for title, measure in ways.items():
+            found[title].append(measure())
+    table = []
+    for title, rounds in found.items():
+        rates = [rate for rate, _ in rounds]
+        beside = found[f"bare gRPC + FAISS, {title.partition(', ')[2]}"]
+        share = median(rate / other for rate, (other, _) in zip(rates, beside, strict=True))
+        table.append(told([title, f"{median(rates):,.0f}", f"{share:.2f}", f"{rounds[0][1]:.4f}"]))
+    return table
 
 
 def edge_rates(data: Data, folder: Path, *, ef: int, seconds: float) -> Table:
@@ -318,29 +331,24 @@ def main() -> None:
         with ServerProcess(storage) as server:
             for name in ("vectors", "int8"):
                 upserts, green_s = load(server.address, data, name, int8=name == "int8")
-                single = over_grpc(clients, server.address, data, name=name, **asked)
                 title = "qdrantlite" if name == "vectors" else "qdrantlite int8"
-                table.append(
-                    told([f"{title}, {CONNECTIONS} connections", f"{single[0]:,.0f}", "-", f"{single[1]:.4f}"])
-                )
                 table.append(told([f"{title}, upsert points/s, durable", f"{upserts:,.0f}", "-", "-"]))
                 table.append(told([f"{title}, seconds to green", f"{green_s:.1f}", "-", "-"]))
-            batched = batches_over_grpc(clients, server.address, data, **asked)
-            table.append(told([f"qdrantlite, batches of {BATCH}", f"{batched[0]:,.0f}", "-", f"{batched[1]:.4f}"]))
+            with spike(index, Path(folder) / "spike.faiss", ef=given.ef) as bare:
+                table += side_by_side(clients, server.address, bare, data, **asked)
             for below in FILTERS:
                 rate, recall = over_grpc(clients, server.address, data, name="vectors", below=below, **asked)
                 table.append(told([f"qdrantlite, {below / BUCKETS:.2%} pass", f"{rate:,.0f}", "-", f"{recall:.4f}"]))
         codes = sum(path.stat().st_size for path in storage.rglob("codes-*"))
         if codes:
             table.append(told(["rows / int8 codes, bytes", f"{data.rows.nbytes / codes:.2f}", "-", "-"]))
-        table += spike_rates(index, clients, data, Path(folder), **asked)
         table += engine_rates(storage, data, **asked)
         table += faiss_table
         table.append(told(["FAISS HNSW bare, seconds to build", f"{built_s:.1f}", "-", "-"]))
         table += edge_rates(data, Path(folder) / "edge", **asked)
     show(
         f"{len(data.rows):,} x {data.rows.shape[1]}, top {LIMIT}, ef {given.ef}",
-        ["what", "per second", "per s of processor", "recall"],
+        ["what", "per second", "share of bare, or per s of processor", "recall"],
         table,
     )
 
