@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 
@@ -188,30 +189,37 @@ def rate_of(title: str, ask: Callable[[Floats], list[int]], data: Data, seconds:
 
 
 def engine_rates(storage: Path, data: Data, *, ef: int, seconds: float) -> Table:
-    """This package without gRPC, one thread, then batches."""
+    """This package without gRPC, from decoded requests to records: one thread, then batches."""
     table = []
     with Database(storage) as database:
-        for name, title in (("vectors", "qdrantlite engine"), ("int8", "qdrantlite engine, int8 rescored")):
 
-            def search(vector: Floats, below: int | None = None, name: str = name) -> Search:
-                return decode_search(query_message(vector, name, ef, below))
+        def line(title: str, name: str, seconds: float, below: int = BUCKETS) -> Row:
+            asked = searches(data, name, ef, None if below == BUCKETS else below)
+            turns = cycle(asked)
 
-            def ask(vector: Floats, below: int | None = None, name: str = name) -> list[int]:
-                return [int(hit.record.id) for hit in database.search(name, search(vector, below))]  # type: ignore[arg-type] # ids are integers here
+            def ask(_: Floats) -> list[int]:
+                return [int(hit.record.id) for hit in database.search(name, next(turns))]  # type: ignore[arg-type] # ids are integers here
 
-            table.append(told(rate_of(f"{title}, one thread", ask, data, seconds)))
-            if name == "vectors":
-                many = tuple(search(query) for query in data.queries[:BATCH])
-                started, rounds = time.perf_counter(), 0
-                while time.perf_counter() - started < seconds:
-                    database.search_batch(name, many)
-                    rounds += 1
-                rate = rounds * BATCH / (time.perf_counter() - started)
-                table.append(told([f"{title}, batches of {BATCH}", f"{rate:,.0f}", "-", "-"]))
-                for below in FILTERS:
-                    few = f"{title}, one thread, {below / BUCKETS:.2%} pass"
-                    table.append(told(rate_of(few, partial(ask, below=below), data, seconds / 2, below)))
+            return told(rate_of(title, ask, data, seconds, below))
+
+        table.append(line("qdrantlite engine, one thread", "vectors", seconds))
+        many = searches(data, "vectors", ef)[:BATCH]
+        started, rounds = time.perf_counter(), 0
+        while time.perf_counter() - started < seconds:
+            database.search_batch("vectors", many)
+            rounds += 1
+        rate = rounds * BATCH / (time.perf_counter() - started)
+        table.append(told([f"qdrantlite engine, batches of {BATCH}", f"{rate:,.0f}", "-", "-"]))
+        for below in FILTERS:
+            title = f"qdrantlite engine, one thread, {below / BUCKETS:.2%} pass"
+            table.append(line(title, "vectors", seconds / 2, below))
+        table.append(line("qdrantlite engine, int8 rescored, one thread", "int8", seconds))
     return table
+
+
+def searches(data: Data, name: str, ef: int, below: int | None = None) -> tuple[Search, ...]:
+    """All queries as the server decodes them."""
+    return tuple(decode_search(query_message(query, name, ef, below)) for query in data.queries)
 
 
 def faiss_rates(data: Data, *, ef: int, seconds: float) -> tuple[faiss.Index, float, Table]:

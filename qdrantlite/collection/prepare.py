@@ -62,7 +62,10 @@ def _known(shard: Shard, searches: Sequence[Search]) -> Prepared | None:
         assert isinstance(query, Nearest)
         assert isinstance(query.input, DenseVector)
         plans.append(plan_alike(known, near(state.config.vectors[search.stage.using], query.input)))
-    return Prepared(Snapshot(state, lambda: _begin(shard, state), {}), plans)
+    # Held like a snapshot, so that a shard that is retired meanwhile stays open until this search has ended.
+    if not shard.store.hold():
+        return None
+    return Prepared(Snapshot(state, lambda: _begin(shard, state), {}, shard.store.release), plans)
 
 
 def _begin(shard: Shard, state: ShardState) -> StoreSnapshot:

@@ -41,11 +41,16 @@ class Snapshot:
     """Implements ``execute.view.ShardView`` and ``plan.statistics.Statistics``."""
 
     def __init__(
-        self, state: ShardState, begin: Callable[[], StoreSnapshot], ordered: Mapping[str, OrderedValues]
+        self,
+        state: ShardState,
+        begin: Callable[[], StoreSnapshot],
+        ordered: Mapping[str, OrderedValues],
+        end: Callable[[], None] | None = None,
     ) -> None:
-        """``begin`` opens the read transaction of the state's commit, and is called when it is first needed."""
+        """``begin`` opens the read transaction of the state's commit when it is first needed; ``end`` is called last."""
         self.state = state
         self._begin = begin
+        self._end = end
         self._reader: StoreSnapshot | None = None
         self._ordered = ordered
 
@@ -60,6 +65,9 @@ class Snapshot:
         """Ends the read transaction."""
         if self._reader is not None:
             self._reader.close()
+        end, self._end = self._end, None
+        if end is not None:
+            end()
 
     def __enter__(self) -> "Snapshot":
         return self

@@ -140,9 +140,20 @@ class PointStore:
                 connection.close()
             raise
 
+    def hold(self) -> bool:
+        """Counts as an open snapshot until ``release``, without being one; False when the store is closed."""
+        with self._lock:
+            self._snapshots += not self._closed
+            return not self._closed
+
+    def release(self) -> None:
+        """Undoes one ``hold``."""
+        with self._lock:
+            self._snapshots -= 1
+
     @property
     def is_read(self) -> bool:
-        """Whether a snapshot is open."""
+        """Whether a snapshot is open, or the store held."""
         return self._snapshots > 0
 
     def refuse_writes(self, reason: StorageFailed) -> None:

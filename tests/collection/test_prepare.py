@@ -190,6 +190,17 @@ def test_searches_alike_among_writers_always_see_one_commit(database: Database) 
         assert all(future.result() > 0 for future in watching)
 
 
+def test_a_search_without_a_transaction_counts_as_a_reader_until_it_ends(database: Database) -> None:
+    shared, store = pattern(), collection_of(database).shard.store
+    expected = found(database, like(shared, 1, 0))
+    seen: list[bool] = []
+    with counted(PointStore, "open_snapshot") as begun, after_first_walk(lambda: seen.append(store.is_read)):
+        assert found(database, like(shared, 1, 0)) == expected
+    assert seen == [True]
+    assert not begun
+    assert not store.is_read
+
+
 def test_snapshots_close_when_a_search_fails(database: Database) -> None:
     shared = pattern()
     found(database, like(shared, 1, 0))
