@@ -47,7 +47,7 @@ class Snapshot:
         ordered: Mapping[str, OrderedValues],
         end: Callable[[], None] | None = None,
     ) -> None:
-        """``begin`` opens the read transaction of the state's commit when it is first needed; ``end`` is called last."""
+        """``begin`` opens the read transaction of the state's commit when first needed; ``end`` is called last."""
         self.state = state
         self._begin = begin
         self._end = end
