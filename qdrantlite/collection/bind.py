@@ -9,6 +9,7 @@ queries.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,27 +83,22 @@ def open_snapshot(
     the collection is closed, ShardRetired.
     """
     bindings: dict[int, FilterBinding] = {}
-    with shard.publish_lock:
-        shard.require_open()
-        snapshot = Snapshot(shard.state, shard.store.open_snapshot, {key: _ordered(shard, key) for key in order_keys})
-        reader = snapshot.reader
-        try:
-            known = snapshot.state.filters
+    with ExitStack() as failed:
+        with shard.publish_lock:
+            shard.require_open()
+            ordered = {key: _ordered(shard, key) for key in order_keys}
+            snapshot = Snapshot(shard.state, shard.store.open_snapshot, ordered)
+            failed.callback(snapshot.close)
+            known, reader = snapshot.state.filters, snapshot.reader
             selections = [None if f is None or f.is_empty else known.find((f, None)) for f in filters]
             source = ShardFilterSource(shard, reader, shard.live)
             for at, (filter, selection) in enumerate(zip(filters, selections, strict=True)):
                 if selection is None and filter is not None and not filter.is_empty:
                     bindings[at] = bind_filter(filter, source)
-        except BaseException:
-            snapshot.close()
-            raise
-    try:
         for at, binding in bindings.items():
             selections[at] = selection = settle(binding, reader)
             known.keep((binding.filter, None), selection, len(selection))
-    except BaseException:
-        snapshot.close()
-        raise
+        failed.pop_all()
     return snapshot, selections
 
 
@@ -128,14 +124,13 @@ def bind(shard: Shard, searches: Sequence[Search], *, collection: str, open_othe
     distinct = [*dict.fromkeys([*needs.leaves, *needs.corpora])]
     snapshot, selections = open_snapshot(shard, distinct, needs.order_keys)
     settled = dict(zip(distinct, selections, strict=True))
-    try:
+    with ExitStack() as failed:
+        failed.callback(snapshot.close)
         binder = _Binder(snapshot, collection, open_other, needs, settled)
         bound = [BoundSearch(binder.stage(search.stage), search.offset) for search in searches]
         for search in searches:
             check_vectors(snapshot.state.config, search.with_vectors)
-    except BaseException:
-        snapshot.close()
-        raise
+        failed.pop_all()
     return Bound(snapshot, tuple(bound))
 
 

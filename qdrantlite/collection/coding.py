@@ -50,12 +50,12 @@ def coding_of(config: CollectionConfig, vector: VectorParams) -> Coding | None:
     if isinstance(kind, ScalarCodes) and vector.datatype is Datatype.UINT8:
         return None
     in_memory = settings.memory is Memory.PINNED if settings.memory is not None else bool(settings.always_ram)
-    return Coding(kind, in_memory, query_bits(settings))
+    return Coding(kind, in_memory, _query_bits(settings, kind))
 
 
-def query_bits(settings: Quantization) -> int:
+def _query_bits(settings: Quantization, kind: CodeKind) -> int:
     """Bits of a query's component: only single bits meet a query that is rounded, see ``quantized``."""
-    if code_kind(settings) != BitCodes(1) or not isinstance(settings, BinaryQuantization):
+    if kind != BitCodes(1) or not isinstance(settings, BinaryQuantization):
         return QUERY_BITS
     return BINARY_QUERY_BITS[settings.query_encoding or BinaryQueryEncoding.DEFAULT]
 

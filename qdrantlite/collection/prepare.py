@@ -5,6 +5,7 @@ each state; all others go the whole way, through ``bind`` and the planner.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from qdrantlite.collection.bind import OpenCollection, bind, near
@@ -38,11 +39,10 @@ def prepare(
         return prepared
     bound = bind(shard, searches, collection=collection, open_other=open_other)
     snapshot = bound.snapshot
-    try:
+    with ExitStack() as failed:
+        failed.callback(snapshot.close)
         plans = [plan(tree, snapshot) for tree in bound.searches]
-    except BaseException:
-        snapshot.close()
-        raise
+        failed.pop_all()
     for search, tree, node in zip(searches, bound.searches, plans, strict=True):
         if search.pattern is not None and isinstance(tree.stage.query, NearestDense):
             selection = tree.stage.selection

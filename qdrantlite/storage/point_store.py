@@ -143,8 +143,10 @@ class PointStore:
     def hold(self) -> bool:
         """Counts as an open snapshot until ``release``, without being one; False when the store is closed."""
         with self._lock:
-            self._snapshots += not self._closed
-            return not self._closed
+            if self._closed:
+                return False
+            self._snapshots += 1
+            return True
 
     def release(self) -> None:
         """Undoes one ``hold``."""

@@ -4,9 +4,8 @@ Semantic checks that need the whole tree or the collection (a query to merge pre
 binding.
 """
 
+from dataclasses import replace
 from functools import lru_cache
-
-import numpy as np
 
 from qdrantlite.query.search import (
     DEFAULT_PARAMS,
@@ -33,7 +32,7 @@ from qdrantlite.wire.grpc.decode_selector import (
     decode_vectors_selector,
     decode_with_lookup,
 )
-from qdrantlite.wire.grpc.decode_vector import LITTLE_F32
+from qdrantlite.wire.grpc.decode_vector import packed_floats
 from qdrantlite.wire.pb import points as pb
 
 REMEMBERED_BYTES_MAX = 1024
@@ -59,23 +58,8 @@ def _plain(message: pb.QueryPoints) -> Search | None:
     if len(encoded) - end > REMEMBERED_BYTES_MAX or not encoded.startswith(opening):
         return None
     pattern = _pattern(opening, count, encoded[end:])
-    stage = pattern.stage
-    values = np.frombuffer(encoded, LITTLE_F32, count, len(opening)).astype(np.float32)
-    return Search(
-        Prefetch(
-            query=Nearest(DenseVector(values)),
-            using=stage.using,
-            filter=stage.filter,
-            params=stage.params,
-            score_threshold=stage.score_threshold,
-            limit=stage.limit,
-            lookup_from=stage.lookup_from,
-        ),
-        pattern.offset,
-        pattern.with_payload,
-        pattern.with_vectors,
-        pattern,
-    )
+    vector = DenseVector(packed_floats(encoded, count, len(opening)))
+    return replace(pattern, stage=replace(pattern.stage, query=Nearest(vector)), pattern=pattern)
 
 
 @lru_cache(maxsize=64)

@@ -28,7 +28,7 @@ from qdrantlite.wire.grpc.json_codec import decode_fields
 from qdrantlite.wire.pb import points as pb
 
 MULTIVECTOR_FLOATS_MAX = 1_048_576
-LITTLE_F32 = np.dtype("<f4")
+_LITTLE_F32 = np.dtype("<f4")
 
 
 def decode_vectors(message: pb.Vectors) -> NamedVectors:
@@ -94,8 +94,12 @@ def floats_of(message: pb.DenseVector) -> F32:
     if count == 0:
         return np.empty(0, dtype=np.float32)
     header = 1 + (max(1, (4 * count).bit_length()) + 6) // 7
-    packed = np.frombuffer(message.SerializeToString(), LITTLE_F32, count, header)
-    return packed.astype(np.float32)
+    return packed_floats(message.SerializeToString(), count, header)
+
+
+def packed_floats(encoded: bytes, count: int, start: int) -> F32:
+    """Packed floats of a message's bytes, ``(count,) float32``, a fresh aligned array."""
+    return np.frombuffer(encoded, _LITTLE_F32, count, start).astype(np.float32)
 
 
 def dense(values: F32) -> DenseVector:
