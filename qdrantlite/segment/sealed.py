@@ -146,7 +146,7 @@ class SealedSegment:
         if not rescored:
             return _Walk(graph, ef, None, rescored=False)
         if isinstance(kind, ScalarCodes):
-            least = 2 + hnsw.RESCORED_MIN / max(limit, 1)
+            least = hnsw.rescored_unasked(limit) / max(limit, 1)
         else:
             ef = max(ef, limit) * (2 if kind == BitCodes(1) and graph.rows.shape[1] < FEW_COMPONENTS else 1)
             least = ef / max(limit, 1)

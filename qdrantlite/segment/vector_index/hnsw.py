@@ -32,7 +32,7 @@ from qdrantlite.segment.vector_index.row_view import RowView, is_viewable, view_
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.vector import F32, U32
 
-__all__ = ["Graph", "build", "extend", "load", "over", "save"]
+__all__ = ["Graph", "build", "extend", "load", "over", "rescored_unasked", "save"]
 
 BATCH_ROWS = 4096
 BATCH_COMPONENTS = 1 << 20
@@ -155,7 +155,7 @@ class Graph:
         """How many nodes to find so that the best ``width`` are among them, once scored by their rows."""
         if self.view is not None:
             return width
-        return max(width, 2 * width + RESCORED_MIN if oversampling is None else ceil(width * oversampling))
+        return max(width, rescored_unasked(width) if oversampling is None else ceil(width * oversampling))
 
     def _scored(
         self, queries: F32, raw: F32, ids: npt.NDArray[np.int64], *, limit: int, rescored: bool
@@ -165,6 +165,11 @@ class Graph:
             return as_best(raw, ids, self.distance, self.first)
         candidates = ids if self.first == 0 else np.where(ids < 0, -1, ids + self.first)
         return rescore(self.rows, queries, candidates, distance=self.distance, limit=limit)
+
+
+def rescored_unasked(limit: int) -> int:
+    """How many candidates of byte codes are scored again for the best ``limit``, unless a search asks for more."""
+    return 2 * limit + RESCORED_MIN
 
 
 def _nothing(queries: int, width: int) -> tuple[U32, F32]:
