@@ -12,18 +12,7 @@ import numpy as np
 
 from qdrantlite.execute.view import ShardView
 from qdrantlite.plan.bound import OffsetSet
-from qdrantlite.plan.nodes import (
-    DenseLeaf,
-    ExactScan,
-    Fuse,
-    GraphScan,
-    Node,
-    Order,
-    Rescore,
-    SampleOf,
-    SubsetScan,
-    Top,
-)
+from qdrantlite.plan.nodes import DenseLeaf, ExactScan, GraphScan, Node, SubsetScan
 from qdrantlite.query.search import QuantizationParams
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.sealed import PLAIN, Refinement
@@ -129,13 +118,7 @@ def _question(leaf: DenseLeaf) -> tuple[object, ...]:
 
 
 def _dense_leaves(node: Node) -> Iterator[DenseLeaf]:
-    match node:
-        case ExactScan() | SubsetScan() | GraphScan():
-            yield node
-        case Rescore() | Fuse() | Order() | SampleOf():
-            for source in node.sources:
-                yield from _dense_leaves(source)
-        case Top():
-            yield from _dense_leaves(node.source)
-        case _:
-            return
+    if isinstance(node, ExactScan | SubsetScan | GraphScan):
+        yield node
+    for source in node.sources:
+        yield from _dense_leaves(source)

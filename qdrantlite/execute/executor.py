@@ -31,7 +31,6 @@ from qdrantlite.plan.nodes import (
     Fuse,
     GraphScan,
     IdScan,
-    Merge,
     MultiScan,
     Node,
     Nothing,
@@ -85,59 +84,37 @@ class _Run:
         if self.deadline is not None:
             self.deadline()
         started = perf_counter_ns()
-        ranking, rows_in = self._run(node)
+        sources = [self.rows(source) for source in node.sources]
+        ranking = self._run(node, sources)
         if self.trace is not None:
+            rows_in = sum(map(len, sources)) if sources else self._read(node)
             self.trace.add(Step(rows_in, len(ranking), (perf_counter_ns() - started) / 1000))
         return ranking
 
-    def _run(self, node: Node) -> tuple[Ranking, int]:
-        """The rows of a node and how many candidates it saw."""
+    def _read(self, node: Node) -> int:
+        """How many points a leaf looks among."""
+        if isinstance(node, Nothing):
+            return 0
+        return len(self.view.live if node.selection is None else node.selection)
+
+    def _run(self, node: Node, sources: Sequence[Ranking]) -> Ranking:
+        """The rows of a node over those of its sources."""
+        view = self.view
         match node:
             case Nothing():
-                return Ranking.empty(), 0
-            case Rescore() | Fuse() | Order() | SampleOf():
-                sources = [self.rows(source) for source in node.sources]
-                return self._merged(node, sources), sum(map(len, sources))
-            case Top():
-                source = self.rows(node.source)
-                return source.take(slice(node.offset, node.offset + node.limit)), len(source)
-            case _:
-                seen = self.view.live if node.selection is None else node.selection
-                return self._leaf(node), len(seen)
-
-    def _leaf(self, node: ReadingLeaf) -> Ranking:
-        view = self.view
-        selection = as_selection(node.selection)
-        among = view.live if selection is None else selection
-        match node:
+                return Ranking.empty()
             case ExactScan() | SubsetScan() | GraphScan():
-                fetch = _dense_fetch(node, view.dense(node.using), selection, self.known.get(node))
-                ranking = fetch_best(fetch, node.limit, view.ids)
-                return passing_threshold(ranking, node.threshold, larger_is_better=node.query.larger_is_better)
+                return _dense(node, view, self.known.get(node))
             case SparseScan():
-                postings = view.sparse(node.using)
-                ranking = fetch_best(
-                    lambda limit: postings.search(node.query.vector, selection=among, limit=limit), node.limit, view.ids
-                )
-                return passing_threshold(ranking, node.threshold, larger_is_better=True)
+                return _sparse(node, view)
             case MultiScan():
-                rows = view.multi(node.using)
-                ranking = fetch_best(
-                    lambda limit: rows.search(node.query.rows, selection=among, limit=limit), node.limit, view.ids
-                )
-                return passing_threshold(ranking, node.threshold, larger_is_better=node.query.larger_is_better)
+                return _multi(node, view)
             case IdScan():
-                return Ranking.unscored(view.id_page(selection, None, node.limit))
+                return Ranking.unscored(view.id_page(node.selection, None, node.limit))
             case OrderScan():
-                return _ordered(node, view, among)
+                return _ordered(node, view, _among(node, view))
             case SampleScan():
-                return _sample(among.offsets(), node.limit, view)
-            case _:
-                assert_never(node)
-
-    def _merged(self, node: Merge, sources: Sequence[Ranking]) -> Ranking:
-        view = self.view
-        match node:
+                return _sample(_among(node, view).offsets(), node.limit, view)
             case Fuse():
                 return _fused(node, sources, view)
             case Rescore():
@@ -146,13 +123,42 @@ class _Run:
                 return _ordered(node, view, Selection.from_offsets(_union(sources)))
             case SampleOf():
                 return _sample(_union(sources), node.limit, view)
+            case Top():
+                return sources[0].take(slice(node.offset, node.offset + node.limit))
             case _:
                 assert_never(node)
+
+
+def _among(node: ReadingLeaf, view: ShardView) -> Selection:
+    """The points a leaf reads."""
+    selection = as_selection(node.selection)
+    return view.live if selection is None else selection
 
 
 def _union(sources: Sequence[Ranking]) -> U32:
     """Offsets of all sources, each once, ascending."""
     return np.unique(np.concatenate([source.offsets for source in sources]))
+
+
+def _dense(node: DenseLeaf, view: ShardView, known: Found | None) -> Ranking:
+    """``known`` is what was found for the leaf's first question already."""
+    fetch = _dense_fetch(node, view.dense(node.using), as_selection(node.selection), known)
+    ranking = fetch_best(fetch, node.limit, view.ids)
+    return passing_threshold(ranking, node.threshold, larger_is_better=node.query.larger_is_better)
+
+
+def _sparse(node: SparseScan, view: ShardView) -> Ranking:
+    postings, among = view.sparse(node.using), _among(node, view)
+    ranking = fetch_best(
+        lambda limit: postings.search(node.query.vector, selection=among, limit=limit), node.limit, view.ids
+    )
+    return passing_threshold(ranking, node.threshold, larger_is_better=True)
+
+
+def _multi(node: MultiScan, view: ShardView) -> Ranking:
+    rows, among = view.multi(node.using), _among(node, view)
+    ranking = fetch_best(lambda limit: rows.search(node.query.rows, selection=among, limit=limit), node.limit, view.ids)
+    return passing_threshold(ranking, node.threshold, larger_is_better=node.query.larger_is_better)
 
 
 def _dense_fetch(node: DenseLeaf, rows: DenseView, selection: Selection | None, known: Found | None = None) -> Fetch:

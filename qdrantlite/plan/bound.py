@@ -31,12 +31,22 @@ class NearestDense:
     vector: F32
     larger_is_better: bool
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f"dim={len(self.vector)}"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NearestSparse:
     """Points with the largest dot product; the weights have been multiplied by IDF where the field asks for it."""
 
     vector: SparseVector
+
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f"indices={len(self.vector.indices)}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +55,11 @@ class NearestMulti:
 
     rows: F32
     larger_is_better: bool
+
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f"rows={self.rows.shape[0]}x{self.rows.shape[1]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
-"""Plan nodes: one closed union of frozen values, matched whole by the executor and by ``explain``.
+"""Plan nodes: one closed union of frozen values, matched whole by the executor.
 
 Leaves read the shard; inner nodes take what their sources hand up. What flows is a ranking: offsets with scores, best
-first, at most ``limit`` of them. Every node carries what the planner expected of it.
+first, at most ``limit`` of them. Every node carries what the planner expected of it, and tells its ``sources`` (none
+for a leaf), the ``selection`` that it reads (None = every point, and for inner nodes) and its ``details``: what
+``explain`` prints to tell it from others of its class, opening with a space. So whoever walks a plan lists no classes.
 Invariants: sources are nodes, never empty; a selection never holds a dead point; ``threshold`` is applied before
 ``limit``. Knows no segment and computes nothing.
 """
@@ -22,15 +24,47 @@ class Estimate:
     cost_us: float
 
 
+class _Reading:
+    """What all leaves have in common."""
+
+    __slots__ = ()
+
+    @property
+    def sources(self) -> "tuple[Node, ...]":
+        """None: a leaf reads the shard."""
+        return ()
+
+
+class _Merging:
+    """What all inner nodes have in common."""
+
+    __slots__ = ()
+
+    @property
+    def selection(self) -> None:
+        """None: an inner node sees what its sources hand up."""
+        return
+
+
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(_Reading):
     """Hands up no row: what is left of a leaf whose filter lets no point through."""
 
     estimate: Estimate
 
+    @property
+    def selection(self) -> None:
+        """It reads nothing."""
+        return
+
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ExactScan:
+class ExactScan(_Reading):
     """Compares every row of a dense vector, skipping those outside ``selection`` (None = every point)."""
 
     using: str
@@ -40,9 +74,14 @@ class ExactScan:
     threshold: float | None
     estimate: Estimate
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f' "{self.using}" {self.query.details}' + _bounds(self.selection, self.limit, self.threshold)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SubsetScan:
+class SubsetScan(_Reading):
     """Compares only the rows of the points in ``selection``, one by one."""
 
     using: str
@@ -52,9 +91,14 @@ class SubsetScan:
     threshold: float | None
     estimate: Estimate
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f' "{self.using}" {self.query.details}' + _bounds(self.selection, self.limit, self.threshold)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GraphScan:
+class GraphScan(_Reading):
     """Walks the graphs of the sealed segments with a beam of ``ef`` and scans the rows not sealed yet (``tail``).
 
     ``quantization`` says how codes are used where there are any, None = as the codes are.
@@ -74,9 +118,15 @@ class GraphScan:
     quantization: QuantizationParams | None = None
     ef_max: int = 0
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        asked = f' "{self.using}" {self.query.details} ef={self.ef}'
+        return asked + _bounds(self.selection, self.limit, self.threshold)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SparseScan:
+class SparseScan(_Reading):
     """Adds up the postings of the query's indices."""
 
     using: str
@@ -86,9 +136,14 @@ class SparseScan:
     threshold: float | None
     estimate: Estimate
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f' "{self.using}" {self.query.details}' + _bounds(self.selection, self.limit, self.threshold)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MultiScan:
+class MultiScan(_Reading):
     """Compares all rows of every point by MaxSim."""
 
     using: str
@@ -98,18 +153,28 @@ class MultiScan:
     threshold: float | None
     estimate: Estimate
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f' "{self.using}" {self.query.details}' + _bounds(self.selection, self.limit, self.threshold)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class IdScan:
+class IdScan(_Reading):
     """The first points by id."""
 
     selection: OffsetSet | None
     limit: int
     estimate: Estimate
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return _bounds(self.selection, self.limit)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OrderScan:
+class OrderScan(_Reading):
     """Points by the value of a payload index, then by id; with ``repeats`` once per value, neighbouring or not."""
 
     key: str
@@ -120,18 +185,28 @@ class OrderScan:
     limit: int
     estimate: Estimate
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return _order(self) + _bounds(self.selection, self.limit)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SampleScan:
+class SampleScan(_Reading):
     """Random points."""
 
     selection: OffsetSet | None
     limit: int
     estimate: Estimate
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return _bounds(self.selection, self.limit)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rescore:
+class Rescore(_Merging):
     """Scores the union of the sources anew; points without the vector are dropped."""
 
     sources: "tuple[Node, ...]"
@@ -141,9 +216,14 @@ class Rescore:
     threshold: float | None
     estimate: Estimate
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f' "{self.using}" {self.query.details}' + _bounds(None, self.limit, self.threshold)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fuse:
+class Fuse(_Merging):
     """Merges the sources by rank (RRF) or by normalised score (DBSF)."""
 
     sources: "tuple[Node, ...]"
@@ -154,9 +234,17 @@ class Fuse:
     threshold: float | None
     estimate: Estimate
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        if self.kind is FusionKind.DBSF:
+            return " dbsf" + _bounds(None, self.limit, self.threshold)
+        weights = "" if self.weights is None else " weights=" + ",".join(f"{weight:g}" for weight in self.weights)
+        return f" rrf k={self.k}{weights}" + _bounds(None, self.limit, self.threshold)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Order:
+class Order(_Merging):
     """Orders the union of the sources as ``OrderScan`` does; points without a value are dropped."""
 
     sources: "tuple[Node, ...]"
@@ -167,18 +255,28 @@ class Order:
     limit: int
     estimate: Estimate
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return _order(self) + _bounds(None, self.limit)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SampleOf:
+class SampleOf(_Merging):
     """Random points of the union of the sources."""
 
     sources: "tuple[Node, ...]"
     limit: int
     estimate: Estimate
 
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return _bounds(None, self.limit)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Top:
+class Top(_Merging):
     """Skips ``offset`` rows and keeps ``limit`` of the rest; only at the root."""
 
     source: "Node"
@@ -186,9 +284,30 @@ class Top:
     limit: int
     estimate: Estimate
 
+    @property
+    def sources(self) -> "tuple[Node, ...]":
+        """The only one."""
+        return (self.source,)
+
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f" offset={self.offset} limit={self.limit}"
+
 
 DenseLeaf: TypeAlias = ExactScan | SubsetScan | GraphScan
 ReadingLeaf: TypeAlias = DenseLeaf | SparseScan | MultiScan | IdScan | OrderScan | SampleScan
-Leaf: TypeAlias = Nothing | ReadingLeaf
 Merge: TypeAlias = Rescore | Fuse | Order | SampleOf
-Node: TypeAlias = Leaf | Merge | Top
+Node: TypeAlias = Nothing | ReadingLeaf | Merge | Top
+
+
+def _bounds(selection: OffsetSet | None, limit: int, threshold: float | None = None) -> str:
+    passing = "" if selection is None else f" filter={len(selection)}"
+    beyond = "" if threshold is None else f" threshold={threshold:g}"
+    return f"{passing} limit={limit}{beyond}"
+
+
+def _order(node: OrderScan | Order) -> str:
+    start = "" if node.start_from is None else f" from={node.start_from:g}"
+    direction = "asc" if node.direction is Direction.ASC else "desc"
+    return f" {node.key} {direction}{start}{' repeats' if node.repeats else ''}"
