@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON_FOLDERS = ("qdrantlite", "tests", "scripts", "examples", "benchmarks")
 TEXT_FOLDERS = (*PYTHON_FOLDERS, "docs", "protos", ".ci")
 TEXT_SUFFIXES = frozenset({".py", ".pyi", ".md", ".toml", ".proto", ".yaml", ".yml", ".txt", ".json", ""})
+NOT_OURS = frozenset({"LICENSE", ".gitignore", ".git"})
+"""``.git`` is a file in a working tree beside the first."""
 CACHES = frozenset({"__pycache__", ".pytest_cache", ".hypothesis"})
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -55,7 +57,7 @@ def package_sources() -> tuple[Source, ...]:
 @cache
 def texts() -> tuple[tuple[str, str], ...]:
     """Name and content of every text that people read: code, documents, settings of tools."""
-    top = [path for path in sorted(ROOT.iterdir()) if path.is_file() and path.name not in ("LICENSE", ".gitignore")]
+    top = [path for path in sorted(ROOT.iterdir()) if path.is_file() and path.name not in NOT_OURS]
     return tuple(
         (path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
         for path in (*top, *_files(TEXT_FOLDERS))
