@@ -43,9 +43,12 @@ def alive(offsets: Offsets, dead: AbstractBitMap) -> npt.NDArray[np.bool_]:
     return ~bits_at(packed_bits(dead, 0, int(offsets.max()) + 1), offsets)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Run(Generic[Key]):
-    """Sorted entries: those of ``keys[i]`` (distinct, ascending) are ``offsets[starts[i] : starts[i + 1]]``."""
+    """Sorted entries: those of ``keys[i]`` (distinct, ascending) are ``offsets[starts[i] : starts[i + 1]]``, ascending.
+
+    Others may remember what they derived from a run for as long as it lives.
+    """
 
     keys: npt.NDArray[Key]
     starts: npt.NDArray[np.uint32]
@@ -133,16 +136,19 @@ class VisibleRun(Generic[Key]):
 
 
 def make_run(entries: Entries[Key]) -> Run[Key]:
-    """Sort entries into a run; of equal keys the order is kept."""
+    """Sort entries into a run, by key and then by offset."""
     order = np.argsort(entries.keys, kind="stable")
-    keys = entries.keys[order]
+    keys, offsets = entries.keys[order], entries.offsets[order]
+    if np.any((keys[1:] == keys[:-1]) & (offsets[1:] < offsets[:-1])):  # Seldom: entries come by ascending offset.
+        order = np.lexsort((entries.offsets, entries.keys))
+        keys, offsets = entries.keys[order], entries.offsets[order]
     size = len(keys)
     first = np.flatnonzero(keys[1:] != keys[:-1]) + 1
     starts = np.concatenate(([0], first, [size])) if size else np.zeros(1)
     return Run(
         keys[starts[:-1].astype(np.int64)],
         starts.astype(np.uint32),
-        entries.offsets[order],
+        offsets,
         None if entries.weights is None else entries.weights[order],
     )
 

@@ -3,62 +3,126 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.segment.best import best_of
-from qdrantlite.segment.bitmaps import Offsets, bitmap_of
+from qdrantlite.segment.bitmaps import Offsets, bitmap_of, packed_bits
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of, bitmap_from, bitmap_part
-from qdrantlite.segment.runs import LogView, Run, RunLog, alive
+from qdrantlite.segment.runs import LogView, Run, RunLog, VisibleRun, alive
 from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.sparse_columns import ColumnCache, RunColumns
 from qdrantlite.values.vector import F32, U32, SparseVector
 
 SCATTER_RATIO = 16
 """Totals are kept for every offset up to the last one while postings are at least one in so many of them."""
 BLOCK = 64
+LOOKUP_COST = 40
+"""Looking for one offset in a posting list costs as much as scattering so many postings."""
+EPSILON = float(np.finfo(np.float32).eps)
+VERIFIED_SHARE = 16
+"""Where more than one in so many offsets may be among the best, all postings are added up."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listed:
+    """The postings of a run under one index of a query: offsets ascending, weights, and the query's own weight."""
+
+    number: int
+    offsets: Offsets
+    weights: F32
+    factor: np.float32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SparseView:
-    """The index at one moment; immutable. Scores are sums over shared indices, in float64, given as float32."""
+    """The index at one moment; immutable. Scores are sums over shared indices, in float64, given as float32.
+
+    A sum of float32 products in float64 is exact but for weights many magnitudes apart, so that a point's score does
+    not depend on the way in which it was found.
+    """
 
     entries: LogView[np.uint32]
     bare: Selection
     """Points whose vector has no entries; such a vector is stored and found by no search."""
+    columns: ColumnCache
 
     def search(self, query: SparseVector, *, selection: Selection, limit: int) -> tuple[Offsets, F32]:
         """Best points of the selection that share an index with the query and whose total is not 0.
 
         ``(offsets (k,) uint32, scores (k,) float32)``, best first, ties by offset, ``k <= limit``.
         """
-        if not len(selection) or limit == 0:
-            return np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.float32)
-        offsets, products = self._products(query)
-        if len(offsets) and int(offsets.max()) < SCATTER_RATIO * len(offsets):
-            totals = np.bincount(offsets, weights=products).astype(np.float32)
-            totals[~_flags(selection, len(totals))] = 0
-            found = _contenders(totals, limit)
-            return best_of(found.astype(np.uint32), totals[found], limit=limit, larger_is_better=True)
-        unique, places = np.unique(offsets, return_inverse=True)
-        scores = np.bincount(places, weights=products, minlength=len(unique)).astype(np.float32)
-        kept = selection.contains(unique) & (scores != 0)
-        return best_of(unique[kept], scores[kept], limit=limit, larger_is_better=True)
+        limit = min(limit, len(selection))
+        lists = [(visible, found) for visible in self.entries.runs() if (found := _lists(visible, query))]
+        if limit == 0 or not lists:
+            return _NOTHING
+        postings = sum([len(each.offsets) for _, found in lists for each in found])
+        if len(selection) * len(query.indices) * LOOKUP_COST < postings:
+            offsets = selection.offsets()
+            return _nonzero_best(offsets, self.score(query, offsets)[0], limit)
+        parts: list[tuple[Offsets, F32]] = []
+        whole: list[tuple[VisibleRun[np.uint32], list[Listed]]] = []
+        for visible, found in lists:
+            part = self._approached(visible, found, selection, limit)
+            if part is None:
+                whole.append((visible, found))
+            else:
+                parts.append(part)
+        if whole:
+            parts.append(_added_up(whole, selection, limit))
+        if len(parts) == 1:
+            return parts[0]
+        offsets, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return best_of(offsets, scores, limit=limit, larger_is_better=True)
+
+    def _approached(
+        self, visible: VisibleRun[np.uint32], lists: list[Listed], selection: Selection, limit: int
+    ) -> tuple[Offsets, F32] | None:
+        """The best of one run: roughly added up in float32 with columns, then the totals of the few that may be best.
+
+        None where no list is frequent, or where too many may be among the best.
+        """
+        columns = [self.columns.column(visible.run, each.number) for each in lists]
+        frequent = [(each.factor, column) for each, column in zip(lists, columns, strict=True) if column is not None]
+        if not frequent:
+            return None
+        covered = self.columns.of(visible.run)
+        rare = _totals([each for each, column in zip(lists, columns, strict=True) if column is None], covered)
+        rough = rare.astype(np.float32)
+        address = faiss.swig_ptr(rough)
+        for factor, column in frequent:
+            faiss.fvec_madd(covered.span, address, float(factor), faiss.swig_ptr(column), address)
+        passing = _passing(visible, selection, covered)
+        if passing is not None:
+            rough[~passing] = 0
+        reach = sum([abs(float(each.factor)) * self.columns.peak(visible.run, each.number) for each in lists])
+        least = _threshold(rough, limit) - 2 * len(lists) * EPSILON * reach
+        if not 0 < least < np.inf:
+            return None
+        hopeful = np.flatnonzero(rough >= least)
+        if len(hopeful) * VERIFIED_SHARE > covered.span:
+            return None
+        totals = rare[hopeful]
+        for factor, column in frequent:
+            totals += column[hopeful] * factor
+        return _nonzero_best((hopeful + covered.first).astype(np.uint32), totals.astype(np.float32), limit)
 
     def score(self, query: SparseVector, offsets: Offsets) -> tuple[F32, npt.NDArray[np.bool_]]:
         """Score of each offset, 0 without overlap, and whether it shares an index with the query, in order."""
         if not len(offsets):
             return np.empty(0, dtype=np.float32), np.empty(0, dtype=np.bool_)
         wanted, places = np.unique(offsets, return_inverse=True)
-        found, products = self._products(query)
-        flags = np.zeros(int(wanted[-1]) + 1, dtype=np.bool_)
-        flags[wanted] = True
-        kept = found < len(flags)
-        kept[kept] = flags[found[kept]]
-        rows = np.searchsorted(wanted, found[kept])
-        totals = np.bincount(rows, weights=products[kept], minlength=len(wanted)).astype(np.float32)
-        shared = np.bincount(rows, minlength=len(wanted)) > 0
-        return totals[places], shared[places]
+        totals, shared = np.zeros(len(wanted), dtype=np.float64), np.zeros(len(wanted), dtype=np.bool_)
+        for visible in self.entries.runs():
+            lists = _lists(visible, query)
+            if lists:
+                alive_at = alive(wanted, visible.dead)
+                found, met = _totals_at(lists, wanted)
+                totals[alive_at] += found[alive_at]
+                shared |= met & alive_at
+        return totals.astype(np.float32)[places], shared[places]
 
     def idf(self, indices: U32, live: Selection) -> F32:
         """``ln((n - df + 0.5) / (df + 0.5) + 1)`` of each index, ``(len(indices),) float32``.
@@ -76,24 +140,6 @@ class SparseView:
         weights: F32 = np.log((len(live) - frequency + 0.5) / (frequency + 0.5) + 1).astype(np.float32)
         return weights
 
-    def _products(self, query: SparseVector) -> tuple[Offsets, F32]:
-        """Offset and product of every posting under an index of the query, in no order."""
-        offsets: list[Offsets] = [np.empty(0, dtype=np.uint32)]
-        products: list[F32] = [np.empty(0, dtype=np.float32)]
-        for visible in self.entries.runs():
-            run = visible.run
-            assert run.weights is not None
-            found, numbers = visible.locate(query.indices)
-            bounds = zip(run.starts[numbers].tolist(), run.starts[numbers + 1].tolist(), strict=True)
-            for (start, stop), weight in zip(bounds, query.weights[found], strict=True):
-                owners, values = run.offsets[start:stop], run.weights[start:stop] * weight
-                if visible.dead:
-                    kept = alive(owners, visible.dead)
-                    owners, values = owners[kept], values[kept]
-                offsets.append(owners)
-                products.append(values)
-        return np.concatenate(offsets), np.concatenate(products)
-
 
 class SparseIndex:
     """The postings of one sparse vector; all methods run under the collection's lock. 12 bytes per weight at most."""
@@ -101,6 +147,7 @@ class SparseIndex:
     def __init__(self) -> None:
         self._log: RunLog[np.uint32] = RunLog(np.uint32, weighted=True)
         self._bare: AbstractBitMap = BitMap()
+        self._columns = ColumnCache()
 
     def add(self, offsets: Offsets, vectors: Sequence[SparseVector]) -> None:
         """Take up points, ``vectors[i]`` of ``offsets[i]``; an offset that is in already must be discarded first."""
@@ -123,7 +170,7 @@ class SparseIndex:
 
     def view(self) -> SparseView:
         """What is in now; later changes do not show in it. Takes time in proportion to the number of runs."""
-        return SparseView(self._log.view(), Selection(self._bare))
+        return SparseView(self._log.view(), Selection(self._bare), self._columns)
 
     def dump(self) -> list[Part]:
         """Everything needed to ``load``: four arrays and a bitmap."""
@@ -142,19 +189,105 @@ class SparseIndex:
         self._bare = bitmap_from(parts, "bare")
 
 
-def _flags(selection: Selection, stop: int) -> npt.NDArray[np.bool_]:
-    """Whether each offset below ``stop`` is selected."""
-    return np.unpackbits(selection.mask(0, stop), count=stop, bitorder="little").view(np.bool_)
+def _lists(visible: VisibleRun[np.uint32], query: SparseVector) -> list[Listed]:
+    """The postings of a run under the query's indices, in their order; forgotten offsets are among them."""
+    run = visible.run
+    assert run.weights is not None
+    found, numbers = visible.locate(query.indices)
+    bounds = zip(numbers.tolist(), run.starts[numbers].tolist(), run.starts[numbers + 1].tolist(), strict=True)
+    return [
+        Listed(number, run.offsets[start:stop], run.weights[start:stop], factor)
+        for (number, start, stop), factor in zip(bounds, query.weights[found], strict=True)
+    ]
 
 
-def _contenders(totals: F32, limit: int) -> npt.NDArray[np.int64]:
-    """Offsets of totals other than 0 among which the best ``limit`` are; few, where blocks of totals can be ruled out.
+def _totals(lists: Sequence[Listed], covered: RunColumns) -> npt.NDArray[np.float64]:
+    """Totals of all offsets of a run, ``(span,)``."""
+    totals = np.zeros(covered.span, dtype=np.float64)
+    if lists:
+        offsets = np.concatenate([each.offsets for each in lists])
+        if covered.first:
+            offsets -= np.uint32(covered.first)
+        # Twice as quick as ``bincount``, which converts offsets first.
+        np.add.at(totals, offsets, np.concatenate([each.weights * each.factor for each in lists], dtype=np.float64))
+    return totals
+
+
+def _totals_at(lists: Sequence[Listed], offsets: Offsets) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Totals of ascending offsets, and whether any list has them."""
+    totals, shared = np.zeros(len(offsets), dtype=np.float64), np.zeros(len(offsets), dtype=np.bool_)
+    for each in lists:
+        if len(each.offsets) < len(offsets):  # Whichever is shorter is looked for in the other.
+            places = np.searchsorted(offsets, each.offsets)
+            places[places == len(offsets)] = 0
+            met = offsets[places] == each.offsets
+            places = places[met]
+            totals[places] += each.weights[met] * each.factor
+        else:
+            numbers = np.searchsorted(each.offsets, offsets)
+            numbers[numbers == len(each.offsets)] = 0
+            places = np.flatnonzero(each.offsets[numbers] == offsets)
+            totals[places] += each.weights[numbers[places]] * each.factor
+        shared[places] = True
+    return totals, shared
+
+
+def _passing(visible: VisibleRun[np.uint32], selection: Selection, covered: RunColumns) -> npt.NDArray[np.bool_] | None:
+    """Whether each offset of a run is selected and not forgotten, ``(span,) bool``; None when all are."""
+    passing, first, span = None, covered.first, covered.span
+    if selection.bitmap.range_cardinality(first, first + span) < span:
+        passing = np.unpackbits(selection.mask(first, first + span), count=span, bitorder="little").view(np.bool_)
+    if visible.dead:
+        forgotten = packed_bits(visible.dead, first, first + span)
+        living = ~np.unpackbits(forgotten, count=span, bitorder="little").view(np.bool_)
+        passing = living if passing is None else passing & living
+    return passing
+
+
+def _added_up(
+    runs: Sequence[tuple[VisibleRun[np.uint32], list[Listed]]], selection: Selection, limit: int
+) -> tuple[Offsets, F32]:
+    """The best of several runs by adding up all postings."""
+    offsets: list[Offsets] = []
+    products: list[F32] = []
+    for visible, lists in runs:
+        for each in lists:
+            owners, values = each.offsets, each.weights * each.factor
+            if visible.dead:
+                kept = alive(owners, visible.dead)
+                owners, values = owners[kept], values[kept]
+            offsets.append(owners)
+            products.append(values)
+    every, weights = np.concatenate(offsets), np.concatenate(products)
+    if len(every) and int(every.max()) < SCATTER_RATIO * len(every):
+        totals = np.bincount(every, weights=weights).astype(np.float32)
+        totals[~np.unpackbits(selection.mask(0, len(totals)), count=len(totals), bitorder="little").view(np.bool_)] = 0
+        found = _contenders(totals, limit)
+        return _nonzero_best(found.astype(np.uint32), totals[found], limit)
+    unique, places = np.unique(every, return_inverse=True)
+    scores = np.bincount(places, weights=weights, minlength=len(unique)).astype(np.float32)
+    kept = selection.contains(unique)
+    return _nonzero_best(unique[kept], scores[kept], limit)
+
+
+def _nonzero_best(offsets: Offsets, scores: F32, limit: int) -> tuple[Offsets, F32]:
+    kept = scores != 0
+    return best_of(offsets[kept], scores[kept], limit=limit, larger_is_better=True)
+
+
+_NOTHING = np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.float32)
+
+
+def _threshold(totals: F32, limit: int) -> float:
+    """A total that at least ``limit`` of the totals reach, or 0 where none above 0 is easily found.
 
     The ``limit``-th best of the blocks' best totals is no better than the ``limit``-th best total.
     """
     blocks = totals[: len(totals) // BLOCK * BLOCK].reshape(-1, BLOCK).max(axis=1)
-    if limit <= len(blocks):
-        threshold = np.partition(blocks, len(blocks) - limit)[len(blocks) - limit]
-        if threshold > 0:
-            return np.flatnonzero(totals >= threshold)
-    return np.flatnonzero(totals)
+    return float(np.partition(blocks, len(blocks) - limit)[len(blocks) - limit]) if limit <= len(blocks) else 0.0
+
+
+def _contenders(totals: F32, limit: int) -> npt.NDArray[np.int64]:
+    """Offsets of totals other than 0 among which the best ``limit`` are; few, where most can be ruled out."""
+    least = _threshold(totals, limit)
+    return np.flatnonzero(totals >= least) if least > 0 else np.flatnonzero(totals)

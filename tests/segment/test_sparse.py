@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from qdrantlite.segment import runs
+from qdrantlite.segment import runs, sparse, sparse_columns
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.storage.checkpoint import read_derived, write_derived
@@ -154,3 +154,77 @@ def test_points_without_entries_are_remembered() -> None:
     loaded.load(dict(index.dump()))
     bare = [view.bare.offsets().tolist() for view in (before, index.view(), loaded.view())]
     assert bare == [[3, 9], [9], [9]]
+
+
+def frequent_index(count: int, *, seed: int) -> tuple[SparseIndex, np.ndarray]:
+    """An index of terms from frequent to rare, some points forgotten, and the matrix of what it holds."""
+    rng = np.random.default_rng(seed)
+    terms = 24
+    shares = 1 / (1 + np.arange(terms))
+    matrix = np.where(rng.random((count, terms)) < shares, rng.random((count, terms)), 0).astype(np.float32)
+    matrix[:, 3] = np.round(matrix[:, 3], 1)  # Ties, and bounds that are met exactly.
+    matrix[:, 5] *= -1
+    index = SparseIndex()
+    rows = [np.flatnonzero(row).astype(np.uint32) for row in matrix]
+    for at in range(0, count, 700):
+        vectors = [SparseVector(indices, matrix[at + i, indices]) for i, indices in enumerate(rows[at : at + 700])]
+        index.add(np.arange(at, at + len(vectors), dtype=np.uint32), vectors)
+    gone = rng.choice(count, count // 10, replace=False).astype(np.uint32)
+    index.discard(BitMap(gone.tolist()))
+    matrix[gone] = 0
+    return index, matrix
+
+
+@given(st.integers(0, 5), st.data())
+def test_columns_of_frequent_postings_hide_no_point(seed: int, data: st.DataObject) -> None:
+    count = 4000
+    index, matrix = frequent_index(count, seed=seed)
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    asked = np.sort(rng.choice(24, data.draw(st.integers(1, 12)), replace=False)).astype(np.uint32)
+    weights = rng.random(len(asked)).astype(np.float32)
+    if data.draw(st.booleans()):
+        weights[0] *= -1
+    share = data.draw(st.sampled_from([1.0, 0.5, 0.02]))
+    chosen = Selection.from_offsets(np.flatnonzero(rng.random(count) < share).astype(np.uint32))
+    limit = data.draw(st.sampled_from([1, 10, 100, 5000]))
+    with (
+        patch.object(sparse_columns, "SPAN_MIN", 64),
+        patch.object(sparse, "VERIFIED_SHARE", data.draw(st.sampled_from([1, 16]))),
+    ):
+        offsets, scores = index.view().search(SparseVector(asked, weights), selection=chosen, limit=limit)
+    # As the index adds them up: products in float32, sums in float64, in the order of the indices.
+    totals = (matrix[:, asked] * weights).astype(np.float64).cumsum(axis=1)[:, -1].astype(np.float32)
+    passing = np.flatnonzero(totals)
+    passing = passing[chosen.contains(passing.astype(np.uint32))]
+    best = passing[np.lexsort((passing, -totals[passing]))][:limit]
+    assert offsets.tolist() == best.tolist()
+    assert scores.tolist() == totals[best].tolist()
+
+
+def test_frequent_postings_are_looked_at_only_where_they_matter() -> None:
+    index, _ = frequent_index(8000, seed=1)
+    query = SparseVector(np.array([0, 1, 2, 20], dtype=np.uint32), np.array([0.2, 0.3, 0.1, 5.0], dtype=np.float32))
+    everything = Selection.of_range(0, 8000)
+    view = index.view()
+    whole = view.search(query, selection=everything, limit=10)
+    with (
+        patch.object(sparse_columns, "SPAN_MIN", 64),
+        patch.object(sparse, "_added_up", side_effect=AssertionError("all postings were added up")),
+    ):
+        largest = max(view.entries.runs(), key=lambda visible: len(visible.run.offsets))
+        alone = sparse.SparseView(runs.LogView((largest,), ()), view.bare, sparse_columns.ColumnCache())
+        offsets, scores = alone.search(query, selection=everything, limit=10)
+    held = np.isin(whole[0], largest.run.offsets)
+    assert offsets.tolist()[: held.sum()] == whole[0][held].tolist()
+    assert scores.tolist()[: held.sum()] == whole[1][held].tolist()
+
+
+def test_columns_take_bounded_memory_and_go_with_their_run() -> None:
+    index, _ = frequent_index(8000, seed=2)
+    cache = sparse_columns.ColumnCache()
+    with patch.object(sparse_columns, "SPAN_MIN", 64), patch.object(sparse_columns, "FREQUENT_RATIO", 8000):
+        run = index.view().entries.runs()[0].run
+        made = [cache.column(run, number) for number in range(len(run.keys))]
+        sizes = sum(column.nbytes for column in made if column is not None)
+    assert 0 < sizes <= 8 * len(run.offsets) // sparse_columns.SHARE
+    assert any(column is None for column in made)
