@@ -17,8 +17,8 @@ from qdrantlite.segment.vector_index.row_view import metric_of
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32
 
-BLOCK_BYTES = 2 << 20
-"""Converted rows held at a time."""
+BLOCK_BYTES = 1 << 18
+"""Rows gathered at a time: few enough to stay in the processor's cache until they are compared."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,12 +49,16 @@ class MultiVectorView:
         unit = np.ascontiguousarray(unit_query(query, self.rows, self.distance))
         counts = self.counts[offsets].astype(np.int64)
         assert np.all(counts > 0)
+        gathered = np.empty((0, self.rows.shape[1]), dtype=self.rows.dtype)
         for first, stop in _blocks(counts, max(1, BLOCK_BYTES // (4 * self.rows.shape[1]))):
             sizes = counts[first:stop]
             numbers = ranges(self.starts[offsets[first:stop]], sizes)
             self.verify(numbers)
-            block = as_float32(self.rows[numbers], self.distance)
-            raw = _compare(block, unit, self.distance)
+            if len(numbers) > len(gathered):
+                gathered = np.empty((len(numbers), self.rows.shape[1]), dtype=self.rows.dtype)
+            # Into the same memory each time: fresh pages would cost as much as comparing does.
+            rows = self.rows.take(numbers, axis=0, out=gathered[: len(numbers)], mode="clip")
+            raw = _compare(as_float32(rows, self.distance), unit, self.distance)
             bounds = np.cumsum(sizes) - sizes
             best = (np.maximum if self.distance.larger_is_better else np.minimum).reduceat(raw, bounds, axis=1)
             scores[first:stop] = best.sum(axis=0)
