@@ -8,12 +8,13 @@ HASH := $(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 DEMO := $(VENV)/.demo-$(HASH)
 DEV := $(VENV)/.dev-$(HASH)
 SERVE_ARGS ?=
+CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow lint format bench proto golden clean
+.PHONY: help demo serve test test-slow test-clients lint format bench proto golden clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DEMO)  ## start a server, load 5,000 packages, run every kind of query, restart, check
 	$(BIN)/python examples/demo.py
@@ -26,6 +27,9 @@ test: $(DEV)  ## the fast tests
 
 test-slow: $(DEV)  ## all tests, the slow ones too
 	$(BIN)/python -m pytest -m 'slow or not slow' --timeout 1800
+
+test-clients: $(DEV)  ## every client of Qdrant's guides against a server; CLIENTS="Go Rust --record"
+	$(BIN)/python -m tests.clients.run $(CLIENTS)
 
 lint: $(DEV)  ## formatting, lint, types, layers, stale generated files, house rules
 	$(BIN)/ruff format --check .
