@@ -25,6 +25,7 @@ from qdrantlite.collection.bind import (
 )
 from qdrantlite.collection.committer import Committer
 from qdrantlite.collection.compaction import Compactor, MoveFolder
+from qdrantlite.collection.filter_source import sieve
 from qdrantlite.collection.optimizer import Optimizer, indexed_points
 from qdrantlite.collection.prepare import prepare
 from qdrantlite.collection.recovery import create_shard, open_shard, write_checkpoint
@@ -198,12 +199,14 @@ class Collection:
     ) -> list[Group]:
         """Groups, best first. Raises as ``search`` does."""
         deadline = deadline_after(timeout_s)
-        bound = self._bind([pages.grouped_search(request)], open_other)
+        bound = self._bind([request.search], open_other)
         with bound.snapshot as snapshot:
             groups = search_groups(
                 bound.searches[0],
+                group_by=request.group_by,
                 group_size=request.group_size,
-                run=lambda tree: execute(plan(tree, snapshot), snapshot, deadline=deadline),
+                run=lambda tree, sieve: execute(plan(tree, snapshot), snapshot, sieve=sieve, deadline=deadline),
+                sieve_of=lambda filter: sieve(self.shard, snapshot, filter),
                 elements_of=lambda offsets: pages.group_elements(snapshot, offsets, request.group_by),
             )
             return pages.group_page(snapshot, groups, request)

@@ -5,17 +5,20 @@ those that are doubtful; afterwards, without a lock, the payloads of the doubtfu
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from qdrantlite.collection.changes import Changes
 from qdrantlite.collection.columns import payload_of
-from qdrantlite.collection.shard import NO_POINTS, Shard
+from qdrantlite.collection.shard import Shard
+from qdrantlite.collection.snapshot import Snapshot
+from qdrantlite.execute.ranking import Bools
 from qdrantlite.query.filter import Filter
 from qdrantlite.segment.bitmaps import Bitmap, Offsets, offsets_in
 from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
 from qdrantlite.segment.payload_index.index import PayloadIndex
-from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.selection import NO_POINTS, Selection
 from qdrantlite.storage.store_reader import MISSING, StoreReader
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
@@ -71,6 +74,47 @@ def _payloads(binding: FilterBinding, reader: StoreReader) -> Iterator[tuple[int
         chunk = doubtful[at : at + CHUNK_POINTS]
         for offset, text in zip(chunk.tolist(), reader.payloads(chunk), strict=True):
             yield offset, payload_of(text)
+
+
+class PayloadSieve:
+    """Implements ``execute.view.Sieve`` over an open snapshot."""
+
+    def __init__(self, binding: FilterBinding, reader: StoreReader) -> None:
+        self._binding = binding
+        self._reader = reader
+        self._settled = None if binding.doubtful else Selection(binding.sure)
+        self.possible = Selection(binding.sure | binding.doubtful)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether indexes told everything."""
+        return self._settled is not None
+
+    def passes(self, offsets: U32) -> Bools:
+        """Which of these pass, ``(n,) bool``."""
+        if self._settled is None:
+            among = Selection.from_offsets(offsets).bitmap
+            own = self._binding
+            asked = replace(own, sure=own.sure & among, doubtful=own.doubtful & among)
+            return settle(asked, self._reader).contains(offsets)
+        return self._settled.contains(offsets)
+
+    def settle(self) -> Selection:
+        """All that pass, found once."""
+        if self._settled is None:
+            self._settled = settle(self._binding, self._reader)
+        return self._settled
+
+
+def sieve(shard: Shard, snapshot: Snapshot, filter: Filter) -> PayloadSieve:
+    """A filter that a request adds to a snapshot it has opened before.
+
+    Indexes answer while the snapshot's state is in force; once another commit has changed them, all is left to the
+    snapshot's payloads. Raises Unsupported, MalformedRequest.
+    """
+    with shard.publish_lock:
+        source = ShardFilterSource(shard, snapshot.reader, snapshot.live, indexed=shard.state is snapshot.state)
+        return PayloadSieve(bind_filter(filter, source), snapshot.reader)
 
 
 def resolve_for_write(shard: Shard, filter: Filter, changes: Changes) -> U32:

@@ -1,7 +1,6 @@
 """The final page: offsets become ids, payloads and vectors. Only here do points become Python objects."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
@@ -11,7 +10,6 @@ from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.execute.groups import RankedGroup
 from qdrantlite.execute.project import project_payload
 from qdrantlite.execute.ranking import Ranking
-from qdrantlite.query.filter import Filter, IsEmpty, merge_filters
 from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector
 from qdrantlite.storage.store_reader import Records
 from qdrantlite.values.payload import Json, Payload, elements_at, parse_path
@@ -86,17 +84,14 @@ def _vectors(snapshot: Snapshot, offsets: U32, selector: VectorsSelector) -> Seq
     return snapshot.vectors(offsets, selector)
 
 
-def grouped_search(request: GroupSearch) -> Search:
-    """The search whose hits are grouped: points without the field are left out."""
-    stage = request.search.stage
-    present = Filter(must_not=(IsEmpty(request.group_by),))
-    return replace(request.search, stage=replace(stage, filter=merge_filters(stage.filter, present)))
-
-
 def group_elements(snapshot: Snapshot, offsets: U32, group_by: str) -> list[list[Json]]:
-    """Elements of each point's group field."""
+    """Elements of each point's group field, as far as a payload selector for the field brings them along.
+
+    It brings no single element of an array: a path like ``tags[0]`` leads nowhere.
+    """
     path = parse_path(group_by)
-    return [elements_at(payload, path) for payload in snapshot.payloads(offsets)]
+    selector = PayloadSelector(include=(group_by.removesuffix("[]"),))
+    return [elements_at(project_payload(payload, selector), path) for payload in snapshot.payloads(offsets)]
 
 
 def group_page(snapshot: Snapshot, groups: Sequence[RankedGroup], request: GroupSearch) -> list[Group]:

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from qdrantlite.collection.columns import payload_of
-from qdrantlite.collection.shard import NO_POINTS, Shard
+from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.slots import DenseSlot, MultiSlot, Slot, SparseSlot
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
-from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.selection import NO_POINTS, Selection
 from qdrantlite.storage import file_names
 from qdrantlite.storage.checkpoint import Derived, Part, read_derived, write_derived
 from qdrantlite.storage.files import Files

@@ -28,7 +28,7 @@ from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.payload_index.numeric import NumericIndex
 from qdrantlite.segment.payload_index.ordered import OrderedValues
-from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.selection import NO_POINTS, Selection
 from qdrantlite.segment.sparse import SparseIndex, SparseView
 from qdrantlite.storage import file_names
 from qdrantlite.storage.files import Files
@@ -44,7 +44,6 @@ ROW_DTYPES: Mapping[Datatype, Literal["float32", "float16", "uint8"]] = {
     Datatype.UINT8: "uint8",
     Datatype.TURBO4: "float32",
 }
-NO_POINTS = Selection.from_offsets(np.empty(0, dtype=np.uint32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

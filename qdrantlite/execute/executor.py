@@ -23,7 +23,7 @@ from qdrantlite.execute.dense_leaves import (
 from qdrantlite.execute.fuse import fuse_dbsf, fuse_rrf
 from qdrantlite.execute.merge import Fetch, best_first, fetch_best, passing_threshold, settled
 from qdrantlite.execute.ranking import OrderValues, Ranking
-from qdrantlite.execute.view import ShardView
+from qdrantlite.execute.view import ShardView, Sieve
 from qdrantlite.plan.bound import NearestDense, NearestMulti, NearestSparse
 from qdrantlite.plan.nodes import (
     DenseLeaf,
@@ -52,15 +52,25 @@ from qdrantlite.segment.vector_index.exact import MISSING
 from qdrantlite.values.vector import U32
 
 WIDER = 4
-"""How many times a beam grows when what it holds is not enough."""
+"""How many times a beam, or what a leaf hands to a sieve, grows when it is not enough."""
+SIFTED_MAX = 64
+"""How many times as much as it wants a leaf hands to a sieve before all points are settled."""
 
 
-def execute(node: Node, view: ShardView, trace: Trace | None = None, *, deadline: Deadline | None = None) -> Ranking:
+def execute(
+    node: Node,
+    view: ShardView,
+    trace: Trace | None = None,
+    *,
+    sieve: Sieve | None = None,
+    deadline: Deadline | None = None,
+) -> Ranking:
     """The rows of a plan, best first.
 
-    ``trace`` receives one step a node. Raises whatever ``deadline`` raises, and Corrupted from stored rows.
+    ``trace`` receives one step a node. With a ``sieve`` leaves hand up the best of what passes it; they must read
+    possible points only. Raises whatever ``deadline`` raises, and Corrupted from stored rows.
     """
-    return _Run(view, trace, deadline, {}).rows(node)
+    return _Run(view, trace, deadline, {}, sieve).rows(node)
 
 
 def execute_all(nodes: Sequence[Node], view: ShardView, *, deadline: Deadline | None = None) -> list[Ranking]:
@@ -78,6 +88,7 @@ class _Run:
     deadline: Deadline | None
     known: Mapping[DenseLeaf, Found]
     """What leaves that were asked together found."""
+    sieve: Sieve | None = None
 
     def rows(self, node: Node) -> Ranking:
         """What a node hands up."""
@@ -85,7 +96,10 @@ class _Run:
             self.deadline()
         started = perf_counter_ns()
         sources = [self.rows(source) for source in node.sources]
-        ranking = self._run(node, sources)
+        if self.sieve is not None and isinstance(node, ReadingLeaf):
+            ranking = self._sifted(node, self.sieve)
+        else:
+            ranking = self._run(node, sources)
         if self.trace is not None:
             rows_in = sum(map(len, sources)) if sources else self._read(node)
             self.trace.add(Step(rows_in, len(ranking), (perf_counter_ns() - started) / 1000))
@@ -96,6 +110,18 @@ class _Run:
         if isinstance(node, Nothing):
             return 0
         return len(self.view.live if node.selection is None else node.selection)
+
+    def _sifted(self, leaf: ReadingLeaf, sieve: Sieve) -> Ranking:
+        """The best of a leaf that pass: of so many more each time, or of all once it has reached far in vain."""
+        reach = 1
+        while reach <= SIFTED_MAX:
+            found = self._run(_reaching(leaf, reach), ())
+            passing = np.flatnonzero(sieve.passes(found.offsets))
+            if len(passing) >= leaf.limit or len(found) < leaf.limit * reach:
+                return found.take(passing[: leaf.limit])
+            reach *= WIDER
+        settled = _among(leaf, self.view).intersection(sieve.settle())
+        return self._run(replace(leaf, selection=settled), ())
 
     def _run(self, node: Node, sources: Sequence[Ranking]) -> Ranking:
         """The rows of a node over those of its sources."""
@@ -127,6 +153,15 @@ class _Run:
                 return sources[0].take(slice(node.offset, node.offset + node.limit))
             case _:
                 assert_never(node)
+
+
+def _reaching(leaf: ReadingLeaf, reach: int) -> ReadingLeaf:
+    """The leaf with a limit so many times as large, and a beam to match."""
+    if reach == 1:
+        return leaf
+    if isinstance(leaf, GraphScan):
+        return replace(leaf, limit=leaf.limit * reach, ef=leaf.ef * reach, ef_max=leaf.ef_max * reach)
+    return replace(leaf, limit=leaf.limit * reach)
 
 
 def _among(node: ReadingLeaf, view: ShardView) -> Selection:

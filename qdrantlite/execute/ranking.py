@@ -3,6 +3,7 @@
 Invariants: all arrays have the same length; offsets are unique except after an order by value that keeps repeats.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -86,6 +87,24 @@ class Ranking:
         """A scroll-like answer: score 1.0 and version 0 everywhere."""
         count = len(offsets)
         return Ranking(offsets, np.ones(count, dtype=np.float32), np.zeros(count, dtype=np.bool_), order)
+
+    @staticmethod
+    def joined(rankings: "Sequence[Ranking]") -> "Ranking":
+        """The rows of each ranking, one after the other; a point may stand in several."""
+        if len(rankings) == 1:
+            return rankings[0]
+        parts = [ranking.order for ranking in rankings if ranking.order is not None]
+        order = None
+        if parts:
+            values = [ranking.order or OrderValues.none(len(ranking)) for ranking in rankings]
+            kinds = np.concatenate([value.kinds for value in values])
+            order = OrderValues(kinds, np.concatenate([value.bits for value in values]))
+        return Ranking(
+            np.concatenate([_EMPTY.offsets, *[ranking.offsets for ranking in rankings]]),
+            np.concatenate([_EMPTY.scores, *[ranking.scores for ranking in rankings]]),
+            np.concatenate([_EMPTY.versioned, *[ranking.versioned for ranking in rankings]]),
+            order,
+        )
 
     def take(self, positions: "Positions | slice") -> "Ranking":
         """The rows at these positions, in that order."""

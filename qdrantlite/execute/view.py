@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from qdrantlite.execute.ranking import Bools
 from qdrantlite.plan.bound import OffsetSet
 from qdrantlite.query.check import VectorKind
 from qdrantlite.segment.dense import DenseView
@@ -59,4 +60,29 @@ class ShardView(Protocol):
 
     def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int) -> U32:
         """The first ``limit`` live points of ``selection`` (None = all) by id, from ``start`` on (inclusive)."""
+        ...
+
+
+class Sieve(Protocol):
+    """A filter over one state of a shard that payloads must settle, asked for a few points first.
+
+    Indexes have narrowed it down to ``possible``; a leaf that reads those passes what it finds through ``passes``.
+    """
+
+    @property
+    def possible(self) -> Selection:
+        """Points that may pass; all of them do when ``is_settled``."""
+        ...
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no payload need be read."""
+        ...
+
+    def passes(self, offsets: U32) -> Bools:
+        """Which of these possible points pass, ``(n,) bool``; reads their payloads."""
+        ...
+
+    def settle(self) -> Selection:
+        """All points that pass; reads the payloads of all possible ones."""
         ...

@@ -77,3 +77,6 @@ class Selection:
     def difference(self, other: "Selection") -> "Selection":
         """Offsets here and not in ``other``."""
         return Selection(self.bitmap - other.bitmap)
+
+
+NO_POINTS = Selection(BitMap())

@@ -1,38 +1,114 @@
-"""Grouping as one walk down one ranking."""
+"""Grouping by a loop of requests, over a listed shard and the real executor."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from qdrantlite.execute.groups import REACH_MAX, RankedGroup, group_keys, group_ranking, search_groups
+from qdrantlite.errors import TimedOut
+from qdrantlite.execute.executor import execute
+from qdrantlite.execute.groups import RankedGroup, group_keys, search_groups
 from qdrantlite.execute.ranking import Ranking
-from qdrantlite.plan.bound import BoundFusion, BoundSearch, BoundStage
+from qdrantlite.execute.view import Sieve
+from qdrantlite.plan.bound import BoundFusion, BoundOrderBy, BoundQuery, BoundSearch, BoundStage, NearestDense
+from qdrantlite.plan.planner import plan
+from qdrantlite.query.filter import Filter
 from qdrantlite.query.search import FusionKind
-from qdrantlite.values.payload import Json
-from qdrantlite.values.vector import U32
+from qdrantlite.segment.selection import Selection
+from qdrantlite.values.distance import Distance
+from qdrantlite.values.payload import Json, elements_at, parse_path
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.schema import CollectionConfig, VectorParams
+from qdrantlite.values.vector import U32, DenseVector
+from tests.execute.stored_shard import StoredShard
+from tests.oracle_filter import Point, holds
+
+CONFIG = CollectionConfig(vectors={name: VectorParams(1, Distance.DOT) for name in ("up", "down")})
+UP = NearestDense(np.ones(1, dtype=np.float32), larger_is_better=True)
+RRF = BoundFusion(FusionKind.RRF)
 
 
-def ranking(count: int) -> Ranking:
-    return Ranking.scored(np.arange(count, dtype=np.uint32), np.arange(count, 0, -1, dtype=np.float32))
+@dataclass(eq=False)
+class ListedSieve:
+    """A filter that payloads settle; ``indexed`` as if by an index."""
+
+    shard: StoredShard
+    filter: Filter
+    indexed: bool
+    settlings: int = 0
+
+    @property
+    def possible(self) -> Selection:
+        return self.passing if self.indexed else self.shard.live
+
+    @property
+    def is_settled(self) -> bool:
+        return self.indexed
+
+    @property
+    def passing(self) -> Selection:
+        return self.shard.select([point for point in self.shard.points.values() if holds(self.filter, point)])
+
+    def passes(self, offsets: U32) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        return self.passing.contains(offsets)
+
+    def settle(self) -> Selection:
+        self.settlings += 1
+        return self.passing
 
 
-def listed(groups: Sequence[RankedGroup]) -> dict[int | str, list[int]]:
-    return {group.key: group.hits.offsets.tolist() for group in groups}
+class Collection:
+    """Points 0, 1, 2 …; ``up`` ranks the first ones first, ``down`` the last ones. Remembers what was run."""
+
+    def __init__(self, values: Sequence[Json], *, indexed: bool = False) -> None:
+        def rows(number: int) -> dict[str, DenseVector]:
+            ups = np.array([-number], dtype=np.float32)
+            return {"up": DenseVector(ups), "down": DenseVector(-ups)}
+
+        points = [Point(at, rows(at), {} if value is None else {"key": value}) for at, value in enumerate(values)]
+        self.shard = StoredShard(CONFIG, points)
+        self.indexed = indexed
+        self.runs: list[BoundSearch] = []
+        self.sieves: list[ListedSieve] = []
+
+    def run(self, search: BoundSearch, sieve: Sieve | None) -> Ranking:
+        self.runs.append(search)
+        return execute(plan(search, self.shard), self.shard, sieve=sieve)
+
+    def sieve_of(self, filter: Filter) -> Sieve:
+        self.sieves.append(ListedSieve(self.shard, filter, self.indexed))
+        return self.sieves[-1]
+
+    def elements_of(self, offsets: U32) -> list[list[Json]]:
+        return [elements_at(self.shard.points[at].payload, parse_path("key")) for at in offsets.tolist()]
+
+    def groups(self, stage: BoundStage, group_size: int) -> dict[int | str, list[PointId]]:
+        return {group.key: self.shard.ids(group.hits.offsets) for group in self.ranked(stage, group_size)}
+
+    def ranked(self, stage: BoundStage, group_size: int) -> tuple[RankedGroup, ...]:
+        callables = {"run": self.run, "sieve_of": self.sieve_of, "elements_of": self.elements_of}
+        return search_groups(BoundSearch(stage), group_by="key", group_size=group_size, **callables)  # type: ignore[arg-type]  # as named
+
+
+def nearest(limit: int, using: str = "up") -> BoundStage:
+    return BoundStage(query=UP, using=using, limit=limit)
+
+
+def above(query: BoundQuery, *children: BoundStage, limit: int) -> BoundStage:
+    return BoundStage(children=children, query=query, using="up" if query is UP else "", limit=limit)
 
 
 def test_groups_come_by_their_best_point_and_hold_their_best() -> None:
-    elements: list[list[Json]] = [["b"], ["a"], ["b"], ["b"], ["c"], ["a"]]
-    assert listed(group_ranking(ranking(6), elements, groups_max=2, group_size=2)) == {"b": [0, 2], "a": [1, 5]}
+    assert Collection(["b", "a", "b", "b", "c", "a"]).groups(nearest(2), 2) == {"b": [0, 2], "a": [1, 5]}
 
 
 def test_point_joins_the_group_of_each_distinct_element() -> None:
-    elements: list[list[Json]] = [["a", "b", "a"], ["b"]]
-    assert listed(group_ranking(ranking(2), elements, groups_max=5, group_size=5)) == {"a": [0], "b": [0, 1]}
+    assert Collection([["a", "b", "a"], "b"]).groups(nearest(5), 5) == {"a": [0], "b": [0, 1]}
 
 
 def test_integers_and_strings_are_different_keys() -> None:
-    assert listed(group_ranking(ranking(2), [[1], ["1"]], groups_max=5, group_size=5)) == {1: [0], "1": [1]}
+    assert Collection([1, "1", -1]).groups(nearest(5), 5) == {1: [0], "1": [1], -1: [2]}
 
 
 @pytest.mark.parametrize("stranger", [1.5, True, None, ["a"], {"a": 1}])
@@ -40,49 +116,73 @@ def test_point_with_an_element_that_cannot_be_a_key_joins_none(stranger: Json) -
     assert group_keys(["a", stranger]) == ()
 
 
-def test_point_repeated_by_an_order_joins_a_group_once() -> None:
-    rows = Ranking.unscored(np.array([4, 5, 4], dtype=np.uint32))
-    assert listed(group_ranking(rows, [["a"], ["a"], ["a"]], groups_max=1, group_size=3)) == {"a": [4, 5]}
+@pytest.mark.parametrize("indexed", [True, False])
+def test_full_groups_on_top_do_not_hide_others(indexed: bool) -> None:
+    collection = Collection([*["a"] * 300, "b", "c", "b"], indexed=indexed)
+    assert collection.groups(nearest(3), 1) == {"a": [0], "b": [300], "c": [301]}
+    assert len(collection.runs) == 2
 
 
-class Collection:
-    """Points 0, 1, 2 … best first, with a group field; remembers what was run."""
-
-    def __init__(self, elements: Sequence[Sequence[Json]]) -> None:
-        self.elements = elements
-        self.runs: list[BoundSearch] = []
-
-    def run(self, search: BoundSearch) -> Ranking:
-        self.runs.append(search)
-        return ranking(min(search.stage.limit, len(self.elements)))
-
-    def elements_of(self, offsets: U32) -> list[Sequence[Json]]:
-        return [self.elements[offset] for offset in offsets.tolist()]
-
-    def groups(self, stage: BoundStage, group_size: int) -> dict[int | str, list[int]]:
-        search = BoundSearch(stage)
-        return listed(search_groups(search, group_size=group_size, run=self.run, elements_of=self.elements_of))
+@pytest.mark.parametrize("indexed", [True, False])
+def test_later_requests_reach_deeper_into_prefetches(indexed: bool) -> None:
+    collection = Collection([*["a"] * 12, *["b"] * 12, "c"], indexed=indexed)
+    assert collection.groups(above(UP, nearest(10), limit=3), 1) == {"a": [0], "b": [12], "c": [24]}
 
 
-def test_reach_grows_until_groups_are_full() -> None:
-    collection = Collection([*[["a"]] * 30, ["b"], ["b"]])
-    assert collection.groups(BoundStage(limit=2), 2) == {"a": [0, 1], "b": [30, 31]}
-    assert [search.stage.limit for search in collection.runs] == [4, 16, 64]
+def test_groups_are_filled_without_asking_for_others() -> None:
+    values = [f"g{number % 40}" for number in range(120)]
+    collection = Collection(values)
+    assert collection.groups(nearest(2), 3) == {"g0": [0, 40, 80], "g1": [1, 41, 81]}
+    assert len(collection.runs) > 5
 
 
-def test_reach_stops_when_the_ranking_ends_or_has_gone_far_enough() -> None:
-    assert Collection([["a"]] * 3).groups(BoundStage(limit=2), 2) == {"a": [0, 1]}
-    endless = Collection([["a"]] * 1000)
-    assert endless.groups(BoundStage(limit=2), 2) == {"a": [0, 1]}
-    assert endless.runs[-1].stage.limit == 4 * REACH_MAX
+def test_all_payloads_are_read_only_after_a_leaf_has_reached_far() -> None:
+    near = Collection([*["a"] * 60, "b"])
+    assert near.groups(nearest(2), 1) == {"a": [0], "b": [60]}
+    assert sum(sieve.settlings for sieve in near.sieves) == 0
+    far = Collection([*["a"] * 600, "b"])
+    assert far.groups(nearest(2), 1) == {"a": [0], "b": [600]}
+    assert sum(sieve.settlings for sieve in far.sieves) == 1
+
+
+def test_thousand_groups() -> None:
+    groups = Collection([number // 2 for number in range(2100)]).groups(nearest(1000), 2)
+    assert groups == {number: [2 * number, 2 * number + 1] for number in range(1000)}
 
 
 def test_prefetch_limits_are_multiplied_at_every_depth_once() -> None:
-    fusion = BoundFusion(FusionKind.RRF)
-    leaf = BoundStage(limit=5)
-    inner = BoundStage(children=(leaf,), query=fusion, limit=4)
-    collection = Collection([["a"]] * 40)
-    collection.groups(BoundStage(children=(inner, leaf), query=fusion, limit=2), 3)
+    inner = above(RRF, nearest(5), limit=4)
+    collection = Collection(["a"] * 40)
+    collection.groups(above(UP, inner, nearest(5, "down"), limit=2), 3)
+    assert len(collection.runs) > 1
     for search in collection.runs:
         first, second = search.stage.children
-        assert (first.limit, first.children[0].limit, second.limit) == (12, 15, 15)
+        assert (search.stage.limit, first.limit, first.children[0].limit, second.limit) == (6, 12, 15, 15)
+
+
+def test_fusion_scores_what_later_requests_find_as_the_plain_query_does() -> None:
+    collection = Collection([*["a"] * 6, "b", "c", *["a"] * 6])
+    weighted = BoundFusion(FusionKind.RRF, weights=(1.0, 2.0))
+    found = collection.ranked(above(weighted, nearest(2), nearest(2, "down"), limit=3), 1)
+    scores = {group.key: group.hits.scores.tolist() for group in found}
+    # The best of all ranks first in the second source; b and c are met when both are read to their ends.
+    assert scores["a"] == pytest.approx([1 / (1 / 2 + 1)])
+    assert scores["b"] == pytest.approx([1 / (7 + 1) + 1 / (8 / 2 + 1)])
+    assert scores["c"] == pytest.approx([1 / (8 + 1) + 1 / (7 / 2 + 1)])
+    assert [group.key for group in found] == ["a", "c", "b"]
+
+
+def test_point_repeated_by_an_order_joins_a_group_once() -> None:
+    collection = Collection([[2, 2], [2, 3], [4]])
+    assert collection.groups(BoundStage(query=BoundOrderBy("key"), limit=3), 3) == {2: [0, 1], 3: [1], 4: [2]}
+
+
+def test_deadline_is_asked_for_each_request() -> None:
+    class Late(Collection):
+        def run(self, search: BoundSearch, sieve: Sieve | None) -> Ranking:
+            if len(self.runs) == 2:
+                raise TimedOut("late")
+            return super().run(search, sieve)
+
+    with pytest.raises(TimedOut):
+        Late([f"g{number % 40}" for number in range(120)]).groups(nearest(2), 3)
