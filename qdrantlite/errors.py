@@ -15,6 +15,7 @@ the contract.
     ├── Unsupported               501  UNIMPLEMENTED
     ├── StandaloneMode            405  UNIMPLEMENTED
     ├── TimedOut                  408  DEADLINE_EXCEEDED
+    ├── RateLimited               429  RESOURCE_EXHAUSTED
     ├── Locked                    403  FAILED_PRECONDITION
     ├── Corrupted                 500  DATA_LOSS
     └── StorageFailed             503  UNAVAILABLE
@@ -96,6 +97,17 @@ class TimedOut(QdrantliteError):
     """The request's own timeout has passed."""
 
     prefix = "Timeout: "
+
+
+class RateLimited(QdrantliteError):
+    """More than the settings of the collection allow in a minute."""
+
+    prefix = "Rate limiting exceeded: "
+
+    def __init__(self, text: str, *, retry_after_s: int | None) -> None:
+        """``retry_after_s`` None: never as it stands."""
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
 
 
 class Locked(QdrantliteError):

@@ -12,7 +12,7 @@ from typing import Final
 import grpc
 
 from qdrantlite import errors
-from qdrantlite.errors import QdrantliteError
+from qdrantlite.errors import QdrantliteError, RateLimited
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ class Failure:
 
     status: Status
     message: str
+    retry_after_s: int | None = None
+    """After so many seconds the same request may pass; told in ``retry-after``, as header or metadata."""
 
 
 _INVALID = Status(grpc.StatusCode.INVALID_ARGUMENT, 400)
@@ -47,6 +49,7 @@ STATUS: Final = MappingProxyType(
         errors.Unsupported: Status(grpc.StatusCode.UNIMPLEMENTED, 501),
         errors.StandaloneMode: Status(grpc.StatusCode.UNIMPLEMENTED, 405),
         errors.TimedOut: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 408),
+        errors.RateLimited: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
         errors.Locked: Status(grpc.StatusCode.FAILED_PRECONDITION, 403),
         errors.Corrupted: Status(grpc.StatusCode.DATA_LOSS, 500),
         errors.StorageFailed: Status(grpc.StatusCode.UNAVAILABLE, 503),
@@ -63,6 +66,7 @@ def failure_of(error: Exception, *, call: str) -> Failure:
         for kind in type(error).__mro__:
             status = STATUS.get(kind)
             if status is not None:
-                return Failure(status, error.message)
+                retry_after_s = error.retry_after_s if isinstance(error, RateLimited) else None
+                return Failure(status, error.message, retry_after_s)
     logger.error("%s failed", call, exc_info=error)
     return INTERNAL

@@ -79,6 +79,8 @@ def answer(method: Method, rpc: Rpc, engine: Engine) -> Behaviour:
             response = rpc(engine, request)
         except Exception as error:
             failure = failure_of(error, call=path)
+            if failure.retry_after_s is not None:
+                context.set_trailing_metadata((("retry-after", str(failure.retry_after_s)),))
             context.abort(failure.status.grpc_code, failure.message)
         if timed:
             response.time = perf_counter() - started  # type: ignore[attr-defined]  # the field was looked up above
