@@ -222,8 +222,7 @@ class Database:
 
     def count(self, name: str, filter: Filter | None, *, exact: bool = True) -> int:
         """Number of points that pass; always exact."""
-        assert exact in (True, False)
-        return self._collection(name).count(filter)
+        return self._collection(name).count(filter, exact=exact)
 
     def search(self, name: str, search: Search, *, timeout_s: float | None = None) -> list[ScoredRecord]:
         """One page of hits."""

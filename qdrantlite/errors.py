@@ -104,7 +104,7 @@ class RateLimited(QdrantliteError):
 
     prefix = "Rate limiting exceeded: "
 
-    def __init__(self, text: str, *, retry_after_s: int | None) -> None:
+    def __init__(self, text: str, *, retry_after_s: int | None = None) -> None:
         """``retry_after_s`` None: never as it stands."""
         super().__init__(text)
         self.retry_after_s = retry_after_s

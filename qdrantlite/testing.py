@@ -1,6 +1,7 @@
 """A server inside the running process, for the tests of programs that use Qdrant.
 
-    with Server() as server, QdrantClient(**server.client_options) as client:
+    with Server() as server:
+        client = QdrantClient(**server.client_options)
         client.create_collection(...)
 
 Each ``Server`` has free loopback ports and a folder of its own, so any number of them may run side by side. The pytest

@@ -11,10 +11,9 @@ from qdrantlite.collection.rate_limit import TokenBucket
 from qdrantlite.collection.shard import Shard
 from qdrantlite.query import strict
 from qdrantlite.query.filter import Filter
-from qdrantlite.query.operation import Operation, SchemaOperation, Selection
+from qdrantlite.query.operation import Operation, SchemaOperation
 from qdrantlite.query.search import GroupSearch, Scroll, Search
 from qdrantlite.query.strict_filter import condition_count
-from qdrantlite.storage.store_reader import StoreReader
 from qdrantlite.values.schema import StrictMode
 
 

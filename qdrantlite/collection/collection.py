@@ -13,6 +13,7 @@ from time import monotonic
 
 from qdrantlite.collection import pages
 from qdrantlite.collection.active import ActiveShard
+from qdrantlite.collection.admission import Admission
 from qdrantlite.collection.alteration import SaveConfig, alter
 from qdrantlite.collection.bind import (
     Bound,
@@ -73,6 +74,7 @@ class Collection:
         self._save_config = save_config
         self._maintenance_lock = Lock()
         self._active = ActiveShard(shard, name)
+        self._admission = Admission(lambda: self.shard)
         self._compactor = Compactor(name, self._active, self._maintenance_lock, move_folder)
         self._closed = False
         self.last_write_s = monotonic()
@@ -137,6 +139,7 @@ class Collection:
     ) -> tuple[UpdateResult, ...]:
         """Applies operations as one transaction; with ``wait`` they are on disk when this returns ``COMPLETED``."""
         self._require_open()
+        self._admission.admit_writes(operations)
         self.last_write_s = monotonic()
         ids, in_time = self._active.run(
             lambda crew: crew.committer.write(operations, config=self.config, wait=wait, timeout_s=timeout_s)
@@ -146,6 +149,7 @@ class Collection:
 
     def alter(self, operation: SchemaOperation) -> UpdateResult:
         """Changes the schema; durable and complete when this returns. Costs two operation ids, as in Qdrant."""
+        self._admission.admit_alteration(operation)
         with self._maintenance_lock:
             self._require_open()
             return UpdateResult(alter(self.shard, operation, self._save_config), UpdateStatus.COMPLETED)
@@ -169,6 +173,7 @@ class Collection:
         self, searches: Sequence[Search], *, open_other: OpenCollection, timeout_s: float | None
     ) -> list[list[ScoredRecord]]:
         """Answers in request order, all from one state. Raises InvalidRequest, NotFound, Unsupported, TimedOut."""
+        self._admission.admit_searches(searches)
         deadline = deadline_after(timeout_s)
         try:
             return self._answer(searches, open_other, deadline, pinned=False)
@@ -198,6 +203,7 @@ class Collection:
         self, request: GroupSearch, *, open_other: OpenCollection, timeout_s: float | None
     ) -> list[Group]:
         """Groups, best first. Raises as ``search`` does."""
+        self._admission.admit_groups(request)
         deadline = deadline_after(timeout_s)
         bound = self._bind([request.search], open_other)
         with bound.snapshot as snapshot:
@@ -222,6 +228,7 @@ class Collection:
         self, ids: Sequence[PointId], with_payload: PayloadSelector, with_vectors: VectorsSelector
     ) -> list[Record]:
         """Records of the ids that exist, in the order of their first mention. Raises BadInput for unknown vectors."""
+        self._admission.admit_retrieval(len(ids))
         snapshot = self.open_snapshot()
         with snapshot:
             check_vectors(snapshot.state.config, with_vectors)
@@ -231,6 +238,7 @@ class Collection:
     def scroll(self, request: Scroll) -> ScrollPage:
         """One page by id or by value. Raises InvalidRequest."""
         reject_offset_with_order(request.offset, request.order_by)
+        self._admission.admit_scroll(request)
         order = request.order_by
         snapshot, (selection,) = self._open_snapshot([request.filter], [] if order is None else [order.key])
         with snapshot:
@@ -245,8 +253,9 @@ class Collection:
             page = pages.record_page(snapshot, offsets[: request.limit], request.with_payload, request.with_vectors)
             return ScrollPage(tuple(page), following[0] if following else None)
 
-    def count(self, filter: Filter | None) -> int:
-        """Number of points that pass."""
+    def count(self, filter: Filter | None, *, exact: bool) -> int:
+        """Number of points that pass; always exact, though strict mode may forbid to ask for it."""
+        self._admission.admit_read(filter, exact=exact)
         if filter is None or filter.is_empty:
             return len(self.shard.state.live)
         snapshot, (selection,) = self._open_snapshot([filter])

@@ -224,7 +224,7 @@ class SparseVectorParams:
 
 @dataclass(frozen=True, slots=True)
 class StrictMode:
-    """Limits on requests; kept and echoed."""
+    """Limits on requests, in force where ``enabled``; what they forbid is told in ``query.strict``."""
 
     enabled: bool | None = None
     max_query_limit: int | None = None
