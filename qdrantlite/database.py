@@ -20,6 +20,7 @@ from uuid import UUID, uuid4
 from qdrantlite.collection.collection import Collection
 from qdrantlite.collection.compaction import Undecided
 from qdrantlite.collection.snapshot import Snapshot
+from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import AlreadyExists, BadInput, NotFound, QdrantliteError, StorageFailed
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import Operation, SchemaOperation
@@ -200,50 +201,59 @@ class Database:
     # -- points
 
     def write(
-        self, name: str, operations: tuple[Operation, ...], *, wait: bool, timeout_s: float | None = None
+        self, name: str, operations: tuple[Operation, ...], *, wait: bool, deadline: Deadline = FOREVER
     ) -> tuple[UpdateResult, ...]:
         """Applies operations as one transaction, all or none; with ``wait`` durable when this returns."""
-        return self._collection(name).write(operations, wait=wait, timeout_s=timeout_s)
+        return self._collection(name).write(operations, wait=wait, deadline=deadline)
 
-    def alter(self, name: str, operation: SchemaOperation, *, wait: bool = True) -> UpdateResult:
+    def alter(
+        self, name: str, operation: SchemaOperation, *, wait: bool = True, deadline: Deadline = FOREVER
+    ) -> UpdateResult:
         """Changes the schema; complete when this returns, whether waited for or not."""
-        assert wait in (True, False)
-        return self._collection(name).alter(operation)
+        return self._collection(name).alter(operation, deadline=deadline if wait else FOREVER)
 
     def retrieve(
-        self, name: str, ids: tuple[PointId, ...], with_payload: PayloadSelector, with_vectors: VectorsSelector
+        self,
+        name: str,
+        ids: tuple[PointId, ...],
+        with_payload: PayloadSelector,
+        with_vectors: VectorsSelector,
+        *,
+        deadline: Deadline = FOREVER,
     ) -> list[Record]:
         """Records of the ids that exist."""
-        return self._collection(name).retrieve(ids, with_payload, with_vectors)
+        return self._collection(name).retrieve(ids, with_payload, with_vectors, deadline=deadline)
 
-    def scroll(self, name: str, request: Scroll) -> ScrollPage:
+    def scroll(self, name: str, request: Scroll, *, deadline: Deadline = FOREVER) -> ScrollPage:
         """One page by id or by value."""
-        return self._collection(name).scroll(request)
+        return self._collection(name).scroll(request, deadline=deadline)
 
-    def count(self, name: str, filter: Filter | None, *, exact: bool = True) -> int:
+    def count(self, name: str, filter: Filter | None, *, exact: bool = True, deadline: Deadline = FOREVER) -> int:
         """Number of points that pass; always exact."""
-        return self._collection(name).count(filter, exact=exact)
+        return self._collection(name).count(filter, exact=exact, deadline=deadline)
 
-    def search(self, name: str, search: Search, *, timeout_s: float | None = None) -> list[ScoredRecord]:
+    def search(self, name: str, search: Search, *, deadline: Deadline = FOREVER) -> list[ScoredRecord]:
         """One page of hits."""
-        return self.search_batch(name, (search,), timeout_s=timeout_s)[0]
+        return self.search_batch(name, (search,), deadline=deadline)[0]
 
     def search_batch(
-        self, name: str, searches: tuple[Search, ...], *, timeout_s: float | None = None
+        self, name: str, searches: tuple[Search, ...], *, deadline: Deadline = FOREVER
     ) -> list[list[ScoredRecord]]:
         """Pages in request order, all from one state."""
-        return self._collection(name).search(searches, open_other=self._open_other, timeout_s=timeout_s)
+        return self._collection(name).search(searches, open_other=self._open_other, deadline=deadline)
 
-    def search_groups(self, name: str, request: GroupSearch, *, timeout_s: float | None = None) -> list[Group]:
+    def search_groups(self, name: str, request: GroupSearch, *, deadline: Deadline = FOREVER) -> list[Group]:
         """Groups, best first."""
-        groups = self._collection(name).search_groups(request, open_other=self._open_other, timeout_s=timeout_s)
+        groups = self._collection(name).search_groups(request, open_other=self._open_other, deadline=deadline)
         if request.with_lookup is None:
             return groups
-        return self._collection(request.with_lookup.collection).looked_up(groups, request.with_lookup)
+        return self._collection(request.with_lookup.collection).looked_up(
+            groups, request.with_lookup, deadline=deadline
+        )
 
-    def explain(self, name: str, search: Search) -> str:
+    def explain(self, name: str, search: Search, *, deadline: Deadline = FOREVER) -> str:
         """The plan of a search, with what was expected and what happened, as text."""
-        return self._collection(name).explain(search, open_other=self._open_other)
+        return self._collection(name).explain(search, open_other=self._open_other, deadline=deadline)
 
     # -- opening
 

@@ -15,6 +15,7 @@ the contract.
     ├── Unsupported               501  UNIMPLEMENTED
     ├── StandaloneMode            405  UNIMPLEMENTED
     ├── TimedOut                  408  DEADLINE_EXCEEDED
+    ├── Cancelled                 499  CANCELLED
     ├── RateLimited               429  RESOURCE_EXHAUSTED
     ├── Locked                    403  FAILED_PRECONDITION
     ├── Corrupted                 500  DATA_LOSS
@@ -99,8 +100,12 @@ class TimedOut(QdrantliteError):
     prefix = "Timeout: "
 
 
+class Cancelled(QdrantliteError):
+    """The client went away, or took its request back; hardly anybody reads the text."""
+
+
 class RateLimited(QdrantliteError):
-    """More than the settings of the collection allow in a minute."""
+    """More than the settings of the collection allow in a minute, or than the server can take."""
 
     prefix = "Rate limiting exceeded: "
 

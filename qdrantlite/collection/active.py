@@ -6,6 +6,7 @@ between, nothing was done yet, and the request begins again with its successor.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from qdrantlite.collection.committer import Committer
@@ -48,4 +49,4 @@ class ActiveShard:
 
 
 def _crew(shard: Shard, optimizer: Optimizer) -> Crew:
-    return Crew(shard, Committer(shard, lambda filter, changes: resolve_for_write(shard, filter, changes)), optimizer)
+    return Crew(shard, Committer(shard, partial(resolve_for_write, shard)), optimizer)

@@ -17,6 +17,7 @@ import numpy as np
 from qdrantlite.collection.filter_source import ShardFilterSource, settle
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.snapshot import Snapshot
+from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import BadInput, BadRequest, NotFound, Unsupported
 from qdrantlite.plan.bound import (
     BoundFusion,
@@ -75,12 +76,16 @@ class Bound:
 
 
 def open_snapshot(
-    shard: Shard, filters: Sequence[Filter | None] = (), order_keys: Iterable[str] = ()
+    shard: Shard,
+    filters: Sequence[Filter | None] = (),
+    order_keys: Iterable[str] = (),
+    *,
+    deadline: Deadline = FOREVER,
 ) -> tuple[Snapshot, list[Selection | None]]:
     """A frozen view, and what each filter lets through, None for one that lets everything through.
 
     Raises BadInput for an order key without a fitting index, Unsupported, MalformedRequest for filters, NotFound once
-    the collection is closed, ShardRetired.
+    the collection is closed, ShardRetired, TimedOut, Cancelled.
     """
     bindings: dict[int, FilterBinding] = {}
     with ExitStack() as failed:
@@ -96,7 +101,7 @@ def open_snapshot(
                 if selection is None and filter is not None and not filter.is_empty:
                     bindings[at] = bind_filter(filter, source)
         for at, binding in bindings.items():
-            selections[at] = selection = settle(binding, reader)
+            selections[at] = selection = settle(binding, reader, deadline.pause)
             known.keep((binding.filter, None), selection, len(selection))
         failed.pop_all()
     return snapshot, selections
@@ -113,16 +118,18 @@ def _ordered(shard: Shard, key: str) -> OrderedValues:
     return shard.ordered(key)
 
 
-def bind(shard: Shard, searches: Sequence[Search], *, collection: str, open_other: OpenCollection) -> Bound:
+def bind(
+    shard: Shard, searches: Sequence[Search], *, collection: str, open_other: OpenCollection, deadline: Deadline
+) -> Bound:
     """Binds searches of one request to one and the same state. The caller closes ``Bound.snapshot``.
 
-    Raises InvalidRequest, NotFound, Unsupported; then nothing is left open.
+    Raises InvalidRequest, NotFound, Unsupported, TimedOut, Cancelled; then nothing is left open.
     """
     needs = _Needs(collection)
     for search in searches:
         needs.add(search.stage)
     distinct = [*dict.fromkeys([*needs.leaves, *needs.corpora])]
-    snapshot, selections = open_snapshot(shard, distinct, needs.order_keys)
+    snapshot, selections = open_snapshot(shard, distinct, needs.order_keys, deadline=deadline)
     settled = dict(zip(distinct, selections, strict=True))
     with ExitStack() as failed:
         failed.callback(snapshot.close)

@@ -34,8 +34,8 @@ from qdrantlite.collection.settings import updated
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.slots import SparseSlot
 from qdrantlite.collection.snapshot import Overtaken, Snapshot
-from qdrantlite.errors import NotFound, TimedOut
-from qdrantlite.execute.dense_leaves import Deadline
+from qdrantlite.deadline import FOREVER, Deadline
+from qdrantlite.errors import NotFound
 from qdrantlite.execute.executor import execute, execute_all
 from qdrantlite.execute.groups import search_groups
 from qdrantlite.plan.bound import BoundOrderBy, BoundSearch, BoundStage
@@ -134,25 +134,28 @@ class Collection:
 
     # -- writes
 
-    def write(
-        self, operations: tuple[Operation, ...], *, wait: bool, timeout_s: float | None
-    ) -> tuple[UpdateResult, ...]:
+    def write(self, operations: tuple[Operation, ...], *, wait: bool, deadline: Deadline) -> tuple[UpdateResult, ...]:
         """Applies operations as one transaction; with ``wait`` they are on disk when this returns ``COMPLETED``."""
         self._require_open()
         self._admission.admit_writes(operations)
         self.last_write_s = monotonic()
         ids, in_time = self._active.run(
-            lambda crew: crew.committer.write(operations, config=self.config, wait=wait, timeout_s=timeout_s)
+            lambda crew: crew.committer.write(operations, config=self.config, wait=wait, deadline=deadline)
         )
         status = UpdateStatus.COMPLETED if wait else UpdateStatus.ACKNOWLEDGED
         return tuple(UpdateResult(each, status if in_time else UpdateStatus.WAIT_TIMEOUT) for each in ids)
 
-    def alter(self, operation: SchemaOperation) -> UpdateResult:
-        """Changes the schema; durable and complete when this returns. Costs two operation ids, as in Qdrant."""
+    def alter(self, operation: SchemaOperation, *, deadline: Deadline) -> UpdateResult:
+        """Changes the schema; durable and complete when this returns. Costs two operation ids, as in Qdrant.
+
+        Begun only while the deadline is not over, then carried out whatever the time. Raises TimedOut, Cancelled.
+        """
         self._admission.admit_alteration(operation)
         with self._maintenance_lock:
             self._require_open()
-            return UpdateResult(alter(self.shard, operation, self._save_config), UpdateStatus.COMPLETED)
+            deadline.check()
+            operation_id = alter(self.shard, operation, self._save_config)
+        return UpdateResult(operation_id, UpdateStatus.WAIT_TIMEOUT if deadline.is_over else UpdateStatus.COMPLETED)
 
     def update_config(self, update: CollectionUpdate) -> None:
         """Changes settings; durable when this returns. Raises BadInput."""
@@ -170,62 +173,66 @@ class Collection:
     # -- reads
 
     def search(
-        self, searches: Sequence[Search], *, open_other: OpenCollection, timeout_s: float | None
+        self, searches: Sequence[Search], *, open_other: OpenCollection, deadline: Deadline
     ) -> list[list[ScoredRecord]]:
         """Answers in request order, all from one state. Raises InvalidRequest, NotFound, Unsupported, TimedOut."""
         self._admission.admit_searches(searches)
-        deadline = deadline_after(timeout_s)
         try:
             return self._answer(searches, open_other, deadline, pinned=False)
         except Overtaken:
             return self._answer(searches, open_other, deadline, pinned=True)
 
     def _answer(
-        self, searches: Sequence[Search], open_other: OpenCollection, deadline: Deadline | None, *, pinned: bool
+        self, searches: Sequence[Search], open_other: OpenCollection, deadline: Deadline, *, pinned: bool
     ) -> list[list[ScoredRecord]]:
         prepared = self._active.run(
-            lambda crew: prepare(crew.shard, searches, collection=self.name, open_other=open_other, pinned=pinned)
+            lambda crew: prepare(
+                *(crew.shard, searches), collection=self.name, open_other=open_other, pinned=pinned, deadline=deadline
+            )
         )
         with prepared.snapshot as snapshot:
             rankings = execute_all(prepared.plans, snapshot, deadline=deadline)
             return pages.scored_pages(snapshot, rankings, searches)
 
-    def explain(self, search: Search, *, open_other: OpenCollection) -> str:
+    def explain(self, search: Search, *, open_other: OpenCollection, deadline: Deadline) -> str:
         """The plan of a search with what was expected of each node and what happened."""
-        bound = self._bind([search], open_other)
+        bound = self._bind([search], open_other, deadline)
         with bound.snapshot as snapshot:
             node = plan(bound.searches[0], snapshot)
             trace = Trace()
-            execute(node, snapshot, trace)
+            execute(node, snapshot, trace, deadline=deadline)
             return explain(node, trace)
 
-    def search_groups(
-        self, request: GroupSearch, *, open_other: OpenCollection, timeout_s: float | None
-    ) -> list[Group]:
+    def search_groups(self, request: GroupSearch, *, open_other: OpenCollection, deadline: Deadline) -> list[Group]:
         """Groups, best first. Raises as ``search`` does."""
         self._admission.admit_groups(request)
-        deadline = deadline_after(timeout_s)
-        bound = self._bind([request.search], open_other)
+        bound = self._bind([request.search], open_other, deadline)
         with bound.snapshot as snapshot:
             groups = search_groups(
                 bound.searches[0],
                 group_by=request.group_by,
                 group_size=request.group_size,
                 run=lambda tree, sieve: execute(plan(tree, snapshot), snapshot, sieve=sieve, deadline=deadline),
-                sieve_of=lambda filter: sieve(self.shard, snapshot, filter),
+                sieve_of=lambda filter: sieve(self.shard, snapshot, filter, deadline),
                 elements_of=lambda offsets: pages.group_elements(snapshot, offsets, request.group_by),
             )
             return pages.group_page(snapshot, groups, request)
 
-    def looked_up(self, groups: Sequence[Group], request: WithLookup) -> list[Group]:
+    def looked_up(self, groups: Sequence[Group], request: WithLookup, *, deadline: Deadline) -> list[Group]:
         """The groups, each with the point of this collection whose id is the group's key."""
         ids = {group.key: pages.lookup_id(group.key) for group in groups}
         wanted = [point_id for point_id in ids.values() if point_id is not None]
-        found = {record.id: record for record in self.retrieve(wanted, request.with_payload, request.with_vectors)}
+        records = self.retrieve(wanted, request.with_payload, request.with_vectors, deadline=deadline)
+        found = {record.id: record for record in records}
         return [replace(group, lookup=_found(found, ids[group.key])) for group in groups]
 
     def retrieve(
-        self, ids: Sequence[PointId], with_payload: PayloadSelector, with_vectors: VectorsSelector
+        self,
+        ids: Sequence[PointId],
+        with_payload: PayloadSelector,
+        with_vectors: VectorsSelector,
+        *,
+        deadline: Deadline,
     ) -> list[Record]:
         """Records of the ids that exist, in the order of their first mention. Raises BadInput for unknown vectors."""
         self._admission.admit_retrieval(len(ids))
@@ -233,32 +240,33 @@ class Collection:
         with snapshot:
             check_vectors(snapshot.state.config, with_vectors)
             found = snapshot.reader.offsets_of(list(dict.fromkeys(ids)))
+            deadline.pause()
             return pages.record_page(snapshot, found[found != MISSING], with_payload, with_vectors)
 
-    def scroll(self, request: Scroll) -> ScrollPage:
+    def scroll(self, request: Scroll, *, deadline: Deadline) -> ScrollPage:
         """One page by id or by value. Raises InvalidRequest."""
         reject_offset_with_order(request.offset, request.order_by)
         self._admission.admit_scroll(request)
         order = request.order_by
-        snapshot, (selection,) = self._open_snapshot([request.filter], [] if order is None else [order.key])
+        snapshot, (selection,) = self._open_snapshot([request.filter], [] if order is None else [order.key], deadline)
         with snapshot:
             check_vectors(snapshot.state.config, request.with_vectors)
             if order is not None:
                 query = BoundOrderBy(order.key, order.direction, order_start(order.start_from))
                 stage = BoundStage(query=query, selection=selection, limit=request.limit)
-                ranking = execute(plan(BoundSearch(stage, repeats=True), snapshot), snapshot)
+                ranking = execute(plan(BoundSearch(stage, repeats=True), snapshot), snapshot, deadline=deadline)
                 return ScrollPage(pages.ordered_records(snapshot, ranking, request), None)
             offsets = snapshot.id_page(selection, request.offset, request.limit + 1)
             following = snapshot.ids(offsets[request.limit :])
             page = pages.record_page(snapshot, offsets[: request.limit], request.with_payload, request.with_vectors)
             return ScrollPage(tuple(page), following[0] if following else None)
 
-    def count(self, filter: Filter | None, *, exact: bool) -> int:
+    def count(self, filter: Filter | None, *, exact: bool, deadline: Deadline) -> int:
         """Number of points that pass; always exact, though strict mode may forbid to ask for it."""
         self._admission.admit_read(filter, exact=exact)
         if filter is None or filter.is_empty:
             return len(self.shard.state.live)
-        snapshot, (selection,) = self._open_snapshot([filter])
+        snapshot, (selection,) = self._open_snapshot([filter], deadline=deadline)
         snapshot.close()
         assert selection is not None
         return len(selection)
@@ -268,12 +276,17 @@ class Collection:
         return self._open_snapshot()[0]
 
     def _open_snapshot(
-        self, filters: Sequence[Filter | None] = (), order_keys: Sequence[str] = ()
+        self,
+        filters: Sequence[Filter | None] = (),
+        order_keys: Sequence[str] = (),
+        deadline: Deadline = FOREVER,
     ) -> tuple[Snapshot, list[Selection | None]]:
-        return self._active.run(lambda crew: open_snapshot(crew.shard, filters, order_keys))
+        return self._active.run(lambda crew: open_snapshot(crew.shard, filters, order_keys, deadline=deadline))
 
-    def _bind(self, searches: Sequence[Search], open_other: OpenCollection) -> Bound:
-        return self._active.run(lambda crew: bind(crew.shard, searches, collection=self.name, open_other=open_other))
+    def _bind(self, searches: Sequence[Search], open_other: OpenCollection, deadline: Deadline) -> Bound:
+        return self._active.run(
+            lambda crew: bind(crew.shard, searches, collection=self.name, open_other=open_other, deadline=deadline)
+        )
 
     def info(self) -> CollectionInfo:
         """Settings, counts and state."""
@@ -338,19 +351,6 @@ class Collection:
 CHECKPOINT_CHANGES = 200_000
 WAL_BYTES_MAX = 4 << 20
 VERIFY_BYTES = 64 << 20
-
-
-def deadline_after(timeout_s: float | None) -> Callable[[], None] | None:
-    """A check that raises TimedOut once the time has passed; None without a timeout."""
-    if timeout_s is None:
-        return None
-    end = monotonic() + timeout_s
-
-    def check() -> None:
-        if monotonic() > end:
-            raise TimedOut(f"Operation 'Query' timed out after {timeout_s:g} seconds")
-
-    return check
 
 
 def _found(records: Mapping[PointId, Record], point_id: PointId | None) -> Record | None:

@@ -9,12 +9,12 @@ request is answered.
 from collections import deque
 from dataclasses import dataclass
 from threading import Lock
-from time import perf_counter
 
 from qdrantlite.collection.changes import Changes
 from qdrantlite.collection.columns import PointColumns, point_columns
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.transaction import ResolveFilter, Transaction
+from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import StorageFailed
 from qdrantlite.query.operation import Operation, Upsert
 from qdrantlite.values.schema import CollectionConfig
@@ -30,6 +30,7 @@ class WriteRequest:
     operations: tuple[Operation, ...]
     config: CollectionConfig
     columns: list[PointColumns | None]
+    deadline: Deadline
     done: bool = False
     operation_ids: tuple[int, ...] = ()
     commit_seq: int = 0
@@ -51,15 +52,15 @@ class Committer:
         self._waiting_lock = Lock()
 
     def write(
-        self, operations: tuple[Operation, ...], *, config: CollectionConfig, wait: bool, timeout_s: float | None
+        self, operations: tuple[Operation, ...], *, config: CollectionConfig, wait: bool, deadline: Deadline
     ) -> tuple[tuple[int, ...], bool]:
         """Applies a request whole or not at all; returns its operation ids and whether it was seen to be durable.
 
-        With ``wait`` it is on disk when this returns True; False tells that ``timeout_s`` passed first, and the write
-        happens all the same. Raises what the request deserves, StorageFailed, ShardRetired.
+        With ``wait`` it is on disk when this returns; False tells that the deadline passed before. Raises what the
+        request deserves, StorageFailed, ShardRetired; TimedOut, Cancelled from filters, with ``wait`` only and with
+        nothing written.
         """
-        started = perf_counter()
-        request = WriteRequest(operations, config, _prepared(operations, config))
+        request = WriteRequest(operations, config, _prepared(operations, config), deadline if wait else FOREVER)
         with self._waiting_lock:
             self._waiting.append(request)
         with self._shard.writer_lock:
@@ -70,8 +71,7 @@ class Committer:
         if not wait:
             return request.operation_ids, True
         self._shard.store.sync(request.commit_seq)
-        in_time = timeout_s is None or perf_counter() - started <= timeout_s
-        return request.operation_ids, in_time
+        return request.operation_ids, not deadline.is_over
 
     def _lead(self) -> None:
         """Writes one group of waiting requests. The caller holds the writer lock."""
@@ -139,6 +139,7 @@ class Committer:
         offset_next, operation_id = transaction.offset_next, transaction.operation_id
         marks = [(slot.file, slot.file.mark()) for slot in self._shard.row_slots()]
         writer.savepoint()
+        transaction.deadline = request.deadline
         try:
             if request.config is not transaction.config:
                 request.columns = _prepared(request.operations, transaction.config)

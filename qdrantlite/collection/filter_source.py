@@ -4,7 +4,7 @@ A filter is bound in two steps. Under the lock, indexes, ids and vector presence
 those that are doubtful; afterwards, without a lock, the payloads of the doubtful ones settle them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from qdrantlite.collection.changes import Changes
 from qdrantlite.collection.columns import payload_of
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.snapshot import Snapshot
+from qdrantlite.deadline import Deadline
 from qdrantlite.execute.ranking import Bools
 from qdrantlite.query.filter import Filter
 from qdrantlite.segment.bitmaps import Bitmap, Offsets, offsets_in
@@ -24,7 +25,7 @@ from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.vector import U32
 
-CHUNK_POINTS = 4096
+CHUNK_POINTS = 1024
 
 
 class ShardFilterSource:
@@ -63,14 +64,15 @@ class ShardFilterSource:
         return Selection.from_offsets(offsets[np.array(owning, dtype=bool)]).bitmap
 
 
-def settle(binding: FilterBinding, reader: StoreReader) -> Selection:
-    """The points that pass, reading the payloads of the doubtful ones."""
-    return binding.settle(_payloads(binding, reader))
+def settle(binding: FilterBinding, reader: StoreReader, ask: Callable[[], None]) -> Selection:
+    """The points that pass, reading the payloads of the doubtful ones; ``ask`` is called between blocks of them."""
+    return binding.settle(_payloads(binding, reader, ask))
 
 
-def _payloads(binding: FilterBinding, reader: StoreReader) -> Iterator[tuple[int, Payload]]:
+def _payloads(binding: FilterBinding, reader: StoreReader, ask: Callable[[], None]) -> Iterator[tuple[int, Payload]]:
     doubtful = offsets_in(binding.doubtful)
     for at in range(0, len(doubtful), CHUNK_POINTS):
+        ask()
         chunk = doubtful[at : at + CHUNK_POINTS]
         for offset, text in zip(chunk.tolist(), reader.payloads(chunk), strict=True):
             yield offset, payload_of(text)
@@ -79,9 +81,10 @@ def _payloads(binding: FilterBinding, reader: StoreReader) -> Iterator[tuple[int
 class PayloadSieve:
     """Implements ``execute.view.Sieve`` over an open snapshot."""
 
-    def __init__(self, binding: FilterBinding, reader: StoreReader) -> None:
+    def __init__(self, binding: FilterBinding, reader: StoreReader, deadline: Deadline) -> None:
         self._binding = binding
         self._reader = reader
+        self._deadline = deadline
         self._settled = None if binding.doubtful else Selection(binding.sure)
         self.possible = Selection(binding.sure | binding.doubtful)
 
@@ -96,17 +99,17 @@ class PayloadSieve:
             among = Selection.from_offsets(offsets).bitmap
             own = self._binding
             asked = replace(own, sure=own.sure & among, doubtful=own.doubtful & among)
-            return settle(asked, self._reader).contains(offsets)
+            return settle(asked, self._reader, self._deadline.pause).contains(offsets)
         return self._settled.contains(offsets)
 
     def settle(self) -> Selection:
         """All that pass, found once."""
         if self._settled is None:
-            self._settled = settle(self._binding, self._reader)
+            self._settled = settle(self._binding, self._reader, self._deadline.pause)
         return self._settled
 
 
-def sieve(shard: Shard, snapshot: Snapshot, filter: Filter) -> PayloadSieve:
+def sieve(shard: Shard, snapshot: Snapshot, filter: Filter, deadline: Deadline) -> PayloadSieve:
     """A filter that a request adds to a snapshot it has opened before.
 
     Indexes answer while the snapshot's state is in force; once another commit has changed them, all is left to the
@@ -114,21 +117,23 @@ def sieve(shard: Shard, snapshot: Snapshot, filter: Filter) -> PayloadSieve:
     """
     with shard.publish_lock:
         source = ShardFilterSource(shard, snapshot.reader, snapshot.live, indexed=shard.state is snapshot.state)
-        return PayloadSieve(bind_filter(filter, source), snapshot.reader)
+        return PayloadSieve(bind_filter(filter, source), snapshot.reader, deadline)
 
 
-def resolve_for_write(shard: Shard, filter: Filter, changes: Changes) -> U32:
+def resolve_for_write(shard: Shard, filter: Filter, changes: Changes, deadline: Deadline) -> U32:
     """Live offsets, ascending, that pass a filter inside the open transaction.
 
     Points the transaction has not touched are answered by derived state; for the others, which it does not know yet,
-    every condition is settled by what the writer reads.
+    every condition is settled by what the writer reads. Raises TimedOut, Cancelled.
     """
     writer = shard.store.writer
     if changes.is_empty:
-        return settle(bind_filter(filter, ShardFilterSource(shard, writer, shard.live)), writer).offsets()
+        return settle(
+            bind_filter(filter, ShardFilterSource(shard, writer, shard.live)), writer, deadline.check
+        ).offsets()
     touched = Selection.from_offsets(changes.touched())
     dead = Selection.from_offsets(np.concatenate(changes.dead)) if changes.dead else NO_POINTS
     known = ShardFilterSource(shard, writer, shard.live.difference(touched))
     fresh = ShardFilterSource(shard, writer, touched.difference(dead), indexed=False)
-    passing = [settle(bind_filter(filter, source), writer) for source in (known, fresh)]
+    passing = [settle(bind_filter(filter, source), writer, deadline.check) for source in (known, fresh)]
     return passing[0].union(passing[1]).offsets()

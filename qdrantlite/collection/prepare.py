@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from qdrantlite.collection.bind import OpenCollection, bind, near
 from qdrantlite.collection.shard import Shard, ShardState
 from qdrantlite.collection.snapshot import Overtaken, Snapshot
+from qdrantlite.deadline import Deadline
 from qdrantlite.plan.bound import NearestDense
 from qdrantlite.plan.nodes import Node
 from qdrantlite.plan.planner import plan, plan_alike
@@ -28,7 +29,13 @@ class Prepared:
 
 
 def prepare(
-    shard: Shard, searches: Sequence[Search], *, collection: str, open_other: OpenCollection, pinned: bool
+    shard: Shard,
+    searches: Sequence[Search],
+    *,
+    collection: str,
+    open_other: OpenCollection,
+    pinned: bool,
+    deadline: Deadline,
 ) -> Prepared:
     """Plans for searches of one request, all over one state. Raises as ``bind`` does; then nothing is left open.
 
@@ -37,7 +44,7 @@ def prepare(
     prepared = None if pinned else _known(shard, searches)
     if prepared is not None:
         return prepared
-    bound = bind(shard, searches, collection=collection, open_other=open_other)
+    bound = bind(shard, searches, collection=collection, open_other=open_other, deadline=deadline)
     snapshot = bound.snapshot
     with ExitStack() as failed:
         failed.callback(snapshot.close)

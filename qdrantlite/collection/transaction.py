@@ -33,6 +33,7 @@ from qdrantlite.collection.columns import (
     vector_columns,
 )
 from qdrantlite.collection.slots import DenseSlot, MultiSlot, Slot, SparseSlot, sparse_vectors
+from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import BadInput, NotFound, StorageFailed
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import (
@@ -57,8 +58,8 @@ from qdrantlite.values.point_id import PointId
 from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.values.vector import U32
 
-ResolveFilter = Callable[[Filter, Changes], U32]
-"""Live offsets, ascending, that pass a filter, the open transaction's own changes included."""
+ResolveFilter = Callable[[Filter, Changes, Deadline], U32]
+"""Live offsets, ascending, that pass a filter, the open transaction's own changes included. Raises TimedOut."""
 
 
 @dataclass(slots=True)
@@ -72,6 +73,8 @@ class Transaction:
     changes: Changes
     offset_next: int
     operation_id: int
+    deadline: Deadline = FOREVER
+    """Of the request whose operations are applied."""
 
     def apply(self, operation: Operation, columns: PointColumns | None) -> int:
         """Writes one operation and returns its id. ``columns`` are an upsert's points, prepared outside the lock."""
@@ -108,7 +111,7 @@ class Transaction:
         else:
             wanted = exists if mode is UpdateMode.UPDATE_ONLY else np.ones(len(found), dtype=bool)
             if update_filter is not None:
-                wanted &= ~exists | np.isin(found, self.resolve_filter(update_filter, self.changes))
+                wanted &= ~exists | np.isin(found, self._passing(update_filter))
         if not wanted.all():
             columns, found = columns.take(np.flatnonzero(wanted)), found[wanted]
         if columns.ids:
@@ -195,7 +198,7 @@ class Transaction:
         found = self._existing(ids)
         brought = vector_columns(self.config, list(merged.values()))
         if update_filter is not None:
-            kept = np.flatnonzero(np.isin(found, self.resolve_filter(update_filter, self.changes)))
+            kept = np.flatnonzero(np.isin(found, self._passing(update_filter)))
             brought = {name: column.take(kept, len(ids)) for name, column in brought.items()}
             brought = {name: column for name, column in brought.items() if len(column.positions)}
             ids, found = [ids[i] for i in kept.tolist()], found[kept]
@@ -285,16 +288,19 @@ class Transaction:
             existing: U32 = found[found != MISSING]
             return existing
         assert selection.filter is not None
-        return self.resolve_filter(selection.filter, self.changes)
+        return self._passing(selection.filter)
 
     def _selected_union(self, selection: PointSelection) -> U32:
         """Offsets by filter and by ids together."""
         parts = []
         if selection.filter is not None:
-            parts.append(self.resolve_filter(selection.filter, self.changes))
+            parts.append(self._passing(selection.filter))
         if selection.ids is not None:
             parts.append(self._existing(list(dict.fromkeys(selection.ids))))
         return np.unique(np.concatenate(parts))
+
+    def _passing(self, filter: Filter) -> U32:
+        return self.resolve_filter(filter, self.changes, self.deadline)
 
     def _existing(self, ids: list[PointId]) -> U32:
         found = self.writer.offsets_of(ids)

@@ -5,11 +5,12 @@ found for a leaf is the same, bit for bit, either way; where that cannot be had,
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias, assert_never
 
 import numpy as np
 
+from qdrantlite.deadline import Deadline
 from qdrantlite.execute.view import ShardView
 from qdrantlite.plan.bound import OffsetSet
 from qdrantlite.plan.nodes import DenseLeaf, ExactScan, GraphScan, Node, SubsetScan
@@ -19,9 +20,6 @@ from qdrantlite.segment.sealed import PLAIN, Refinement
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.exact import MISSING, is_repeatable
 from qdrantlite.values.vector import F32, U32
-
-Deadline: TypeAlias = Callable[[], None]
-"""Raises errors.TimedOut when the request's time is over."""
 
 Found: TypeAlias = tuple[U32, F32]
 """Offsets and scores, best first."""
@@ -84,7 +82,7 @@ def refinement_of(given: QuantizationParams | None) -> Refinement:
     return Refinement(given.ignore, given.rescore, given.oversampling)
 
 
-def ask_together(nodes: Sequence[Node], view: ShardView, deadline: Deadline | None) -> dict[DenseLeaf, Found]:
+def ask_together(nodes: Sequence[Node], view: ShardView, deadline: Deadline) -> dict[DenseLeaf, Found]:
     """What is found first for each leaf of these plans that shares its question with another leaf."""
     alike: defaultdict[tuple[object, ...], list[DenseLeaf]] = defaultdict(list)
     for node in nodes:
@@ -96,8 +94,7 @@ def ask_together(nodes: Sequence[Node], view: ShardView, deadline: Deadline | No
         if len(leaves) < 2 or not is_repeatable(rows.rows, rows.distance):
             continue
         for at in range(0, len(leaves), TOGETHER_MAX):
-            if deadline is not None:
-                deadline()
+            deadline.pause()
             found.update(_ask_one_group(leaves[at : at + TOGETHER_MAX], rows))
     return found
 

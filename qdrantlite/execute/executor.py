@@ -11,8 +11,8 @@ from typing import assert_never
 
 import numpy as np
 
+from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.execute.dense_leaves import (
-    Deadline,
     Found,
     as_selection,
     ask_rows,
@@ -63,17 +63,17 @@ def execute(
     trace: Trace | None = None,
     *,
     sieve: Sieve | None = None,
-    deadline: Deadline | None = None,
+    deadline: Deadline = FOREVER,
 ) -> Ranking:
     """The rows of a plan, best first.
 
     ``trace`` receives one step a node. With a ``sieve`` leaves hand up the best of what passes it; they must read
-    possible points only. Raises whatever ``deadline`` raises, and Corrupted from stored rows.
+    possible points only. Raises TimedOut, Cancelled, and Corrupted from stored rows.
     """
     return _Run(view, trace, deadline, {}, sieve).rows(node)
 
 
-def execute_all(nodes: Sequence[Node], view: ShardView, *, deadline: Deadline | None = None) -> list[Ranking]:
+def execute_all(nodes: Sequence[Node], view: ShardView, *, deadline: Deadline = FOREVER) -> list[Ranking]:
     """The rows of each plan, as ``execute`` gives them; leaves that ask alike are asked together, on all cores."""
     run = _Run(view, None, deadline, ask_together(nodes, view, deadline) if len(nodes) > 1 else {})
     return [run.rows(node) for node in nodes]
@@ -85,15 +85,14 @@ class _Run:
 
     view: ShardView
     trace: Trace | None
-    deadline: Deadline | None
+    deadline: Deadline
     known: Mapping[DenseLeaf, Found]
     """What leaves that were asked together found."""
     sieve: Sieve | None = None
 
     def rows(self, node: Node) -> Ranking:
         """What a node hands up."""
-        if self.deadline is not None:
-            self.deadline()
+        self.deadline.pause()
         started = perf_counter_ns()
         sources = [self.rows(source) for source in node.sources]
         if self.sieve is not None and isinstance(node, ReadingLeaf):

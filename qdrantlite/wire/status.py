@@ -49,6 +49,7 @@ STATUS: Final = MappingProxyType(
         errors.Unsupported: Status(grpc.StatusCode.UNIMPLEMENTED, 501),
         errors.StandaloneMode: Status(grpc.StatusCode.UNIMPLEMENTED, 405),
         errors.TimedOut: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 408),
+        errors.Cancelled: Status(grpc.StatusCode.CANCELLED, 499),
         errors.RateLimited: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
         errors.Locked: Status(grpc.StatusCode.FAILED_PRECONDITION, 403),
         errors.Corrupted: Status(grpc.StatusCode.DATA_LOSS, 500),

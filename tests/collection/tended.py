@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from qdrantlite.collection.collection import Collection
+from qdrantlite.deadline import FOREVER
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
 from qdrantlite.query.filter import FieldCondition, Filter, MatchInteger
@@ -67,12 +68,12 @@ def put(target: Collection, rows: F32, first: int = 0) -> None:
     points = [
         o.PointWrite(first + at, {"": DenseVector(row)}, {"group": (first + at) % 4}) for at, row in enumerate(rows)
     ]
-    target.write((o.Upsert(tuple(points)),), wait=True, timeout_s=None)
+    target.write((o.Upsert(tuple(points)),), wait=True, deadline=FOREVER)
 
 
 def delete(target: Collection, ids: range) -> None:
     """Deletes points by id."""
-    target.write((o.DeletePoints(o.Selection(ids=tuple(ids))),), wait=True, timeout_s=None)
+    target.write((o.DeletePoints(o.Selection(ids=tuple(ids))),), wait=True, deadline=FOREVER)
 
 
 def tend(target: Collection) -> None:
@@ -98,7 +99,7 @@ def ask(
             params=params or s.SearchParams(hnsw_ef=ROWS),
         )
     )
-    hits = target.search([search], open_other=lambda name: no_collection(name).open_snapshot(), timeout_s=None)[0]
+    hits = target.search([search], open_other=lambda name: no_collection(name).open_snapshot(), deadline=FOREVER)[0]
     return [(hit.record.id, hit.score) for hit in hits]
 
 

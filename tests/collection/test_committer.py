@@ -11,6 +11,7 @@ import pytest
 from qdrantlite.collection.columns import PointColumns
 from qdrantlite.collection.transaction import Transaction
 from qdrantlite.database import Database
+from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import NotFound, StorageFailed
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
@@ -154,7 +155,7 @@ def test_nobody_is_told_of_success_when_the_group_is_lost(database: Database, er
 
 
 def test_write_that_takes_longer_than_its_timeout_happens_all_the_same(database: Database) -> None:
-    (result,) = database.write(NAME, (upsert(point(1)),), wait=True, timeout_s=0)
+    (result,) = database.write(NAME, (upsert(point(1)),), wait=True, deadline=Deadline(0))
     assert result.status is UpdateStatus.WAIT_TIMEOUT
     assert passing(database) == [1]
 
@@ -228,11 +229,11 @@ def test_closed_collection_is_not_found(tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             database.count(NAME, None)
         with pytest.raises(NotFound):
-            collection.search([nearest(dense(1, 1))], open_other=lambda _: snapshot, timeout_s=None)
+            collection.search([nearest(dense(1, 1))], open_other=lambda _: snapshot, deadline=FOREVER)
         with pytest.raises(NotFound):
-            collection.write((upsert(),), wait=True, timeout_s=None)
+            collection.write((upsert(),), wait=True, deadline=FOREVER)
         with pytest.raises(NotFound):
-            collection._committer.write((upsert(),), config=collection.config, wait=True, timeout_s=None)
+            collection._committer.write((upsert(),), config=collection.config, wait=True, deadline=FOREVER)
         with pytest.raises(NotFound):
-            collection.alter(o.DeleteFieldIndex("a"))
+            collection.alter(o.DeleteFieldIndex("a"), deadline=FOREVER)
         snapshot.close()

@@ -7,6 +7,7 @@ import pytest
 
 from qdrantlite.collection.filter_source import sieve
 from qdrantlite.database import Database
+from qdrantlite.deadline import FOREVER
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
 from qdrantlite.query.filter import Filter
@@ -72,10 +73,10 @@ def test_later_requests_see_the_state_of_the_first(database: Database) -> None:
     collection = collection_of(database)
     red = Filter(must=(color("red"),))
     with collection.open_snapshot() as snapshot:
-        now = sieve(collection.shard, snapshot, red)
+        now = sieve(collection.shard, snapshot, red, FOREVER)
         assert now.is_settled
         write(database, o.SetPayload({"color": "red"}, ids(2, 3)), upsert(point(4, color="red")))
-        later = sieve(collection.shard, snapshot, red)
+        later = sieve(collection.shard, snapshot, red, FOREVER)
         assert not later.is_settled
         everybody = snapshot.live.offsets()
         assert later.passes(everybody).tolist() == now.passes(everybody).tolist()

@@ -12,6 +12,7 @@ import json, resource, sys, time
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
+from qdrantlite.deadline import FOREVER
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
 from qdrantlite.values.distance import Distance
@@ -38,7 +39,7 @@ for at in range(0, rows, 1000):
     block = chance.standard_normal((min(1000, rows - at), dim), dtype=np.float32)
     queries += [(at + n, row.copy()) for n, row in enumerate(block) if (at + n) % apart == 0]
     points = tuple(o.PointWrite(at + n, {"": DenseVector(row)}, {}) for n, row in enumerate(block))
-    target.write((o.Upsert(points),), wait=True, timeout_s=None)
+    target.write((o.Upsert(points),), wait=True, deadline=FOREVER)
 if graph == "graph":
     tend(target)
     assert target._optimizer.error is None, target._optimizer.error
@@ -51,7 +52,7 @@ for name, params in how.items():
     found = 0
     for point, query in queries:
         search = s.Search(s.Prefetch(query=s.Nearest(DenseVector(query)), limit=1, params=params))
-        hits = target.search([search], open_other=None, timeout_s=None)[0]
+        hits = target.search([search], open_other=None, deadline=FOREVER)[0]
         found += hits[0].record.id == point
     shares[name] = found / len(queries)
 target.close(checkpoint=False)

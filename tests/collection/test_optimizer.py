@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from qdrantlite.collection.collection import Collection
+from qdrantlite.deadline import FOREVER
 from qdrantlite.plan import estimate
 from qdrantlite.query import operation as o
 from qdrantlite.segment import sealed
@@ -292,7 +293,7 @@ def test_build_ends_when_it_is_no_longer_wanted(tmp_path: Path, monkeypatch: pyt
     builder.start()
     assert building.wait(10)
     if end == "drop vector":
-        target.alter(o.DeleteVectorName(""))
+        target.alter(o.DeleteVectorName(""), deadline=FOREVER)
         assert ended.wait(5)
         builder.join(5)
         assert status(target) == (GREEN, 0, 1)

@@ -12,8 +12,8 @@ import pytest
 from qdrantlite.collection import collection as collection_module
 from qdrantlite.collection import prepare as module
 from qdrantlite.database import Database
+from qdrantlite.deadline import Deadline
 from qdrantlite.errors import BadInput, NotFound
-from qdrantlite.execute.dense_leaves import Deadline
 from qdrantlite.execute.executor import execute_all as original
 from qdrantlite.execute.ranking import Ranking
 from qdrantlite.execute.view import ShardView
@@ -133,7 +133,7 @@ def after_first_walk(work: Callable[[], object]) -> Iterator[None]:
     """Does something between a search's walk and its page, once."""
     pending = [work]
 
-    def execute_all(nodes: Sequence[Node], view: ShardView, *, deadline: Deadline | None) -> list[Ranking]:
+    def execute_all(nodes: Sequence[Node], view: ShardView, *, deadline: Deadline) -> list[Ranking]:
         rankings = original(nodes, view, deadline=deadline)
         if pending:
             pending.pop()()

@@ -8,6 +8,7 @@ import pytest
 
 from qdrantlite.collection import graph_files
 from qdrantlite.collection.collection import Collection
+from qdrantlite.deadline import FOREVER
 from qdrantlite.plan import estimate
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
@@ -298,7 +299,7 @@ def test_multivectors_are_compared_by_their_rows_whatever_the_quantization(tmp_p
     tokens = vectors(2 * ROWS).reshape(ROWS, 2, DIM)
     with collection(tmp_path / "c", config) as target:
         points = [o.PointWrite(at, {"": MultiVector(each)}, {}) for at, each in enumerate(tokens)]
-        target.write((o.Upsert(tuple(points)),), wait=True, timeout_s=None)
+        target.write((o.Upsert(tuple(points)),), wait=True, deadline=FOREVER)
         before = ask_tokens(target, tokens[7], s.SearchParams())
         tend(target)
         assert status(target)[0] is GREEN
@@ -310,7 +311,7 @@ def test_multivectors_are_compared_by_their_rows_whatever_the_quantization(tmp_p
 
 def ask_tokens(target: Collection, rows: F32, params: s.SearchParams) -> list[tuple[object, float]]:
     search = s.Search(s.Prefetch(query=s.Nearest(MultiVector(rows)), limit=10, params=params))
-    hits = target.search([search], open_other=lambda name: no_collection(name).open_snapshot(), timeout_s=None)[0]
+    hits = target.search([search], open_other=lambda name: no_collection(name).open_snapshot(), deadline=FOREVER)[0]
     return [(hit.record.id, hit.score) for hit in hits]
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from qdrantlite.database import Database
+from qdrantlite.deadline import Deadline
 from qdrantlite.errors import BadInput, InvalidRequest, NotFound
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
@@ -66,7 +67,7 @@ def test_result_is_acknowledged_without_waiting_and_readable_at_once(database: D
     (result,) = database.write(NAME, (upsert(point(1)),), wait=False)
     assert (result.operation_id, result.status) == (1, UpdateStatus.ACKNOWLEDGED)
     assert passing(database) == [1]
-    (result,) = database.write(NAME, (upsert(point(2)),), wait=True, timeout_s=60)
+    (result,) = database.write(NAME, (upsert(point(2)),), wait=True, deadline=Deadline(60))
     assert result.status is UpdateStatus.COMPLETED
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import TimedOut
 from qdrantlite.execute.dense_leaves import ask_together
 from qdrantlite.execute.executor import execute, execute_all
@@ -114,13 +115,10 @@ def test_leaves_that_differ_are_not_asked_together() -> None:
     ]
     other_limit = ExactScan("", third, None, LIMIT + 1, None, EXPECTED)
     other_points = ExactScan("", fourth, FEW, LIMIT, None, EXPECTED)
-    assert ask_together([*alike, other_limit, other_points], shard, None).keys() == set(alike)
+    assert ask_together([*alike, other_limit, other_points], shard, FOREVER).keys() == set(alike)
 
 
 def test_batch_stops_at_the_deadline() -> None:
-    def over() -> None:
-        raise TimedOut("over")
-
     shard = GraphShard(Distance.COSINE, Datatype.FLOAT32)
     with pytest.raises(TimedOut):
-        ask_together(plans(shard), shard, over)
+        ask_together(plans(shard), shard, Deadline(0))

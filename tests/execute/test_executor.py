@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qdrantlite.errors import TimedOut
+from qdrantlite.errors import Cancelled
 from qdrantlite.execute.executor import execute
 from qdrantlite.execute.ranking import Ranking
 from qdrantlite.plan.bound import BoundFusion, BoundOrderBy, BoundSample, BoundSearch, BoundStage, NearestDense
@@ -23,6 +23,7 @@ from qdrantlite.values.point_id import PointId
 from qdrantlite.values.schema import CollectionConfig, VectorParams
 from qdrantlite.values.vector import DenseVector
 from tests.congruence.compare import assert_same
+from tests.deadlines import CountedDeadline
 from tests.execute.listed_binding import bind
 from tests.execute.listed_shard import ListedShard
 from tests.execute.stored_shard import StoredShard
@@ -150,17 +151,9 @@ def test_empty_filter_result_reads_nothing() -> None:
 
 
 def test_deadline_is_asked_between_nodes() -> None:
-    asked = 0
-
-    def deadline() -> None:
-        nonlocal asked
-        asked += 1
-        if asked == 2:
-            raise TimedOut("too late")
-
     stage = BoundStage(children=(BoundStage(query=UP), BoundStage(query=DOWN)), query=UP)
-    with pytest.raises(TimedOut):
-        execute(plan(BoundSearch(stage), SHARD), SHARD, deadline=deadline)
+    with pytest.raises(Cancelled):
+        execute(plan(BoundSearch(stage), SHARD), SHARD, deadline=CountedDeadline(1))
 
 
 def test_trace_tells_rows_of_each_node_in_post_order() -> None:

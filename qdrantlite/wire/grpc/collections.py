@@ -7,7 +7,7 @@ from qdrantlite.wire.bounds import collection_name
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.grpc.decode_collection import decode_alias_actions, decode_create, decode_update
 from qdrantlite.wire.grpc.decode_selector import decode_timeout
-from qdrantlite.wire.grpc.dispatch import Rpc
+from qdrantlite.wire.grpc.dispatch import BriefRpc
 from qdrantlite.wire.grpc.encode_collection import encode_aliases, encode_cluster, encode_info
 from qdrantlite.wire.pb import collections as pb
 
@@ -104,7 +104,7 @@ def list_shard_keys(engine: Engine, request: pb.ListShardKeysRequest) -> pb.List
     return pb.ListShardKeysResponse()
 
 
-RPCS: Mapping[str, Rpc] = {
+RPCS: Mapping[str, BriefRpc] = {
     "Get": get,
     "List": list_all,
     "Create": create,

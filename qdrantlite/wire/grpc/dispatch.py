@@ -1,24 +1,30 @@
 """One wrapper around every RPC: runs it, fills in the time it took, turns errors into status codes.
 
-RPCs are plain functions ``(engine, request) -> response``; what the contract has and no function answers is
+RPCs are plain functions ``(engine, request, deadline) -> response``; what the contract has and no function answers is
 UNIMPLEMENTED with its name. Knows nothing of any single RPC.
 """
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from time import perf_counter
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
 
+from qdrantlite.deadline import Deadline
 from qdrantlite.errors import Unsupported
 from qdrantlite.wire.engine import Engine
+from qdrantlite.wire.grpc.decode_selector import TIMEOUT_DEFAULT_S
 from qdrantlite.wire.pb.services import SERVICES, Method
 from qdrantlite.wire.status import failure_of
 
-Rpc: TypeAlias = Callable[[Engine, Any], Message]
+Rpc: TypeAlias = Callable[[Engine, Any, Deadline], Message]
 """The request is of the class that the contract gives the RPC."""
+
+BriefRpc: TypeAlias = Callable[[Engine, Any], Message]
+"""An RPC that asks for no deadline, because its work does not grow with data."""
 
 Behaviour: TypeAlias = Callable[[Message, grpc.ServicerContext], Message]
 """What grpc calls for an RPC."""
@@ -59,10 +65,19 @@ def on_pool(behaviour: Behaviour, pool: ThreadPoolExecutor | None) -> Behaviour:
     return behaviour
 
 
+def brief(rpcs: Mapping[str, BriefRpc]) -> dict[str, Rpc]:
+    """RPCs that ask for no deadline in the form of those that do."""
+
+    def one(rpc: BriefRpc) -> Rpc:
+        return lambda engine, request, _deadline: rpc(engine, request)
+
+    return {name: one(rpc) for name, rpc in rpcs.items()}
+
+
 def refusal(method: Method) -> Rpc:
     """What answers an RPC that is not built: UNIMPLEMENTED, with its name."""
 
-    def refuse(_engine: Engine, _request: Message) -> NoReturn:
+    def refuse(_engine: Engine, _request: Message, _deadline: Deadline) -> NoReturn:
         raise Unsupported(f"{method.service}/{method.name} is not implemented by this server")
 
     return refuse
@@ -72,11 +87,12 @@ def answer(method: Method, rpc: Rpc, engine: Engine) -> Behaviour:
     """The function that grpc calls: the only place where errors become status codes."""
     timed = "time" in method.response.DESCRIPTOR.fields_by_name
     path = method.path
+    deadline_of = _timed(method) if "timeout" in method.request.DESCRIPTOR.fields_by_name else _untimed
 
     def call(request: Message, context: grpc.ServicerContext) -> Message:
         started = perf_counter()
         try:
-            response = rpc(engine, request)
+            response = rpc(engine, request, deadline_of(request, context))
         except Exception as error:
             failure = failure_of(error, call=path)
             if failure.retry_after_s is not None:
@@ -87,3 +103,29 @@ def answer(method: Method, rpc: Rpc, engine: Engine) -> Behaviour:
         return response
 
     return call
+
+
+DeadlineOf: TypeAlias = Callable[[Any, grpc.ServicerContext], Deadline]
+
+
+def _timed(method: Method) -> DeadlineOf:
+    """The deadline of a request that may carry a timeout; without one, writes have what time they need."""
+    default_s = inf if "wait" in method.request.DESCRIPTOR.fields_by_name else TIMEOUT_DEFAULT_S
+    operation = method.name
+
+    def deadline_of(request: Any, context: grpc.ServicerContext) -> Deadline:
+        timeout_s = float(request.timeout) if request.timeout or request.HasField("timeout") else default_s
+        return _followed(Deadline(timeout_s, operation=operation, client_s=context.time_remaining()), context)
+
+    return deadline_of
+
+
+def _untimed(_request: Any, context: grpc.ServicerContext) -> Deadline:
+    return _followed(Deadline(client_s=context.time_remaining()), context)
+
+
+def _followed(deadline: Deadline, context: grpc.ServicerContext) -> Deadline:
+    """The deadline, cancelled as soon as the client goes away."""
+    if not context.add_callback(deadline.cancel):
+        deadline.cancel()
+    return deadline

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
+from qdrantlite.deadline import Deadline
 from qdrantlite.query.operation import DeleteFieldIndex, DeleteVectorName, Operation, SchemaOperation
 from qdrantlite.values.payload import parse_path
 from qdrantlite.values.record import UpdateResult
@@ -40,105 +41,117 @@ class WriteRequest(Protocol):
         """True when the field is set."""
 
 
-def _check(request: WriteRequest) -> float:
-    """Checks the shared fields; returns the timeout in seconds."""
+def _check(request: WriteRequest) -> None:
+    """Checks the shared fields. Raises InvalidRequest."""
     collection_name(request.collection_name)
     decode.check_ordering(request.ordering)
-    return decode_timeout(request)
+    decode_timeout(request)
 
 
-def _write(engine: Engine, request: WriteRequest, operation: Operation, timeout_s: float) -> pb.PointsOperationResponse:
-    (result,) = engine.write(request.collection_name, (operation,), wait=request.wait, timeout_s=timeout_s)
+def _write(
+    engine: Engine, request: WriteRequest, operation: Operation, deadline: Deadline
+) -> pb.PointsOperationResponse:
+    (result,) = engine.write(request.collection_name, (operation,), wait=request.wait, deadline=deadline)
     return _answer(result)
 
 
-def _alter(engine: Engine, request: WriteRequest, operation: SchemaOperation) -> pb.PointsOperationResponse:
-    return _answer(engine.alter(request.collection_name, operation, wait=request.wait))
+def _alter(
+    engine: Engine, request: WriteRequest, operation: SchemaOperation, deadline: Deadline
+) -> pb.PointsOperationResponse:
+    return _answer(engine.alter(request.collection_name, operation, wait=request.wait, deadline=deadline))
 
 
 def _answer(result: UpdateResult) -> pb.PointsOperationResponse:
     return pb.PointsOperationResponse(result=encode_update(result))
 
 
-def upsert(engine: Engine, request: pb.UpsertPoints) -> pb.PointsOperationResponse:
+def upsert(engine: Engine, request: pb.UpsertPoints, deadline: Deadline) -> pb.PointsOperationResponse:
     """Inserts or replaces points."""
-    timeout_s = _check(request)
-    return _write(engine, request, decode.decode_upsert(request), timeout_s)
+    _check(request)
+    return _write(engine, request, decode.decode_upsert(request), deadline)
 
 
-def delete(engine: Engine, request: pb.DeletePoints) -> pb.PointsOperationResponse:
+def delete(engine: Engine, request: pb.DeletePoints, deadline: Deadline) -> pb.PointsOperationResponse:
     """Removes points."""
-    timeout_s = _check(request)
-    return _write(engine, request, decode.decode_delete(request), timeout_s)
+    _check(request)
+    return _write(engine, request, decode.decode_delete(request), deadline)
 
 
-def update_vectors(engine: Engine, request: pb.UpdatePointVectors) -> pb.PointsOperationResponse:
+def update_vectors(engine: Engine, request: pb.UpdatePointVectors, deadline: Deadline) -> pb.PointsOperationResponse:
     """Replaces the vectors given."""
-    timeout_s = _check(request)
-    return _write(engine, request, decode.decode_update_vectors(request), timeout_s)
+    _check(request)
+    return _write(engine, request, decode.decode_update_vectors(request), deadline)
 
 
-def delete_vectors(engine: Engine, request: pb.DeletePointVectors) -> pb.PointsOperationResponse:
+def delete_vectors(engine: Engine, request: pb.DeletePointVectors, deadline: Deadline) -> pb.PointsOperationResponse:
     """Removes named vectors."""
-    timeout_s = _check(request)
-    return _write(engine, request, decode.decode_delete_vectors(request), timeout_s)
+    _check(request)
+    return _write(engine, request, decode.decode_delete_vectors(request), deadline)
 
 
-def set_payload(engine: Engine, request: pb.SetPayloadPoints) -> pb.PointsOperationResponse:
+def set_payload(engine: Engine, request: pb.SetPayloadPoints, deadline: Deadline) -> pb.PointsOperationResponse:
     """Merges keys into payloads."""
-    timeout_s = _check(request)
-    return _write(engine, request, decode.decode_set_payload(request), timeout_s)
+    _check(request)
+    return _write(engine, request, decode.decode_set_payload(request), deadline)
 
 
-def overwrite_payload(engine: Engine, request: pb.SetPayloadPoints) -> pb.PointsOperationResponse:
+def overwrite_payload(engine: Engine, request: pb.SetPayloadPoints, deadline: Deadline) -> pb.PointsOperationResponse:
     """Replaces payloads."""
-    timeout_s = _check(request)
-    return _write(engine, request, decode.decode_overwrite_payload(request), timeout_s)
+    _check(request)
+    return _write(engine, request, decode.decode_overwrite_payload(request), deadline)
 
 
-def delete_payload(engine: Engine, request: pb.DeletePayloadPoints) -> pb.PointsOperationResponse:
+def delete_payload(engine: Engine, request: pb.DeletePayloadPoints, deadline: Deadline) -> pb.PointsOperationResponse:
     """Removes keys of payloads."""
-    timeout_s = _check(request)
-    return _write(engine, request, decode.decode_delete_payload(request), timeout_s)
+    _check(request)
+    return _write(engine, request, decode.decode_delete_payload(request), deadline)
 
 
-def clear_payload(engine: Engine, request: pb.ClearPayloadPoints) -> pb.PointsOperationResponse:
+def clear_payload(engine: Engine, request: pb.ClearPayloadPoints, deadline: Deadline) -> pb.PointsOperationResponse:
     """Removes payloads."""
-    timeout_s = _check(request)
-    return _write(engine, request, decode.decode_clear_payload(request), timeout_s)
+    _check(request)
+    return _write(engine, request, decode.decode_clear_payload(request), deadline)
 
 
-def update_batch(engine: Engine, request: pb.UpdateBatchPoints) -> pb.UpdateBatchResponse:
+def update_batch(engine: Engine, request: pb.UpdateBatchPoints, deadline: Deadline) -> pb.UpdateBatchResponse:
     """Several writes in order, applied whole or not at all."""
-    timeout_s = _check(request)
+    _check(request)
     operations = decode.decode_batch(request)
-    results = engine.write(request.collection_name, operations, wait=request.wait, timeout_s=timeout_s)
+    results = engine.write(request.collection_name, operations, wait=request.wait, deadline=deadline)
     return pb.UpdateBatchResponse(result=[encode_update(result) for result in results])
 
 
-def create_field_index(engine: Engine, request: pb.CreateFieldIndexCollection) -> pb.PointsOperationResponse:
+def create_field_index(
+    engine: Engine, request: pb.CreateFieldIndexCollection, deadline: Deadline
+) -> pb.PointsOperationResponse:
     """Indexes a payload path."""
     _check(request)
-    return _alter(engine, request, decode_create_index(request))
+    return _alter(engine, request, decode_create_index(request), deadline)
 
 
-def delete_field_index(engine: Engine, request: pb.DeleteFieldIndexCollection) -> pb.PointsOperationResponse:
+def delete_field_index(
+    engine: Engine, request: pb.DeleteFieldIndexCollection, deadline: Deadline
+) -> pb.PointsOperationResponse:
     """Drops the index of a payload path."""
     _check(request)
     parse_path(request.field_name)
-    return _alter(engine, request, DeleteFieldIndex(request.field_name))
+    return _alter(engine, request, DeleteFieldIndex(request.field_name), deadline)
 
 
-def create_vector_name(engine: Engine, request: pb.CreateVectorNameRequest) -> pb.PointsOperationResponse:
+def create_vector_name(
+    engine: Engine, request: pb.CreateVectorNameRequest, deadline: Deadline
+) -> pb.PointsOperationResponse:
     """Adds a named vector."""
     _check(request)
-    return _alter(engine, request, decode_create_vector_name(request))
+    return _alter(engine, request, decode_create_vector_name(request), deadline)
 
 
-def delete_vector_name(engine: Engine, request: pb.DeleteVectorNameRequest) -> pb.PointsOperationResponse:
+def delete_vector_name(
+    engine: Engine, request: pb.DeleteVectorNameRequest, deadline: Deadline
+) -> pb.PointsOperationResponse:
     """Drops a named vector."""
     _check(request)
-    return _alter(engine, request, DeleteVectorName(request.vector_name))
+    return _alter(engine, request, DeleteVectorName(request.vector_name), deadline)
 
 
 RPCS: Mapping[str, Rpc] = {

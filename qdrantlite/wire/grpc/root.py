@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from qdrantlite.version import API_VERSION, TITLE
 from qdrantlite.wire.engine import Engine
-from qdrantlite.wire.grpc.dispatch import Rpc
+from qdrantlite.wire.grpc.dispatch import BriefRpc
 from qdrantlite.wire.pb import qdrant as pb
 
 
@@ -13,4 +13,4 @@ def health_check(_engine: Engine, _request: pb.HealthCheckRequest) -> pb.HealthC
     return pb.HealthCheckReply(title=TITLE, version=API_VERSION)
 
 
-RPCS: Mapping[str, Rpc] = {"HealthCheck": health_check}
+RPCS: Mapping[str, BriefRpc] = {"HealthCheck": health_check}

@@ -15,7 +15,7 @@ import grpc
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.grpc import collections, point_reads, point_writes, root, snapshots
 from qdrantlite.wire.grpc.call_threads import CallThreads
-from qdrantlite.wire.grpc.dispatch import Rpc, service_handler
+from qdrantlite.wire.grpc.dispatch import Rpc, brief, service_handler
 from qdrantlite.wire.grpc.health import HealthSwitch, register_health
 from qdrantlite.wire.grpc.reflection import register_reflection
 
@@ -26,10 +26,10 @@ SEARCH_THREADS: Final = (os.cpu_count() or 1) + 1
 on 2 cores, 3 threads answered a quarter more than 16; one above the cores lets a slow search pass by."""
 
 RPCS: Final[Mapping[str, Mapping[str, Rpc]]] = {
-    "qdrant.Qdrant": root.RPCS,
-    "qdrant.Collections": collections.RPCS,
+    "qdrant.Qdrant": brief(root.RPCS),
+    "qdrant.Collections": brief(collections.RPCS),
     "qdrant.Points": {**point_reads.RPCS, **point_writes.RPCS},
-    "qdrant.Snapshots": snapshots.RPCS,
+    "qdrant.Snapshots": brief(snapshots.RPCS),
 }
 """Service → method → what answers it. What the contract has and this table lacks is answered UNIMPLEMENTED."""
 

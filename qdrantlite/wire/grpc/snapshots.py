@@ -2,6 +2,6 @@
 
 from collections.abc import Mapping
 
-from qdrantlite.wire.grpc.dispatch import Rpc
+from qdrantlite.wire.grpc.dispatch import BriefRpc
 
-RPCS: Mapping[str, Rpc] = {}
+RPCS: Mapping[str, BriefRpc] = {}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qdrantlite import errors
+from qdrantlite.deadline import Deadline
 from qdrantlite.query.search import GroupSearch, Scroll, Search
 from qdrantlite.values.record import (
     ClusterInfo,
@@ -65,36 +66,42 @@ class FakeEngine:
         return ClusterInfo(7, (2,))
 
     def write(
-        self, name: str, operations: tuple[Any, ...], /, *, wait: bool, timeout_s: float | None
+        self, name: str, operations: tuple[Any, ...], /, *, wait: bool, deadline: Deadline
     ) -> tuple[UpdateResult, ...]:
-        self.asked.append((name, operations, wait, timeout_s))
+        self.asked.append((name, operations, wait, deadline))
         return tuple(UpdateResult(number, UpdateStatus.COMPLETED) for number in range(1, len(operations) + 1))
 
-    def alter(self, name: str, operation: Any, /, *, wait: bool) -> UpdateResult:
+    def alter(self, name: str, operation: Any, /, *, wait: bool, deadline: Deadline) -> UpdateResult:
+        deadline.check()
         self.asked.append((name, operation, wait))
         return UpdateResult(1, UpdateStatus.COMPLETED)
 
-    def retrieve(self, _name: str, ids: Any, _with_payload: Any, _with_vectors: Any, /) -> list[Record]:
+    def retrieve(
+        self, _name: str, ids: Any, _with_payload: Any, _with_vectors: Any, /, *, deadline: Deadline
+    ) -> list[Record]:
+        deadline.check()
         return [Record(point_id) for point_id in ids]
 
-    def scroll(self, _name: str, scroll: Scroll, /) -> ScrollPage:
+    def scroll(self, _name: str, scroll: Scroll, /, *, deadline: Deadline) -> ScrollPage:
+        deadline.check()
         self.asked.append(scroll)
         return ScrollPage((HIT.record,), None)
 
-    def count(self, _name: str, _filter: Any, /, *, exact: bool) -> int:
+    def count(self, _name: str, _filter: Any, /, *, exact: bool, deadline: Deadline) -> int:
+        deadline.check()
         return 5 if exact else 4
 
-    def search(self, name: str, search: Search, /, *, timeout_s: float | None) -> list[ScoredRecord]:
-        self.asked.append((name, search, timeout_s))
+    def search(self, name: str, search: Search, /, *, deadline: Deadline) -> list[ScoredRecord]:
+        self.asked.append((name, search, deadline))
         self.before()
         return self.hits
 
     def search_batch(
-        self, _name: str, searches: tuple[Search, ...], /, *, timeout_s: float | None
+        self, _name: str, searches: tuple[Search, ...], /, *, deadline: Deadline
     ) -> list[list[ScoredRecord]]:
-        assert timeout_s is not None
+        deadline.check()
         return [self.hits for _ in searches]
 
-    def search_groups(self, _name: str, _search: GroupSearch, /, *, timeout_s: float | None) -> list[Group]:
-        assert timeout_s is not None
+    def search_groups(self, _name: str, _search: GroupSearch, /, *, deadline: Deadline) -> list[Group]:
+        deadline.check()
         return [Group("g", (HIT,))]

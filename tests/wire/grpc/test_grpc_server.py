@@ -184,9 +184,9 @@ def test_write_carries_wait_and_timeout(channel: grpc.Channel, engine: FakeEngin
     request.points.add(id=ONE, vectors=points.Vectors(vectors=points.NamedVectors()))
     response = call(channel, "/qdrant.Points/Upsert", request)
     assert (response.result.operation_id, response.result.status) == (1, points.UpdateStatus.Completed)
-    ((name, (operation,), wait, timeout_s),) = engine.asked
+    ((name, (operation,), wait, deadline),) = engine.asked
     assert isinstance(operation, Upsert)
-    assert (name, wait, timeout_s) == ("books", True, 3.0)
+    assert (name, wait, deadline.timeout_s) == ("books", True, 3.0)
     request.ordering.type = 9  # type: ignore[assignment]  # not of the enum
     assert failure(channel, "/qdrant.Points/Upsert", request)[1] == "cannot convert ordering: 9"
 

@@ -1,0 +1,62 @@
+"""The time that a request has, asked by whatever grows with data.
+
+Made by the wire from the request's timeout and the client's own deadline, cancelled when the client goes away, carried
+down to the loops. Asking costs less than a microsecond; loops ask at least every 50 ms of work.
+"""
+
+from collections.abc import Callable
+from math import inf
+from time import monotonic
+from typing import Final
+
+from qdrantlite.errors import Cancelled, TimedOut
+
+
+class Deadline:
+    """When a request is over. One thread works under it, any thread may cancel it."""
+
+    __slots__ = ("_cancelled", "_end_s", "_give_way", "_operation", "timeout_s")
+
+    def __init__(
+        self,
+        timeout_s: float = inf,
+        *,
+        operation: str = "Query",
+        client_s: float | None = None,
+        give_way: Callable[[], None] | None = None,
+    ) -> None:
+        """The request ends ``timeout_s`` from now, or after ``client_s``, when the client stops waiting, if that comes
+        first. ``give_way`` is called where the request could let others pass.
+        """
+        self._end_s = monotonic() + (timeout_s if client_s is None else min(timeout_s, client_s))
+        self.timeout_s = timeout_s
+        self._operation = operation
+        self._give_way = give_way
+        self._cancelled = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time has passed, or nobody waits for the answer any more."""
+        return self._cancelled or monotonic() > self._end_s
+
+    def check(self) -> None:
+        """Raises TimedOut, Cancelled when the request is over."""
+        if self._cancelled:
+            raise Cancelled(f"Operation '{self._operation}' was cancelled by its client")
+        if monotonic() > self._end_s:
+            raise TimedOut(f"Operation '{self._operation}' timed out after {self.timeout_s:g} seconds")
+
+    def pause(self) -> None:
+        """As ``check``; and a request that has run for long may let others pass. Never called under a lock."""
+        self.check()
+        if self._give_way is not None:
+            self._give_way()
+            self.check()
+
+    def cancel(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._cancelled = True
+
+
+FOREVER: Final = Deadline()
+"""For work that no client waits for. Never cancelled."""
