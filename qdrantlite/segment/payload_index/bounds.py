@@ -1,6 +1,7 @@
 """Ranges with open and closed ends as closed intervals of the numbers an index can hold."""
 
 import math
+from collections.abc import Callable
 
 from qdrantlite.query.filter import Range
 
@@ -8,21 +9,28 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 
 def closed_integers(bounds: Range) -> tuple[int, int] | None:
-    """The least and the greatest int64 within the bounds; None when there is none. NaN is above every number."""
+    """The least and the greatest int64 within the bounds; None when there is none.
+
+    Bounds become integers as in Qdrant: rounded towards the numbers they let through, then as Rust's ``as i64`` has it.
+    So a bound beyond 64 bits is the last number of its side, which ``gte`` and ``lte`` include and ``gt`` and ``lt``
+    do not, and NaN is 0.
+    """
     low, high = INT64_MIN, INT64_MAX
-    for bound, is_open in ((bounds.gte, False), (bounds.gt, True)):
-        if bound is None or bound == -math.inf:
-            continue
-        if math.isnan(bound) or bound == math.inf:
-            return None
-        low = max(low, math.floor(bound) + 1 if is_open else math.ceil(bound))
-    for bound, is_open in ((bounds.lte, False), (bounds.lt, True)):
-        if bound is None or math.isnan(bound) or bound == math.inf:
-            continue
-        if bound == -math.inf:
-            return None
-        high = min(high, math.ceil(bound) - 1 if is_open else math.floor(bound))
+    if bounds.gte is not None:
+        low = max(low, _as_int64(bounds.gte, math.ceil))
+    if bounds.gt is not None:
+        low = max(low, _as_int64(bounds.gt, math.floor) + 1)
+    if bounds.lte is not None:
+        high = min(high, _as_int64(bounds.lte, math.floor))
+    if bounds.lt is not None:
+        high = min(high, _as_int64(bounds.lt, math.ceil) - 1)
     return (low, high) if low <= high else None
+
+
+def _as_int64(number: float, rounded: Callable[[float], int]) -> int:
+    if math.isnan(number):
+        return 0
+    return rounded(min(max(number, INT64_MIN), INT64_MAX))
 
 
 def closed_floats(bounds: Range) -> tuple[float, float] | None:

@@ -1,7 +1,7 @@
 """Numeric index: the integers or floats of a field as keys of postings, for matches, ranges and order.
 
-An integer index takes integral floats as integers and leaves other floats out; what 64 bits cannot hold is kept as the
-nearest number they can. A float index takes both as float64.
+An integer index takes integral floats as integers and leaves out other floats, and whatever 64 bits cannot hold. A
+float index takes both as float64.
 """
 
 from collections.abc import Callable, Sequence
@@ -131,6 +131,7 @@ def float_index() -> NumericIndex[np.float64]:
 
 
 def _integer_of(element: Json) -> int | None:
+    """An integer, or a float that is one and lies within 64 bits; 2**63 is taken for the last of them."""
     if element.__class__ is int:
         number = element
     elif isinstance(element, float) and element.is_integer():
@@ -138,7 +139,9 @@ def _integer_of(element: Json) -> int | None:
     else:
         return None
     assert isinstance(number, int)
-    return min(max(number, INT64_MIN), INT64_MAX)
+    if INT64_MIN <= number <= INT64_MAX:
+        return number
+    return INT64_MAX if float(number) == 2.0**63 else None
 
 
 def _float_of(element: Json) -> float | None:
