@@ -1,19 +1,19 @@
 """The final page: offsets become ids, payloads and vectors. Only here do points become Python objects."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 import numpy as np
 
 from qdrantlite.collection.columns import payload_of
 from qdrantlite.collection.snapshot import Snapshot
+from qdrantlite.errors import MalformedRequest
 from qdrantlite.execute.groups import RankedGroup
 from qdrantlite.execute.project import project_payload
 from qdrantlite.execute.ranking import Ranking
 from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector
 from qdrantlite.storage.store_reader import Records
 from qdrantlite.values.payload import Json, Payload, elements_at, parse_path
-from qdrantlite.values.point_id import PointId
+from qdrantlite.values.point_id import PointId, parse_uuid
 from qdrantlite.values.record import Group, Record, ScoredRecord
 from qdrantlite.values.vector import U32, Vector
 
@@ -106,6 +106,6 @@ def lookup_id(key: int | str) -> PointId | None:
     if isinstance(key, int):
         return key if key >= 0 else None
     try:
-        return UUID(key)
-    except ValueError:
+        return parse_uuid(key)
+    except MalformedRequest:
         return None

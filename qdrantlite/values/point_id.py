@@ -3,6 +3,7 @@
 An *offset*, the row number inside a shard, is a different thing and never leaves the server.
 """
 
+import re
 from typing import TypeAlias
 from uuid import UUID
 
@@ -13,12 +14,16 @@ PointId: TypeAlias = int | UUID
 INTEGER_ID_MAX = 2**64 - 1
 
 
+_HEX = "[0-9a-f]"
+_HYPHENATED = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
+_UUID = re.compile(f"{_HEX}{{32}}|{_HYPHENATED}|urn:uuid:{_HYPHENATED}|\\{{{_HYPHENATED}\\}}", re.IGNORECASE | re.ASCII)
+
+
 def parse_uuid(text: str) -> UUID:
-    """UUID from hyphenated, simple, urn or braced text of any case. Raises MalformedRequest."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise MalformedRequest(f"Unable to parse UUID: {text}") from None
+    """UUID from hyphenated, simple, urn or braced text of any case, and from nothing else. Raises MalformedRequest."""
+    if _UUID.fullmatch(text) is None:
+        raise MalformedRequest(f"Unable to parse UUID: {text}")
+    return UUID(text[-36:] if len(text) == 45 else text)
 
 
 def id_order(point_id: PointId) -> tuple[int, int]:
