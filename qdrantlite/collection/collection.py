@@ -256,9 +256,10 @@ class Collection:
                 stage = BoundStage(query=query, selection=selection, limit=request.limit)
                 ranking = execute(plan(BoundSearch(stage, repeats=True), snapshot), snapshot, deadline=deadline)
                 return ScrollPage(pages.ordered_records(snapshot, ranking, request), None)
-            offsets = snapshot.id_page(selection, request.offset, request.limit + 1)
-            following = snapshot.ids(offsets[request.limit :])
-            page = pages.record_page(snapshot, offsets[: request.limit], request.with_payload, request.with_vectors)
+            limit = min(request.limit, snapshot.live_points)
+            offsets = snapshot.id_page(selection, request.offset, limit + 1)
+            following = snapshot.ids(offsets[limit:])
+            page = pages.record_page(snapshot, offsets[:limit], request.with_payload, request.with_vectors)
             return ScrollPage(tuple(page), following[0] if following else None)
 
     def count(self, filter: Filter | None, *, exact: bool, deadline: Deadline) -> int:

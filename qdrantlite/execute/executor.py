@@ -114,7 +114,7 @@ class _Run:
         """The best of a leaf that pass: of so many more each time, or of all once it has reached far in vain."""
         reach = 1
         while reach <= SIFTED_MAX:
-            found = self._run(_reaching(leaf, reach), ())
+            found = self._run(_reaching(leaf, reach, most=self._read(leaf)), ())
             passing = np.flatnonzero(sieve.passes(found.offsets))
             if len(passing) >= leaf.limit or len(found) < leaf.limit * reach:
                 return found.take(passing[: leaf.limit])
@@ -154,13 +154,16 @@ class _Run:
                 assert_never(node)
 
 
-def _reaching(leaf: ReadingLeaf, reach: int) -> ReadingLeaf:
-    """The leaf with a limit so many times as large, and a beam to match."""
+def _reaching(leaf: ReadingLeaf, reach: int, *, most: int) -> ReadingLeaf:
+    """The leaf with a limit so many times as large, up to ``most`` rows that there are, and a beam to match."""
     if reach == 1:
         return leaf
+    limit = leaf.limit * reach
+    if not isinstance(leaf, OrderScan):  # An order may list a point many times, and never reads more than there is.
+        limit = max(leaf.limit, min(limit, most))
     if isinstance(leaf, GraphScan):
-        return replace(leaf, limit=leaf.limit * reach, ef=leaf.ef * reach, ef_max=leaf.ef_max * reach)
-    return replace(leaf, limit=leaf.limit * reach)
+        return replace(leaf, limit=limit, ef=leaf.ef * reach, ef_max=leaf.ef_max * reach)
+    return replace(leaf, limit=limit)
 
 
 def _among(node: ReadingLeaf, view: ShardView) -> Selection:

@@ -68,10 +68,18 @@ def plan_alike(known: Node, query: NearestDense) -> Node:
 
 def _node(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> Node:
     """``repeats``: whether this very stage, when it orders by value, keeps neighbouring repeats of a point."""
+    stage = _attainable(stage, statistics)
     if not stage.children:
         return _improved(leaf(stage, statistics, repeats=repeats))
     sources = tuple([_node(child, statistics, repeats=True) for child in stage.children])
     return _improved(_merge(stage, sources, statistics, repeats=repeats))
+
+
+def _attainable(stage: BoundStage, statistics: Statistics) -> BoundStage:
+    """The stage with a limit no larger than what it can hand up: whatever was asked for, memory follows what exists."""
+    query = stage.query
+    most = statistics.ordered_entries(query.key) if isinstance(query, BoundOrderBy) else statistics.live_points
+    return stage if stage.limit <= max(most, 1) else replace(stage, limit=max(most, 1))
 
 
 def _improved(node: Node) -> Node:

@@ -1,5 +1,7 @@
 """What the planner chooses, and that a plan promises no more than it can hand up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from qdrantlite.plan.bound import BoundFusion, BoundOrderBy, BoundSearch, BoundStage, NearestDense
 from qdrantlite.plan.estimate import scan_cost, subset_cost
-from qdrantlite.plan.nodes import ExactScan, Fuse, IdScan, Nothing, Order, OrderScan, SubsetScan, Top
+from qdrantlite.plan.nodes import ExactScan, Fuse, IdScan, Node, Nothing, Order, OrderScan, SubsetScan, Top
 from qdrantlite.plan.planner import plan
 from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.query.search import FusionKind
@@ -97,3 +99,18 @@ def test_known_row_counts_are_told_as_known() -> None:
     assert plan(BoundSearch(nearest("dense", 7)), PACKAGES).estimate.rows.low == 7
     assert plan(BoundSearch(nearest("byte", 7)), PACKAGES).estimate.rows.low == 0
     assert plan(BoundSearch(nearest("dense", 7), offset=5), PACKAGES).estimate.rows.high == 2
+
+
+def limits(node: Node) -> list[int]:
+    own = [node.limit] if not isinstance(node, Nothing) else []
+    return [*own, *(limit for source in node.sources for limit in limits(source))]
+
+
+def test_no_node_keeps_more_rows_than_there_can_be() -> None:
+    leaves = (nearest("dense", None), nearest("dense", 60), BoundStage(), BoundStage(query=BY_SIZE))
+    for end in (2**31, 2**63, 2**64 - 1):
+        children = tuple([replace(stage, limit=end) for stage in leaves])
+        for stage in (*children, BoundStage(children=children, query=RRF, limit=end)):
+            node = plan(BoundSearch(stage, offset=end), PACKAGES)
+            assert isinstance(node, Top)
+            assert max(limits(node.source)) <= max(PACKAGES.live_points, PACKAGES.ordered_entries("size"))

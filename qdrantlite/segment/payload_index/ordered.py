@@ -36,7 +36,7 @@ class OrderedValues:
         """
         spans = self._spans(ascending, start_from) if len(selection) and limit else []
         passing = selection.mask(0, selection.bitmap.max() + 1) if spans else np.empty(0, dtype=np.uint8)
-        size = max(CHUNK, 2 * limit * 8 * len(passing) // max(len(selection), 1))
+        size = min(max(CHUNK, 2 * limit * 8 * len(passing) // max(len(selection), 1)), self.entries.size)
         while True:
             pieces = [span.read(size, passing) for span in spans]
             offsets = np.concatenate([np.empty(0, dtype=np.uint32), *(piece[0] for piece in pieces)])
