@@ -11,10 +11,10 @@ from time import perf_counter
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from qdrantlite.deadline import Deadline
-from qdrantlite.errors import Unsupported
+from qdrantlite.errors import MalformedRequest, Unsupported
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.grpc.decode_selector import TIMEOUT_DEFAULT_S
 from qdrantlite.wire.pb.services import SERVICES, Method
@@ -26,7 +26,7 @@ Rpc: TypeAlias = Callable[[Engine, Any, Deadline], Message]
 BriefRpc: TypeAlias = Callable[[Engine, Any], Message]
 """An RPC that asks for no deadline, because its work does not grow with data."""
 
-Behaviour: TypeAlias = Callable[[Message, grpc.ServicerContext], Message]
+Behaviour: TypeAlias = Callable[["Message | Undecodable", grpc.ServicerContext], Message]
 """What grpc calls for an RPC."""
 
 
@@ -50,12 +50,29 @@ def service_handler(
         {
             name: grpc.unary_unary_rpc_method_handler(
                 on_pool(answer(method, rpcs.get(name, refusal(method)), engine), pools.get(name)),
-                request_deserializer=method.request.FromString,
+                request_deserializer=reader(method),
                 response_serializer=method.response.SerializeToString,
             )
             for name, method in methods.items()
         },
     )
+
+
+class Undecodable:
+    """In place of a message: the bytes are none of the method's requests."""
+
+
+def reader(method: Method) -> Callable[[bytes], Message | Undecodable]:
+    """Reads a request. grpc itself would blame the server for bytes that cannot be read."""
+    read = method.request.FromString
+
+    def deserialize(encoded: bytes) -> Message | Undecodable:
+        try:
+            return read(encoded)
+        except DecodeError:
+            return Undecodable()
+
+    return deserialize
 
 
 def on_pool(behaviour: Behaviour, pool: ThreadPoolExecutor | None) -> Behaviour:
@@ -89,9 +106,11 @@ def answer(method: Method, rpc: Rpc, engine: Engine) -> Behaviour:
     path = method.path
     deadline_of = _timed(method) if "timeout" in method.request.DESCRIPTOR.fields_by_name else _untimed
 
-    def call(request: Message, context: grpc.ServicerContext) -> Message:
+    def call(request: Message | Undecodable, context: grpc.ServicerContext) -> Message:
         started = perf_counter()
         try:
+            if isinstance(request, Undecodable):
+                raise MalformedRequest("failed to decode Protobuf message")
             response = rpc(engine, request, deadline_of(request, context))
         except Exception as error:
             failure = failure_of(error, call=path)
