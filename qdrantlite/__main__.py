@@ -77,7 +77,7 @@ def serve_command(
             logger.info("settings without effect in this server: %s", ", ".join(loaded.idle))
         serve(settings, lambda addresses: _announce(addresses, settings))
     except QdrantliteError as error:
-        sys.exit(f"qdrantlite: {error.message}")
+        sys.exit(f"qdrantlite: {error.report}")
     except (WrongSettings, CannotListen) as error:
         sys.exit(f"qdrantlite: {error}")
 

@@ -322,7 +322,7 @@ class Database:
         try:
             self._catalogue.move_collection(record.name, source=record.uuid, target=record.uuid)
         except StorageFailed as again:
-            raise Undecided(failure.text) from again
+            raise Undecided(failure) from again
 
     # -- upkeep
 

@@ -2,7 +2,7 @@
 
 Raised where the fact is known, caught once in ``wire/`` (mapped by ``wire/status.py``) and at the head of background
 loops. The text of an error is what the client reads; ``prefix`` is the opening that Qdrant puts before it, part of
-the contract.
+the contract. Places on the disk and the words of libraries are for the log alone: they go into ``detail``.
 
     QdrantliteError
     ├── InvalidRequest            400  INVALID_ARGUMENT
@@ -22,6 +22,7 @@ the contract.
     └── StorageFailed             503  UNAVAILABLE
 """
 
+from copy import copy
 from typing import ClassVar
 
 
@@ -30,14 +31,23 @@ class QdrantliteError(Exception):
 
     prefix: ClassVar[str] = ""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, detail: str = "") -> None:
         super().__init__(text)
         self.text = text
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.text} [{self.detail}]" if self.detail else self.text
 
     @property
     def message(self) -> str:
         """What a client reads: the prefix of the kind, then the text."""
         return self.prefix + self.text
+
+    @property
+    def report(self) -> str:
+        """What the operator reads: the message, then the detail."""
+        return f"{self.message} [{self.detail}]" if self.detail else self.message
 
 
 class InvalidRequest(QdrantliteError):
@@ -131,3 +141,26 @@ class StorageFailed(QdrantliteError):
     """The operating system refused to read or write."""
 
     prefix = "Service internal error: "
+
+
+def told(error: BaseException) -> str:
+    """What a client may read of any error, also of one that is none of ours: no place, no name of a type."""
+    match error:
+        case QdrantliteError():
+            return error.message
+        case MemoryError():
+            return "out of memory"
+        case OSError():
+            return error.strerror or "the operating system refused"
+        case _:
+            return "Service internal error"
+
+
+def fresh(error: Exception) -> Exception:
+    """An equal error for another thread to raise: traceback and context belong to one raising alone."""
+    try:
+        again: Exception = copy(error)
+    except Exception:  # A class with a constructor of its own.
+        again = RuntimeError(str(error))
+    again.__cause__ = error
+    return again

@@ -122,10 +122,15 @@ class FaultyFiles(PosixFiles):
             listing.pop(wal.name, None)
             listing.pop(wal.name.removesuffix("-wal"), None)
 
+    @property
+    def lost_power(self) -> bool:
+        """Whether a call has failed."""
+        return self._fail_at is not None and self.calls >= self._fail_at
+
     def tick(self) -> None:
         """One changing call."""
         self.calls += 1
-        if self._fail_at is not None and self.calls >= self._fail_at:
+        if self.lost_power:
             raise PowerLost
 
     def crash_state(self, target: Path, *, seed: int) -> None:

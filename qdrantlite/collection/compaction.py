@@ -29,7 +29,7 @@ from qdrantlite.collection.optimizer import Optimizer, Stop
 from qdrantlite.collection.recovery import write_checkpoint
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.shard_copy import Abandoned, ShardCopy
-from qdrantlite.errors import Corrupted, NotFound, QdrantliteError, StorageFailed
+from qdrantlite.errors import Corrupted, NotFound, StorageFailed, told
 from qdrantlite.storage.store_reader import MISSING
 from qdrantlite.values.schema import OptimizersConfig
 
@@ -52,8 +52,13 @@ Raises NotFound when the collection is gone, StorageFailed when all is as before
 """
 
 
-class Undecided(Exception):
+class Undecided(StorageFailed):
     """Which folder the disk names is not known."""
+
+    def __init__(self, failure: StorageFailed) -> None:
+        super().__init__(
+            f"the folder in force is not known after a failed commit: {failure.text}", detail=failure.detail
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +123,10 @@ class Compactor:
             except Abandoned as abandoned:
                 logger.info("%s: compaction abandoned: %s", self._name, abandoned)
             except Undecided as error:
-                reason = f"the folder in force is not known after a failed commit: {error}"
-                shard.store.refuse_writes(StorageFailed(reason))
-                self._failed(reason, lasting=True)
-            except QdrantliteError as error:
-                self._failed(error.message, lasting=isinstance(error, Corrupted))
-            except (OSError, RuntimeError, MemoryError) as error:
-                self._failed(f"{type(error).__name__}: {error}", lasting=False)
+                shard.store.refuse_writes(error)
+                self._failed(error, lasting=True)
+            except Exception as error:  # Whatever it is, it is this attempt's: the thread goes on.
+                self._failed(error, lasting=isinstance(error, Corrupted))
             else:
                 self._failures, self.error = 0, None
                 logger.info("%s: compacted in %.1f s", self._name, monotonic() - started)
@@ -132,12 +134,12 @@ class Compactor:
                 self.running = False
                 shard.log_needed_seq = None
 
-    def _failed(self, message: str, *, lasting: bool) -> None:
-        logger.error("%s: compaction failed: %s", self._name, message)
+    def _failed(self, error: Exception, *, lasting: bool) -> None:
+        logger.error("%s: compaction failed", self._name, exc_info=error)
         self._retry_at = monotonic() + min(RETRY_S * 2**self._failures, RETRY_S_MAX)
         self._failures += 1
         if lasting or self._failures >= FAILURES_PERSISTENT:
-            self.error = message
+            self.error = told(error)
 
     def _is_due(self) -> bool:
         shard = self._active.crew.shard
@@ -206,7 +208,7 @@ class Compactor:
                 try:
                     shard.files.remove_tree(shard.folder)
                 except StorageFailed as error:
-                    logger.warning("%s: %s", self._name, error.message)
+                    logger.warning("%s: %s", self._name, error.report)
 
 
 def _draw_near(copy: ShardCopy) -> None:
@@ -234,4 +236,4 @@ def _require_space(shard: Shard, share_live: float) -> None:
     needed = int(_file_bytes(shard) * share_live) + 2 * store_bytes + SPARE_BYTES
     free = shard.files.free_bytes(shard.folder)
     if free < needed:
-        raise StorageFailed(f"{shard.folder}: {needed >> 20} MiB are needed to compact, {free >> 20} MiB are free")
+        raise StorageFailed(f"{needed >> 20} MiB are needed to compact, {free >> 20} MiB are free")

@@ -83,14 +83,14 @@ def load(saved: SavedSegment, *, rows: Rows, distance: Distance, folder: Path, f
             linked=saved.linked,
         )
     except Corrupted as error:
-        logger.warning("%s; it will be built again", error.message)
+        logger.warning("%s; it will be built again", error.report)
         return None
     if saved.coding is None or saved.codes is None or not _is_whole(folder, saved.codes, files):
         return segment
     try:
         return sealed.load_codes(segment, folder / saved.codes.name, saved.coding)
     except Corrupted as error:
-        logger.warning("%s; they will be learned again", error.message)
+        logger.warning("%s; they will be learned again", error.report)
         return segment
 
 

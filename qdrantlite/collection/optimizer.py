@@ -20,7 +20,7 @@ from qdrantlite.collection.graph_files import SavedSegment
 from qdrantlite.collection.sealing import Sealing, SealingFacts, Wanted, choose, is_pending, wanted_of
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.slots import DenseSlot
-from qdrantlite.errors import QdrantliteError, StorageFailed
+from qdrantlite.errors import StorageFailed, told
 from qdrantlite.segment import sealed
 from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
@@ -79,15 +79,13 @@ class Optimizer:
                 self.error = None
             except Stopped:
                 return
-            except QdrantliteError as error:
-                self._report(error.message)
-            except (OSError, RuntimeError, MemoryError) as error:
-                self._report(f"{type(error).__name__}: {error}")
+            except Exception as error:  # Whatever it is, it is this round's: the thread goes on to the next.
+                self._report(error)
 
-    def _report(self, message: str) -> None:
-        if self.error != message:
-            logger.error("optimizing %s failed: %s", self._name, message)
-        self.error = message
+    def _report(self, error: Exception) -> None:
+        if self.error != told(error):
+            logger.error("optimizing %s failed", self._name, exc_info=error)
+        self.error = told(error)
 
     def _facts(self, slot: DenseSlot, *, quiet_s: float) -> SealingFacts:
         """Counts as of now; cheap."""

@@ -107,10 +107,10 @@ class Shard:
         if isinstance(params, SparseVectorParams):
             return SparseSlot(vector_id, params, NO_POINTS, SparseIndex())
         committed = self.store.writer.committed_rows(vector_id)
-        datatype = params.datatype or Datatype.FLOAT32
+        datatype, store = params.datatype or Datatype.FLOAT32, self.store
 
         def checksums() -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
-            with self.store.open_snapshot() as snapshot:
+            with store.open_snapshot() as snapshot:  # Not the shard's: a file that knew its shard would never go.
                 return snapshot.row_checksums(vector_id)
 
         file = VectorFile(

@@ -191,9 +191,7 @@ _NAMES: dict[type[object], str] = {
 
 
 def _unsupported(condition: Condition | Predicate) -> Unsupported:
-    return Unsupported(
-        f"Filter condition `{_NAMES.get(type(condition), type(condition).__name__)}` is not supported yet"
-    )
+    return Unsupported(f"Filter condition `{_NAMES[type(condition)]}` is not supported yet")
 
 
 def _conditions(filter: Filter) -> Iterator[Condition]:

@@ -56,7 +56,7 @@ def lock_directory(folder: Path) -> DirectoryLock:
         if not _try_lock(descriptor):
             owner = _owner(descriptor)
             os.close(descriptor)
-            raise Locked(f"folder {folder} is in use by {owner}")
+            raise Locked(f"the folder is in use by {owner}", detail=str(folder))
         text = {"pid": os.getpid(), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "host": socket.gethostname()}
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)

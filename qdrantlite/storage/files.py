@@ -2,8 +2,8 @@
 
 Invariants: nothing is durable before ``OpenFile.sync`` (a file's bytes and length) or ``Files.sync_directory`` (its
 entries: created, renamed, removed) has returned; a failed sync is never retried, because the kernel may have dropped
-the dirty pages. Every ``OSError`` leaves here as ``StorageFailed`` naming the path. A second implementation in the
-tests loses power.
+the dirty pages. Every ``OSError`` leaves here as ``StorageFailed`` with the path as its detail. A second implementation
+in the tests loses power.
 """
 
 import errno
@@ -97,8 +97,12 @@ def os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise StorageFailed(f"{path}: {reason}") from error
+        reason = (
+            "no space left on the disk"
+            if error.errno == errno.ENOSPC
+            else error.strerror or "the operating system refused"
+        )
+        raise StorageFailed(reason, detail=str(path)) from error
 
 
 def sync_descriptor(descriptor: int) -> None:

@@ -39,7 +39,7 @@ from qdrantlite.storage.files import Files, write_file
 from qdrantlite.storage.sqlite_file import SqliteErrors
 from qdrantlite.storage.store_reader import StoreReader
 from qdrantlite.storage.store_writer import StoreWriter
-from qdrantlite.storage.wal_sync import WalSync
+from qdrantlite.storage.wal_sync import StoreClosed, WalSync
 
 _PRAGMAS = (
     "PRAGMA synchronous=NORMAL; PRAGMA fullfsync=1; PRAGMA checkpoint_fullfsync=1; PRAGMA wal_autocheckpoint=0;"
@@ -123,9 +123,13 @@ class PointStore:
         self._connection = connection
 
     def open_snapshot(self) -> StoreSnapshot:
-        """The newest commit; everything read from it is of that commit, whatever the writer does. About 20 µs."""
+        """The newest commit; everything read from it is of that commit, whatever the writer does. About 20 µs.
+
+        Raises StoreClosed.
+        """
         with self._lock:
-            assert not self._closed
+            if self._closed:
+                raise StoreClosed
             connection = self._idle.pop() if self._idle else None
             self._snapshots += 1
         try:

@@ -17,6 +17,7 @@ PAGE_BYTES = 4096
 _MAGIC = b"SQLite format 3\0"
 _CORRUPT = 11
 _NOT_A_DATABASE = 26
+_FULL = 13
 _WAL_HEADER_BYTES = 32
 _WAL_FRAME_BYTES = 24 + PAGE_BYTES
 _WAL_MARK = b"\x02\x02"
@@ -24,8 +25,8 @@ _WAL_MARK = b"\x02\x02"
 
 
 class SqliteErrors:
-    """Context manager, reusable and without state: sqlite3's errors leave as Corrupted or StorageFailed naming the
-    file.
+    """Context manager, reusable and without state: sqlite3's errors leave as Corrupted or StorageFailed; the detail
+    names the file.
 
     Broken constraints and misuse are our own mistakes and pass unchanged.
     """
@@ -45,8 +46,9 @@ class SqliteErrors:
             return
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (_CORRUPT, _NOT_A_DATABASE):
-            raise Corrupted(f"database {self._path} is damaged: {error}") from error
-        raise StorageFailed(f"database {self._path}: {error}") from error
+            raise Corrupted("the database is damaged", detail=f"{self._path}: {error}") from error
+        reason = "no space left on the disk" if code == _FULL else "the database cannot be read or written"
+        raise StorageFailed(reason, detail=f"{self._path}: {error}") from error
 
 
 def image(statements: str, *, application_id: int, version: int) -> bytes:
@@ -100,9 +102,11 @@ def check_identity(connection: sqlite3.Connection, path: Path, *, application_id
         found_version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if found != application_id or not tables:
-        raise Corrupted(f"database {path} is damaged: it does not carry the mark of its kind")
+        raise Corrupted("the database is damaged: it does not carry the mark of its kind", detail=str(path))
     if found_version > version:
-        raise StorageFailed(f"database {path} was written by a newer release (format {found_version}, known {version})")
+        raise StorageFailed(
+            f"the database was written by a newer release (format {found_version}, known {version})", detail=str(path)
+        )
 
 
 def wal_extent(wal: Path) -> tuple[bytes, int]:

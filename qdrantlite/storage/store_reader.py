@@ -157,7 +157,9 @@ class StoreReader:
         """CRC-32 of the finished blocks of a vector file, by block number."""
         rows = self._all("SELECT block, crc FROM row_checksums WHERE file=? ORDER BY block", (file,))
         if rows and rows[-1][0] != len(rows) - 1:
-            raise Corrupted(f"database {self._path} is damaged: a checksum of vector file {file} is missing")
+            raise Corrupted(
+                "the database is damaged: a checksum is missing", detail=f"{self._path}, of vector file {file}"
+            )
         return np.fromiter((crc for _, crc in rows), np.uint32, len(rows))
 
     def payload_schema(self) -> bytes:

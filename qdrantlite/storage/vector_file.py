@@ -191,7 +191,7 @@ class VectorFile:
     def sync(self) -> None:
         """Makes all appended rows durable; before the commit that counts them. A failed sync is never retried."""
         if self._failed:
-            raise StorageFailed(f"{self.path}: an earlier sync failed; reopen the storage before writing")
+            raise StorageFailed("an earlier sync failed; reopen the storage before writing", detail=str(self.path))
         if self._file is None or not self._dirty:
             return
         self._dirty = False
@@ -252,14 +252,19 @@ class VectorFile:
 
     def _open(self, rows: int) -> None:
         if not self._files.exists(self.path):
-            raise Corrupted(f"vector file {self.path} is missing; {rows} rows were committed")
-        file = self._files.open(self.path, create=False)
+            raise Corrupted(f"a vector file is missing; {rows} rows were committed", detail=str(self.path))
+        file, row_format = self._files.open(self.path, create=False), self.row_format
         try:
-            if file.read_at(HEADER_BYTES, 0) != self.row_format.header:
-                raise Corrupted(f"vector file {self.path} is damaged: its header is not that of {self.row_format}")
+            if file.read_at(HEADER_BYTES, 0) != row_format.header:
+                raise Corrupted(
+                    f"a vector file is damaged: its header is not that of {row_format.dim} {row_format.dtype}",
+                    detail=str(self.path),
+                )
             size, needed = file.size(), self._position(rows)
             if size < needed:
-                raise Corrupted(f"vector file {self.path} is damaged: {size} bytes, {needed} were committed")
+                raise Corrupted(
+                    f"a vector file is damaged: {size} bytes, {needed} were committed", detail=str(self.path)
+                )
             if size > needed:
                 file.resize(needed)
         except BaseException:
@@ -281,7 +286,7 @@ class VectorFile:
     def _reserve(self, rows: int) -> OpenFile:
         """The file, long enough for ``rows`` and mapped that far."""
         if self._failed:
-            raise StorageFailed(f"{self.path}: an earlier sync failed; reopen the storage before writing")
+            raise StorageFailed("an earlier sync failed; reopen the storage before writing", detail=str(self.path))
         if self._file is None:
             assert self._capacity == 0
             self._file = self._create()
@@ -371,8 +376,9 @@ class _Verifier:
         found = zlib.crc32(rows.reshape(-1).view(np.uint8).data)
         if found != self._expected(block):
             raise Corrupted(
-                f"vector file {self._owner.path} is damaged: block {block} (rows {start} to {stop - 1}) has checksum"
-                f" {found:08x}, {self._expected(block):08x} was written"
+                f"a vector file is damaged: block {block} (rows {start} to {stop - 1}) has checksum {found:08x},"
+                f" {self._expected(block):08x} was written",
+                detail=str(self._owner.path),
             )
         self._verified[block] = True
 
@@ -384,7 +390,8 @@ class _Verifier:
             checksums = self._load()
             if len(checksums) < finished:
                 raise Corrupted(
-                    f"vector file {self._owner.path}: checksums of {finished - len(checksums)} blocks are lost"
+                    f"checksums of {finished - len(checksums)} blocks of a vector file are lost",
+                    detail=str(self._owner.path),
                 )
             self._checksums = checksums
         return int(self._checksums[block])

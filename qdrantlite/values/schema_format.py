@@ -47,8 +47,8 @@ def fields_from_json(text: bytes) -> dict[str, FieldIndex]:
 def _decoded(kind: type[T], text: str | bytes) -> T:
     try:
         decoded = _decode(kind, orjson.loads(text))
-    except (ValueError, TypeError, KeyError) as reason:
-        raise Corrupted(f"settings cannot be read: {reason}") from reason
+    except (ValueError, TypeError, KeyError, AttributeError) as reason:
+        raise Corrupted("settings cannot be read", detail=str(reason)) from reason
     assert isinstance(decoded, kind)
     return decoded
 

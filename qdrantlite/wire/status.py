@@ -1,7 +1,7 @@
 """Errors to status codes, the one place: error class → gRPC code and HTTP status, looked up along the class's MRO.
 
-What is not in the hierarchy is our own mistake: it is logged with its traceback and the caller learns only that it
-happened.
+The caller reads the message of an error; its detail, where there is one, goes to the log. What is not in the hierarchy
+is our own mistake: it is logged with its traceback and the caller learns only that it happened.
 """
 
 import logging
@@ -67,6 +67,8 @@ def failure_of(error: Exception, *, call: str) -> Failure:
         for kind in type(error).__mro__:
             status = STATUS.get(kind)
             if status is not None:
+                if error.detail:
+                    logger.error("%s failed: %s", call, error.report)
                 retry_after_s = error.retry_after_s if isinstance(error, RateLimited) else None
                 return Failure(status, error.message, retry_after_s)
     logger.error("%s failed", call, exc_info=error)

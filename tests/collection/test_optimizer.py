@@ -313,7 +313,7 @@ def test_failed_build_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytes
         patched.setattr(sealed, "seal", failing)
         tend(target)
         assert status(target)[0] is RED
-        assert target.info().optimizer_error == "RuntimeError: no memory for links"
+        assert target.info().optimizer_error == "Service internal error"
         patched.undo()
         tend(target)
         assert status(target) == (GREEN, ROWS, 2)

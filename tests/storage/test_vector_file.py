@@ -182,7 +182,7 @@ def test_flipped_bit_is_found_and_not_served(committed: Iterator[tuple[Path, Led
     others = np.array([r for r in range(20) if r // 8 != row // 8], np.uint32)
     file.verify_rows(others)
     for _ in range(2):
-        with pytest.raises(Corrupted, match=rf"0\.rows is damaged: block {row // 8} "):
+        with pytest.raises(Corrupted, match=rf"is damaged: block {row // 8} .*0\.rows"):
             file.verify_rows(np.array([row // 8 * 8], np.uint32))
     with pytest.raises(Corrupted):
         file.verify_step(10**9)

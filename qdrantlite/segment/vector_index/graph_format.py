@@ -66,7 +66,7 @@ def write(path: Path, hnsw: faiss.HNSW, links: Links, *, codes: faiss.Index | No
             head = _TRAILER.pack(_MAGIC, _VERSION, m, *sizes, hnsw.entry_point, hnsw.max_level, 0)[:-4]
             file.write(head + struct.pack("<I", zlib.crc32(head)))
     except (OSError, RuntimeError) as error:
-        raise StorageFailed(f"cannot write the graph {path.name}: {error}") from error
+        raise StorageFailed("a graph cannot be written", detail=f"{path}: {error}") from error
 
 
 def read(path: Path) -> SavedLinks | None:
@@ -83,17 +83,17 @@ def read(path: Path) -> SavedLinks | None:
                 return None
             _, version, m, nodes, count, start, entry_point, max_level, crc = _TRAILER.unpack(trailer)
             if version != _VERSION or zlib.crc32(trailer[:-4]) != crc:
-                raise Corrupted(f"the graph {path.name} is damaged, or of another version")
+                raise Corrupted("a graph is damaged, or of another version", detail=str(path))
             places_of = _sections(start, (4 * nodes, nodes, 4 * count, 0))
             if places_of[-1] + _TRAILER.size != size:
-                raise Corrupted(f"the graph {path.name} is damaged: it has {size} bytes")
+                raise Corrupted(f"a graph is damaged: it has {size} bytes", detail=str(path))
             file.seek(places_of[0])
             widths = np.fromfile(file, "<u4", nodes)
             if int(widths.sum(dtype=np.int64)) + 2 * m != count or not -1 <= entry_point < nodes:
-                raise Corrupted(f"the graph {path.name} is damaged: its links do not add up")
+                raise Corrupted("a graph is damaged: its links do not add up", detail=str(path))
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
-        raise Corrupted(f"the graph {path.name} cannot be read: {error}") from error
+        raise Corrupted("a graph cannot be read", detail=f"{path}: {error}") from error
     levels = np.frombuffer(mapped, np.uint8, nodes, places_of[1])
     places = np.frombuffer(mapped, "<i4", count, places_of[2])
     return SavedLinks(m, Links(levels, places), widths, entry_point, max_level, has_codes=start > 0)

@@ -313,7 +313,7 @@ def load(path: Path, rows: Rows, *, first: int, distance: Distance) -> Graph:
     if saved is None:
         index = _read_by_faiss(path)
         if not isinstance(index, faiss.IndexHNSW):
-            raise Corrupted(f"the graph {path.name} does not fit its rows")
+            raise Corrupted("a graph does not fit its rows", detail=str(path))
         links, codes = adopt(index.hnsw), index.storage
     else:
         links, codes = saved.links, _read_by_faiss(path) if saved.has_codes else None
@@ -321,11 +321,11 @@ def load(path: Path, rows: Rows, *, first: int, distance: Distance) -> Graph:
         attach(index.hnsw, links, saved.widths, entry_point=saved.entry_point, max_level=saved.max_level)
         index.ntotal = len(links.levels)
     if index.d != rows.shape[1] or first + index.ntotal > len(rows):
-        raise Corrupted(f"the graph {path.name} does not fit its rows")
+        raise Corrupted("a graph does not fit its rows", detail=str(path))
     if is_viewable(rows, distance):
         return _over_rows(index, links, rows, first=first, distance=distance)
     if codes is None or codes.ntotal != index.ntotal:
-        raise Corrupted(f"the graph {path.name} lacks its codes")
+        raise Corrupted("a graph lacks its codes", detail=str(path))
     return Graph(index, links, rows, first, distance, view=None)
 
 
@@ -334,7 +334,7 @@ def _read_by_faiss(path: Path) -> faiss.Index:
     try:
         return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
-        raise Corrupted(f"the graph {path.name} cannot be read: {error}") from error
+        raise Corrupted("a graph cannot be read", detail=f"{path}: {error}") from error
 
 
 def _packed(

@@ -171,7 +171,7 @@ def save(codes: Codes, path: Path) -> None:
     try:
         faiss.write_index(codes.index, str(path))
     except RuntimeError as error:
-        raise StorageFailed(f"cannot write the codes {path.name}: {error}") from error
+        raise StorageFailed("codes cannot be written", detail=f"{path}: {error}") from error
 
 
 def load(
@@ -184,9 +184,9 @@ def load(
     try:
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
     except RuntimeError as error:
-        raise Corrupted(f"the codes {path.name} cannot be read: {error}") from error
+        raise Corrupted("codes cannot be read", detail=f"{path}: {error}") from error
     if index.d != rows.shape[1] or first + index.ntotal > len(rows) or index.metric_type != metric_of(distance):
-        raise Corrupted(f"the codes {path.name} do not fit their rows")
+        raise Corrupted("codes do not fit their rows", detail=str(path))
     return Codes(_asked_with(index, query_bits), rows, first, distance)
 
 
