@@ -24,6 +24,8 @@ from qdrantlite.wire.rest.server import HttpServer
 GRACE_S = 30.0
 """How long calls under way may take to finish when the server is asked to stop."""
 
+MEBIBYTE = 2**20
+
 logger = logging.getLogger(__name__)
 
 
@@ -68,7 +70,14 @@ class Server:
                 grpc = GrpcServer(database, host=settings.host, port=settings.grpc_port)
                 closing.callback(grpc.stop, grace_s)
                 grpc_port = _listen(grpc.start, settings.host, settings.grpc_port)
-            http = HttpServer(host=settings.host, port=settings.http_port)
+            http = HttpServer(
+                database,
+                host=settings.host,
+                port=settings.http_port,
+                body_bytes_max=settings.max_request_size_mb * MEBIBYTE,
+                cors=settings.enable_cors,
+                keep_alive_s=settings.http_keep_alive_timeout_sec,
+            )
             closing.callback(http.stop, grace_s)
             http_port = _listen(http.start, settings.host, settings.http_port)
         except BaseException:

@@ -44,6 +44,9 @@ class Settings:
     grpc_port: int | None = 6334
     storage_path: Path = Path("storage")
     log_level: LogLevel = "INFO"
+    max_request_size_mb: int = 32
+    enable_cors: bool = True
+    http_keep_alive_timeout_sec: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,21 @@ def _whole(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise ValueError("a whole number is expected")
+
+
+def _positive(value: object) -> int:
+    number = _whole(value)
+    if number < 1:
+        raise ValueError("a whole number from 1 is expected")
+    return number
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if isinstance(value, bool):
+        return value
+    raise ValueError("true or false is expected")
 
 
 def _port(value: object) -> int:
@@ -107,6 +125,9 @@ KEYS: Mapping[str, Key] = {
     "service.host": Key("host", _text),
     "service.http_port": Key("http_port", _port),
     "service.grpc_port": Key("grpc_port", _port_or_none),
+    "service.max_request_size_mb": Key("max_request_size_mb", _positive),
+    "service.enable_cors": Key("enable_cors", _switch),
+    "service.http_keep_alive_timeout_sec": Key("http_keep_alive_timeout_sec", _positive),
     "storage.storage_path": Key("storage_path", _path),
 }
 _READERS: Mapping[str, Callable[[object], Any]] = {key.field: key.read for key in KEYS.values()}
@@ -124,9 +145,7 @@ WITHOUT_EFFECT = (
     "logger",
     "debugger",
     "telemetry_disabled",
-    "service.max_request_size_mb",
     "service.max_workers",
-    "service.enable_cors",
     "service.verify_https_client_certificate",
     "service.hardware_reporting",
     "service.metrics_prefix",
@@ -134,7 +153,6 @@ WITHOUT_EFFECT = (
     "service.enable_snapshot_url_recovery",
     "service.enable_static_content",
     "service.static_content_dir",
-    "service.http_keep_alive_timeout_sec",
     "service.slow_query_secs",
     "storage.snapshots_path",
     "storage.snapshots_config",

@@ -100,6 +100,11 @@ class Server:
         }
 
     @property
+    def rest_options(self) -> dict[str, Any]:
+        """The same for a client that speaks HTTP."""
+        return {"url": self.url, "check_compatibility": False}
+
+    @property
     def _addresses(self) -> server.Addresses:
         assert self._running is not None, "not started"
         return self._running.addresses

@@ -128,22 +128,6 @@ def test_both_ports_answer(settings: Settings) -> None:
         assert _get(url + "/readyz") == (200, "all shards are ready")
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "PATCH", "DELETE"])
-def test_rest_paths_not_built_say_so(shared_url: str, method: str) -> None:
-    status, body = _get(shared_url + "/collections/x/points", method)
-    assert status == 501
-    assert json.loads(body) == {"status": {"error": "REST API is not built yet; use gRPC"}, "time": 0.0}
-
-
-@pytest.fixture(scope="module")
-def shared_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """HTTP address of a server that the tests of this module share."""
-    folder = tmp_path_factory.mktemp("shared")
-    with _running(Settings(http_port=0, grpc_port=None, storage_path=folder)) as server:
-        assert str(server.addresses) == f"grpc=off http=127.0.0.1:{server.addresses.http_port}"
-        yield f"http://127.0.0.1:{server.addresses.http_port}"
-
-
 @pytest.mark.parametrize("which", ["grpc_port", "http_port"])
 def test_taken_port_is_refused_and_nothing_is_held(tmp_path: Path, which: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

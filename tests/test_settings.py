@@ -65,12 +65,22 @@ def test_environment_reaches_every_key_in_force(tmp_path: Path) -> None:
         "service.host": "::1",
         "service.http_port": "0",
         "service.grpc_port": "null",
+        "service.max_request_size_mb": "1",
+        "service.enable_cors": "false",
+        "service.http_keep_alive_timeout_sec": "7",
         "storage.storage_path": "elsewhere",
     }
     assert values.keys() == KEYS.keys()
     environment = {"QDRANT__" + key.upper().replace(".", "__"): value for key, value in values.items()}
     assert load_settings(environment, tmp_path).settings == Settings(
-        host="::1", http_port=0, grpc_port=None, storage_path=Path("elsewhere"), log_level="DEBUG"
+        host="::1",
+        http_port=0,
+        grpc_port=None,
+        storage_path=Path("elsewhere"),
+        log_level="DEBUG",
+        max_request_size_mb=1,
+        enable_cors=False,
+        http_keep_alive_timeout_sec=7,
     )
 
 
@@ -81,6 +91,8 @@ def test_environment_reaches_every_key_in_force(tmp_path: Path) -> None:
         ("service: {grpc_port: -1}", "service.grpc_port (%s): a port between 0 and 65535 is expected, not -1"),
         ("service: {http_port: true}", "service.http_port (%s): a whole number is expected, not True"),
         ("service: {http_port: null}", "service.http_port (%s): a whole number is expected, not None"),
+        ("service: {max_request_size_mb: 0}", "service.max_request_size_mb (%s): a whole number from 1 is expected"),
+        ("service: {enable_cors: 1}", "service.enable_cors (%s): true or false is expected, not 1"),
         ("service: {host: 5}", "service.host (%s): a text is expected, not 5"),
         ("storage: {storage_path: ''}", "storage.storage_path (%s): a text is expected, not ''"),
         ("log_level: loud", "one of trace, debug, info, warn, warning, error, off is expected, not 'loud'"),

@@ -12,9 +12,9 @@ from typing import Final
 
 import grpc
 
+from qdrantlite.wire.call_threads import CallThreads
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.grpc import collections, point_reads, point_writes, root, snapshots
-from qdrantlite.wire.grpc.call_threads import CallThreads
 from qdrantlite.wire.grpc.dispatch import Rpc, brief, service_handler
 from qdrantlite.wire.grpc.health import HealthSwitch, register_health
 from qdrantlite.wire.grpc.reflection import register_reflection

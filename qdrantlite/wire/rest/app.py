@@ -1,48 +1,207 @@
-"""The routes of the HTTP port, as an ASGI application.
+"""The HTTP port as an ASGI application: from a request to a call on a thread, and from its outcome to a response.
 
-So far: what clients and orchestrators ask before anything else (title and version, liveness, readiness). Everything
-else is answered 501 in the envelope that clients expect of an error.
+The event loop only moves bytes: bodies are parsed, engines asked and answers written on threads, few and brief ones
+for searches. A slow client keeps a coroutine, never a thread. The only place where errors become statuses.
 """
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Final
+from urllib.parse import parse_qsl
 
-from qdrantlite.version import API_VERSION, TITLE
+import orjson
+from starlette.types import Receive, Scope, Send
 
-NOT_BUILT = "REST API is not built yet; use gRPC"
+from qdrantlite.errors import MalformedRequest
+from qdrantlite.wire.call_threads import CallThreads
+from qdrantlite.wire.engine import Engine
+from qdrantlite.wire.rest import collections, point_reads, point_writes, service
+from qdrantlite.wire.rest.bodies import (
+    COMPRESSED_BYTES_MIN,
+    accepted_coding,
+    compressed,
+    decompressed,
+    too_large,
+)
+from qdrantlite.wire.rest.call import Call, Client
+from qdrantlite.wire.rest.encode.answer import Answer
+from qdrantlite.wire.rest.routes import Route, RouteTable
+from qdrantlite.wire.status import failure_of
+
+ROUTES: Final = RouteTable((*service.ROUTES, *collections.ROUTES, *point_reads.ROUTES, *point_writes.ROUTES))
+
+WATCHED_AFTER_S: Final = 0.05
+"""A call that takes longer ends when its client leaves; sooner, watching would cost more than it saves."""
+
+_JSON, _TEXT = b"application/json", b"text/plain; charset=utf-8"
+_CLOSE = ((b"connection", b"close"),)
+"""After a body that is not read."""
 
 
-async def root(_request: Request) -> Response:
-    """Title and version of the API: the first thing clients read, without an envelope."""
-    return JSONResponse({"title": TITLE, "version": API_VERSION})
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What goes out."""
+
+    status: int
+    content: bytes = b""
+    kind: bytes = _JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-async def alive(_request: Request) -> Response:
-    """``/healthz`` and ``/livez`` (one text for both, as Qdrant has it): the process answers."""
-    return PlainTextResponse("healthz check passed")
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What has come in whole."""
+
+    route: Route
+    arguments: Mapping[str, str]
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    content: bytes
+    client: Client
+    started: float
 
 
-async def ready(_request: Request) -> Response:
-    """``/readyz``: collections are open before the port is, so an answer means ready."""
-    return PlainTextResponse("all shards are ready")
+class _Gone(Exception):
+    """The client left before its request was whole."""
 
 
-async def not_built(_request: Request) -> Response:
-    """Any other path."""
-    return JSONResponse({"status": {"error": NOT_BUILT}, "time": 0.0}, status_code=501)
+class App:
+    """Answers requests over an engine. ``body_bytes_max`` bounds a body, as sent and as decompressed."""
+
+    def __init__(self, engine: Engine, *, searches: CallThreads, others: CallThreads, body_bytes_max: int) -> None:
+        self._engine = engine
+        self._searches = searches
+        self._others = others
+        self._body_bytes_max = body_bytes_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI has it."""
+        assert scope["type"] == "http"
+        with suppress(_Gone):
+            response = await self._respond(scope, receive)
+            length = str(len(response.content)).encode()
+            headers = [(b"content-length", length), *response.headers]
+            if response.content:
+                headers.append((b"content-type", response.kind))
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await send({"type": "http.response.body", "body": response.content})
+
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        started = perf_counter()
+        found = ROUTES.find(scope["method"], scope["raw_path"].decode("latin-1"))
+        if found is None:
+            return Response(404)
+        route, arguments = found
+        headers = dict(scope["headers"])
+        content = b""
+        if route.request is not None:
+            refusal = _refusal(headers, self._body_bytes_max)
+            if refusal is None:
+                content, refusal = await self._body(receive)
+            if refusal is not None:
+                return replace(_failed(refusal, route, 0.0), headers=_CLOSE)
+        request = _Request(route, arguments, scope["query_string"], headers, content, Client(), started)
+        return await self._on_thread(self._searches if route.brief else self._others, request, receive)
+
+    async def _body(self, receive: Receive) -> tuple[bytes, MalformedRequest | None]:
+        """The body, or its refusal. Raises _Gone."""
+        chunks, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._body_bytes_max:
+                return b"", too_large(self._body_bytes_max)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks), None
+
+    async def _on_thread(self, threads: CallThreads, request: _Request, receive: Receive) -> Response:
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Response] = loop.create_future()
+
+        def run() -> None:
+            response = self._answer(request)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, answered, response)
+
+        threads.submit(run)
+        watching = loop.call_later(WATCHED_AFTER_S, _watch, request.client, receive, answered)
+        try:
+            return await answered
+        finally:
+            watching.cancel()
+
+    def _answer(self, request: _Request) -> Response:
+        """Calls the handler; never raises."""
+        route = request.route
+        try:
+            coding = request.headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+            content = decompressed(request.content, coding, self._body_bytes_max)
+            parameters = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
+            call = Call(request.arguments, parameters, content, route.path, request.client)
+            answer = route.handler(self._engine, call)
+            response = _succeeded(answer, route, request.started)
+        except Exception as error:
+            return _failed(error, route, perf_counter() - request.started)
+        if len(response.content) < COMPRESSED_BYTES_MIN:
+            return response
+        wanted = accepted_coding(request.headers.get(b"accept-encoding", b"").decode("latin-1"))
+        if wanted is None:
+            return response
+        coded = compressed(response.content, wanted)
+        headers = ((b"content-encoding", wanted.encode()), (b"vary", b"accept-encoding"))
+        return Response(response.status, coded, response.kind, headers)
 
 
-def make_app() -> Starlette:
-    """The application; it holds no state."""
-    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-    return Starlette(
-        routes=[
-            Route("/", root),
-            Route("/healthz", alive),
-            Route("/livez", alive),
-            Route("/readyz", ready),
-            Route("/{path:path}", not_built, methods=every),
-        ]
-    )
+def _watch(client: Client, receive: Receive, answered: "asyncio.Future[Response]") -> None:
+    """Lets the call end when its client leaves before the answer is there."""
+
+    async def notice() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        client.leave()
+
+    watcher = asyncio.get_running_loop().create_task(notice())
+    answered.add_done_callback(lambda _: watcher.cancel())
+
+
+def _settle(answered: "asyncio.Future[Response]", response: Response) -> None:
+    if not answered.done():
+        answered.set_result(response)
+
+
+def _refusal(headers: Mapping[bytes, bytes], body_bytes_max: int) -> MalformedRequest | None:
+    """Why a body need not be read."""
+    kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    if kind != _JSON and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
+        return MalformedRequest("Payload error: Content type error")
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > body_bytes_max:
+        return too_large(body_bytes_max, int(length))
+    return None
+
+
+def _succeeded(answer: Answer, route: Route, started: float) -> Response:
+    if not route.enveloped:
+        return Response(200, answer.encode(), _TEXT) if isinstance(answer, str) else Response(200, written(answer))
+    envelope = {"result": answer, "status": "ok", "time": perf_counter() - started}
+    return Response(200, written(envelope))
+
+
+def _failed(error: Exception, route: Route, time_s: float) -> Response:
+    failure = failure_of(error, call=f"{route.method} {route.path}")
+    seconds = failure.retry_after_s
+    headers = () if seconds is None else ((b"retry-after", str(seconds).encode()),)
+    content = written({"status": {"error": failure.message}, "time": time_s})
+    return Response(failure.status.http_status, content, headers=headers)
+
+
+def written(answer: object) -> bytes:
+    """JSON: arrays as lists, what is not finite as null."""
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)

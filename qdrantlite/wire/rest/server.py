@@ -1,26 +1,50 @@
-"""The HTTP port: uvicorn in a thread of its own, over the routes of ``app.py``.
+"""The HTTP port: uvicorn in a thread of its own, over the application of ``app.py``.
 
 Invariant: the port is bound before ``start`` returns, so a caller who knows the port can connect. uvicorn never
 touches signals here, since it does not run in the main thread.
 """
 
+import os
 import socket
 import threading
+from typing import Final
 
 import uvicorn
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
-from qdrantlite.wire.rest.app import make_app
+from qdrantlite.wire.call_threads import CallThreads
+from qdrantlite.wire.engine import Engine
+from qdrantlite.wire.rest.app import App
+
+SEARCH_THREADS: Final = (os.cpu_count() or 1) + 1
+"""Searches never wait for a disk; see the gRPC server."""
+OTHER_THREADS: Final = 16
+CORS_AGE_S: Final = 3600
 
 
 class HttpServer:
     """Serves on ``host:port`` between ``start`` and ``stop``; a port of 0 means any free one."""
 
-    def __init__(self, *, host: str, port: int) -> None:
+    def __init__(
+        self, engine: Engine, *, host: str, port: int, body_bytes_max: int, cors: bool, keep_alive_s: int
+    ) -> None:
         self._host = host
         self._port = port
         self._socket: socket.socket | None = None
+        self._searches = CallThreads(SEARCH_THREADS, name="http-search")
+        self._others = CallThreads(OTHER_THREADS, name="http-call")
+        app: ASGIApp = App(engine, searches=self._searches, others=self._others, body_bytes_max=body_bytes_max)
         config = uvicorn.Config(
-            make_app(), loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None, access_log=False
+            _permissive(app) if cors else app,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=keep_alive_s,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -28,7 +52,11 @@ class HttpServer:
     def start(self) -> int:
         """Binds and begins to serve; the port. Raises OSError: the port is taken, the host is not of this machine."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        self._socket = socket.create_server((self._host, self._port), family=family, backlog=512)
+        try:
+            self._socket = socket.create_server((self._host, self._port), family=family, backlog=512)
+        except OSError:
+            self._end_threads(wait=False)
+            raise
         self._thread.start()
         port: int = self._socket.getsockname()[1]
         return port
@@ -40,9 +68,27 @@ class HttpServer:
         self._server.config.timeout_graceful_shutdown = max(1, round(grace_s))
         self._server.should_exit = True
         self._thread.join(grace_s + 1)
+        self._end_threads(wait=True)
         self._socket.close()
         self._socket = None
+
+    def _end_threads(self, *, wait: bool) -> None:
+        self._searches.shutdown(wait=wait)
+        self._others.shutdown(wait=wait)
 
     def _run(self) -> None:
         assert self._socket is not None
         self._server.run(sockets=[self._socket])
+
+
+def _permissive(app: ASGIApp) -> ASGIApp:
+    """Lets pages from anywhere call, as Qdrant does."""
+    return CORSMiddleware(
+        app,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["*"],
+        allow_credentials=True,
+        max_age=CORS_AGE_S,
+    )

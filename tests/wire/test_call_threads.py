@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from qdrantlite.wire.grpc.call_threads import CallThreads
+from qdrantlite.wire.call_threads import CallThreads
 
 CALLS = 2000
 

@@ -1,0 +1,52 @@
+"""Writes on points that say which points they are about, and something to do."""
+
+from collections.abc import Sequence
+
+from qdrantlite.errors import BadRequest, ValidationFailed
+from qdrantlite.query.filter import Filter
+from qdrantlite.query.operation import (
+    DeletePoints,
+    DeleteVectors,
+    PointWrite,
+    Selection,
+    UpdateMode,
+    UpdateVectors,
+    Upsert,
+    VectorsWrite,
+)
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.vector import NamedVectors
+from qdrantlite.wire.bounds import not_empty
+
+
+def upsert(points: tuple[PointWrite, ...], mode: UpdateMode, update_filter: Filter | None) -> Upsert:
+    """Raises BadRequest for no points."""
+    if not points:
+        raise BadRequest("Empty update request")
+    return Upsert(points=points, mode=mode, update_filter=update_filter)
+
+
+def delete(selection: Selection) -> DeletePoints:
+    """Raises BadRequest for a list of no ids."""
+    if selection.ids == ():
+        raise BadRequest("Empty update request")
+    return DeletePoints(selection)
+
+
+def update_vectors(points: tuple[VectorsWrite, ...], update_filter: Filter | None) -> UpdateVectors:
+    """Raises ValidationFailed for no points."""
+    not_empty("points", points)
+    return UpdateVectors(points, update_filter)
+
+
+def vectors_write(point_id: PointId, vectors: NamedVectors) -> VectorsWrite:
+    """Raises ValidationFailed for no vectors."""
+    if not vectors:
+        raise ValidationFailed("vector: must specify vectors to update for point")
+    return VectorsWrite(point_id, vectors)
+
+
+def delete_vectors(selection: Selection, names: Sequence[str], *, field: str) -> DeleteVectors:
+    """Raises ValidationFailed for no names; ``field`` is what they are called in the request."""
+    not_empty(field, names)
+    return DeleteVectors(selection, tuple(names))

@@ -1,0 +1,75 @@
+"""Queries within their bounds, with their defaults."""
+
+from collections.abc import Sequence
+
+from qdrantlite.errors import BadInput, BadRequest
+from qdrantlite.query.formula import Expression, Extreme
+from qdrantlite.query.search import (
+    FeedbackItem,
+    Fusion,
+    FusionKind,
+    NearestMmr,
+    Recommend,
+    RecommendStrategy,
+    RelevanceFeedback,
+    VectorInput,
+)
+from qdrantlite.wire.bounds import at_least, at_most, within
+
+MMR_CANDIDATES_MAX = 16_384
+RRF_K_DEFAULT = 2
+DIVERSITY_DEFAULT = 0.5
+
+
+def rrf(k: int | None, weights: Sequence[float] | None) -> Fusion:
+    """Raises ValidationFailed for a ``k`` of 0."""
+    if k is not None:
+        at_least("k", k, 1)
+    return Fusion(
+        FusionKind.RRF,
+        k=RRF_K_DEFAULT if k is None else k,
+        weights=None if weights is None else tuple(weights),
+    )
+
+
+def recommend(
+    positive: tuple[VectorInput, ...], negative: tuple[VectorInput, ...], strategy: RecommendStrategy
+) -> Recommend:
+    """Raises InvalidRequest when the strategy has nothing to work with."""
+    if strategy is RecommendStrategy.AVERAGE_VECTOR:
+        if not positive:
+            raise BadInput("Positive vectors should not be empty with `average` strategy")
+    elif not (positive or negative):
+        raise BadRequest("At least one positive or negative vector ID required with this strategy")
+    return Recommend(positive, negative, strategy)
+
+
+def old_recommend(
+    positive: tuple[VectorInput, ...], negative: tuple[VectorInput, ...], strategy: RecommendStrategy
+) -> Recommend:
+    """The same for the older request, which has words of its own. Raises BadRequest."""
+    if strategy is RecommendStrategy.AVERAGE_VECTOR and not positive:
+        raise BadRequest("At least one positive vector ID required with this strategy")
+    return recommend(positive, negative, strategy)
+
+
+def mmr(nearest: VectorInput, diversity: float | None, candidates_limit: int | None) -> NearestMmr:
+    """Raises ValidationFailed."""
+    if diversity is not None:
+        within("mmr.diversity", diversity, 0.0, 1.0)
+    if candidates_limit is not None:
+        at_most("mmr.candidates_limit", candidates_limit, MMR_CANDIDATES_MAX)
+    return NearestMmr(nearest, DIVERSITY_DEFAULT if diversity is None else diversity, candidates_limit)
+
+
+def feedback(target: VectorInput, items: tuple[FeedbackItem, ...], a: float, b: float, c: float) -> RelevanceFeedback:
+    """Raises ValidationFailed for a negative exponent."""
+    at_least("strategy.naive.b", b, 0.0)
+    return RelevanceFeedback(target=target, feedback=items, a=a, b=b, c=c)
+
+
+def extreme(operands: tuple[Expression, ...], *, largest: bool) -> Extreme:
+    """Raises BadInput for no operands."""
+    if not operands:
+        raise BadInput(f"{'max' if largest else 'min'} expression needs at least one operand")
+    return Extreme(operands, largest)

@@ -1,0 +1,111 @@
+"""Search, recommend and discover, the routes that query replaced: decoded into the same tree, without prefetches."""
+
+from qdrantlite.errors import BadRequest
+from qdrantlite.query.search import Context, Discover, GroupSearch, Nearest, Prefetch, Query, Search
+from qdrantlite.values.payload import Json
+from qdrantlite.wire.checked import query as checked_query
+from qdrantlite.wire.checked import search as checked
+from qdrantlite.wire.rest.decode.query import context_pair, strategy
+from qdrantlite.wire.rest.decode.selector import (
+    filter_of,
+    lookup_from,
+    payload_selector,
+    search_params,
+    shard_key,
+    vectors_selector,
+    with_lookup,
+)
+from qdrantlite.wire.rest.decode.vector import asked, sparse, vector
+from qdrantlite.wire.rest.reading import Fields, Misread, count, fields, items, path, text
+
+
+def decode_old_search(value: Json) -> Search:
+    """Raises InvalidRequest."""
+    members = fields(value)
+    query, using = members.needed("vector", _named_vector)
+    return _search(members, query, using)
+
+
+def decode_old_search_batch(value: Json) -> tuple[Search, ...]:
+    """In the order given. Raises InvalidRequest."""
+    return fields(value).needed("searches", lambda given: items(given, decode_old_search))
+
+
+def decode_old_search_groups(value: Json) -> GroupSearch:
+    """Raises InvalidRequest."""
+    return _groups(fields(value), decode_old_search(value))
+
+
+def decode_recommend(value: Json) -> Search:
+    """Raises InvalidRequest."""
+    members = fields(value)
+    recommend = checked_query.old_recommend(
+        members.each("positive", asked) or (), members.each("negative", asked) or (), strategy(members)
+    )
+    return _search(members, recommend, _using(members))
+
+
+def decode_recommend_batch(value: Json) -> tuple[Search, ...]:
+    """In the order given. Raises InvalidRequest."""
+    return fields(value).needed("searches", lambda given: items(given, decode_recommend))
+
+
+def decode_recommend_groups(value: Json) -> GroupSearch:
+    """Raises InvalidRequest."""
+    return _groups(fields(value), decode_recommend(value))
+
+
+def decode_discover(value: Json) -> Search:
+    """A request without a target is a context search. Raises InvalidRequest."""
+    members = fields(value)
+    pairs = members.each(members.given("context", "context_pairs"), context_pair) or ()
+    target = members.read("target", asked)
+    if target is None and not pairs:
+        raise BadRequest("target and/or context_pairs must be specified")
+    query = Context(pairs) if target is None else Discover(target, pairs)
+    return _search(members, query, _using(members))
+
+
+def decode_discover_batch(value: Json) -> tuple[Search, ...]:
+    """In the order given. Raises InvalidRequest."""
+    return fields(value).needed("searches", lambda given: items(given, decode_discover))
+
+
+def _named_vector(value: Json) -> tuple[Nearest, str]:
+    """A bare vector, or an object with a name and a vector."""
+    if not isinstance(value, dict):
+        return Nearest(vector(value)), ""
+    if "name" not in value:
+        raise Misread("data did not match any variant of untagged enum NamedVectorStruct")
+    members = Fields(value)
+    found = members.needed("vector", lambda given: sparse(given) if isinstance(given, dict) else vector(given))
+    return Nearest(found), members.needed("name", text)
+
+
+def _using(members: Fields) -> str:
+    return members.text("using") or ""
+
+
+def _search(members: Fields, query: Query, using: str) -> Search:
+    shard_key(members)
+    limit = members.needed(members.given("limit", "top"), count)
+    return Search(
+        stage=Prefetch(
+            query=query,
+            using=using,
+            filter=filter_of(members),
+            params=search_params(members),
+            score_threshold=members.small_number("score_threshold"),
+            limit=checked.limit_of(limit, limit),
+            lookup_from=lookup_from(members),
+        ),
+        offset=members.count("offset") or 0,
+        with_payload=payload_selector(members),
+        with_vectors=vectors_selector(members),
+    )
+
+
+def _groups(members: Fields, search: Search) -> GroupSearch:
+    return checked.group_search(
+        search, members.needed("group_by", path), members.needed("group_size", count), with_lookup(members)
+    )

@@ -1,0 +1,210 @@
+"""Writes on points: bodies to the operations of ``query.operation``.
+
+``decode_upsert`` is the hot path of loading data: one loop over points, nothing else per point than ``_point``.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import TypeAlias
+
+from qdrantlite.errors import BadRequest, ValidationFailed
+from qdrantlite.query.filter import Filter
+from qdrantlite.query.operation import (
+    ClearPayload,
+    DeletePayload,
+    DeletePoints,
+    DeleteVectors,
+    Operation,
+    OverwritePayload,
+    PointWrite,
+    Selection,
+    SetPayload,
+    UpdateMode,
+    UpdateVectors,
+    Upsert,
+    VectorsWrite,
+)
+from qdrantlite.values.payload import Json, parse_path
+from qdrantlite.values.vector import NamedVectors, VectorSource
+from qdrantlite.wire.checked import points as checked
+from qdrantlite.wire.rest.decode.filter import decode_filter
+from qdrantlite.wire.rest.decode.selector import shard_key
+from qdrantlite.wire.rest.decode.vector import point_id, stored, vector
+from qdrantlite.wire.rest.reading import Fields, Misread, choice, fields, inside, items, path, payload, text
+
+
+class _ModeName(Enum):
+    UPSERT = "upsert"
+    INSERT_ONLY = "insert_only"
+    UPDATE_ONLY = "update_only"
+
+
+_mode_name = choice(_ModeName)
+_Columns: TypeAlias = tuple[NamedVectors, ...] | dict[str, tuple[VectorSource, ...]]
+
+
+def decode_upsert(value: Json) -> Upsert:
+    """A list of points, or columns of them. Raises InvalidRequest."""
+    members = fields(value)
+    shard_key(members)
+    if members.has("batch"):
+        points = members.needed("batch", _columns)
+    elif members.has("points"):
+        points = members.needed("points", lambda given: items(given, _point))
+    else:
+        raise Misread("Invalid PointInsertOperations format")
+    mode = members.read("update_mode", _mode_name)
+    return checked.upsert(points, UpdateMode.UPSERT if mode is None else UpdateMode[mode.name], _update_filter(members))
+
+
+def _update_filter(members: Fields) -> Filter | None:
+    return members.read("update_filter", decode_filter)
+
+
+def _point(value: Json) -> PointWrite:
+    members = fields(value)
+    return PointWrite(
+        members.needed("id", point_id), members.needed("vector", stored), members.read("payload", payload) or {}
+    )
+
+
+def _columns(value: Json) -> tuple[PointWrite, ...]:
+    members = fields(value)
+    ids = members.needed("ids", lambda given: items(given, point_id))
+    vectors = members.needed("vectors", _vector_column)
+    payloads = members.each("payloads", lambda given: {} if given is None else payload(given))
+    for length in _lengths(vectors):
+        if length != len(ids):
+            raise ValidationFailed(f"number of ids and vectors must be equal ({len(ids)} != {length})")
+    if payloads is None:
+        payloads = ({},) * len(ids)
+    if len(payloads) != len(ids):
+        raise ValidationFailed(f"number of ids and payloads must be equal ({len(ids)} != {len(payloads)})")
+    rows: tuple[NamedVectors, ...] = (
+        vectors
+        if isinstance(vectors, tuple)
+        else tuple({name: column[row] for name, column in vectors.items()} for row in range(len(ids)))
+    )
+    return tuple(map(PointWrite, ids, rows, payloads))
+
+
+def _vector_column(value: Json) -> _Columns:
+    """Vectors without a name, one for each point; or such a list for each name."""
+    if isinstance(value, list):
+        return items(value, stored)
+    if not isinstance(value, dict):
+        raise Misread("data did not match any variant of untagged enum BatchVectorStruct")
+    return {name: inside(name, lambda column: items(column, vector), value[name]) for name in value}
+
+
+def _lengths(vectors: _Columns) -> list[int]:
+    return [len(vectors)] if isinstance(vectors, tuple) else [len(column) for column in vectors.values()]
+
+
+def _selection(members: Fields) -> Selection | None:
+    """Ids or a filter; both where the operation allows it; None when neither is given."""
+    ids = members.each("points", point_id)
+    filter = members.read("filter", decode_filter)
+    return None if ids is None and filter is None else Selection(ids=ids, filter=filter)
+
+
+def _selector(value: Json) -> Selection:
+    """What deletes and clears take: an object with ids, or one with a filter."""
+    members = fields(value)
+    shard_key(members)
+    if not (members.has("points") or members.has("filter")):
+        raise Misread("data did not match any variant of untagged enum PointsSelector")
+    members.only("points" if members.has("points") else "filter", "shard_key")
+    selection = _selection(members)
+    assert selection is not None
+    return selection
+
+
+def decode_delete(value: Json) -> DeletePoints:
+    """Raises InvalidRequest."""
+    return checked.delete(_selector(value))
+
+
+def decode_clear_payload(value: Json) -> ClearPayload:
+    """Raises InvalidRequest."""
+    return ClearPayload(_selector(value))
+
+
+def decode_update_vectors(value: Json) -> UpdateVectors:
+    """Raises InvalidRequest."""
+    members = fields(value)
+    shard_key(members)
+    points = members.needed("points", lambda given: items(given, _point_vectors))
+    return checked.update_vectors(points, _update_filter(members))
+
+
+def _point_vectors(value: Json) -> VectorsWrite:
+    members = fields(value)
+    return checked.vectors_write(members.needed("id", point_id), members.needed("vector", stored))
+
+
+def decode_delete_vectors(value: Json) -> DeleteVectors:
+    """Raises InvalidRequest."""
+    members = fields(value)
+    shard_key(members)
+    names = members.needed("vector", lambda given: items(given, text))
+    selection = _selection(members)
+    if selection is None:
+        raise BadRequest("No filter or points provided")
+    return checked.delete_vectors(selection, names, field="vector")
+
+
+def decode_set_payload(value: Json) -> SetPayload:
+    """Raises InvalidRequest."""
+    members = fields(value)
+    key = members.read("key", path)
+    return SetPayload(
+        members.needed("payload", payload), _payload_selection(members), None if key is None else parse_path(key)
+    )
+
+
+def decode_overwrite_payload(value: Json) -> OverwritePayload:
+    """``key`` is ignored, as Qdrant does. Raises InvalidRequest."""
+    members = fields(value)
+    members.read("key", path)
+    return OverwritePayload(members.needed("payload", payload), _payload_selection(members))
+
+
+def decode_delete_payload(value: Json) -> DeletePayload:
+    """Raises InvalidRequest."""
+    members = fields(value)
+    keys = members.needed("keys", lambda given: items(given, path))
+    return DeletePayload(tuple(parse_path(key) for key in keys), _payload_selection(members))
+
+
+def _payload_selection(members: Fields) -> Selection:
+    """Of ids and a filter, the ids count."""
+    shard_key(members)
+    selection = _selection(members)
+    if selection is None:
+        raise Misread("Either list of point ids or filter must be provided")
+    return selection if selection.ids is None else Selection(ids=selection.ids)
+
+
+_OPERATIONS: Mapping[str, Callable[[Json], Operation]] = {
+    "upsert": decode_upsert,
+    "delete": decode_delete,
+    "set_payload": decode_set_payload,
+    "overwrite_payload": decode_overwrite_payload,
+    "delete_payload": decode_delete_payload,
+    "clear_payload": decode_clear_payload,
+    "update_vectors": decode_update_vectors,
+    "delete_vectors": decode_delete_vectors,
+}
+
+
+def decode_batch(value: Json) -> tuple[Operation, ...]:
+    """In the order given; there may be none. Raises InvalidRequest."""
+    return fields(value).needed("operations", lambda given: items(given, _operation))
+
+
+def _operation(value: Json) -> Operation:
+    for name, operation in fields(value).raw().items():
+        if name in _OPERATIONS:
+            return inside(name, _OPERATIONS[name], operation)
+    raise Misread("data did not match any variant of untagged enum UpdateOperation")

@@ -1,0 +1,63 @@
+"""Reads without a query: points by id, pages and counts."""
+
+from typing import NamedTuple
+
+from qdrantlite.query.filter import Filter
+from qdrantlite.query.search import ALL_PAYLOAD, PayloadSelector, Scroll, VectorsSelector
+from qdrantlite.values.payload import Json
+from qdrantlite.values.point_id import PointId
+from qdrantlite.wire.checked import search as checked
+from qdrantlite.wire.rest.decode.selector import (
+    exact,
+    filter_of,
+    order_by,
+    payload_selector,
+    shard_key,
+    vectors_selector,
+)
+from qdrantlite.wire.rest.decode.vector import point_id
+from qdrantlite.wire.rest.reading import fields, items
+
+
+class Retrieval(NamedTuple):
+    """Which points are asked for, and what of them."""
+
+    ids: tuple[PointId, ...]
+    with_payload: PayloadSelector
+    with_vectors: VectorsSelector
+
+
+class Counting(NamedTuple):
+    """What is counted."""
+
+    filter: Filter | None
+    exact: bool
+
+
+def decode_retrieval(value: Json) -> Retrieval:
+    """Payload and vectors only if asked for. Raises InvalidRequest."""
+    members = fields(value)
+    shard_key(members)
+    ids = members.needed("ids", lambda given: items(given, point_id))
+    return Retrieval(ids, payload_selector(members), vectors_selector(members))
+
+
+def decode_scroll(value: Json) -> Scroll:
+    """Payload comes along unless switched off. Raises InvalidRequest."""
+    members = fields(value)
+    shard_key(members)
+    return checked.scroll(
+        filter=filter_of(members),
+        offset=members.read("offset", point_id),
+        limit=members.count("limit"),
+        order_by=members.read("order_by", order_by),
+        with_payload=payload_selector(members, ALL_PAYLOAD),
+        with_vectors=vectors_selector(members),
+    )
+
+
+def decode_count(value: Json) -> Counting:
+    """Exact unless told otherwise. Raises InvalidRequest."""
+    members = fields(value)
+    shard_key(members)
+    return Counting(filter_of(members), exact(members, default=True))

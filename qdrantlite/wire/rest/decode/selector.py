@@ -1,0 +1,177 @@
+"""What recurs in requests: selectors of payload and vectors, lookups, search parameters, orders."""
+
+from qdrantlite.query.filter import Filter
+from qdrantlite.query.search import (
+    ALL_PAYLOAD,
+    ALL_VECTORS,
+    DEFAULT_PARAMS,
+    NO_PAYLOAD,
+    NO_VECTORS,
+    Direction,
+    LookupFrom,
+    OrderBy,
+    PayloadSelector,
+    QuantizationParams,
+    SearchParams,
+    VectorsSelector,
+    WithLookup,
+)
+from qdrantlite.values.payload import Json
+from qdrantlite.wire.bounds import collection_name
+from qdrantlite.wire.checked import search as checked
+from qdrantlite.wire.rest.decode.filter import date, decode_filter
+from qdrantlite.wire.rest.reading import Fields, Misread, fields, flag, items, path, text, unexpected
+
+_DIRECTIONS = {"asc": Direction.ASC, "desc": Direction.DESC}
+
+
+def payload_selector(members: Fields, default: PayloadSelector = NO_PAYLOAD) -> PayloadSelector:
+    """``with_payload`` of a request. Raises Misread."""
+    found = members.read("with_payload", _payload_selector)
+    return default if found is None else found
+
+
+def _payload_selector(value: Json) -> PayloadSelector:
+    match value:
+        case bool():
+            return ALL_PAYLOAD if value else NO_PAYLOAD
+        case list():
+            return PayloadSelector(include=items(value, path))
+        case dict() if "include" in value:
+            Fields(value).only("include")
+            return PayloadSelector(include=Fields(value).each("include", path))
+        case dict() if "exclude" in value:
+            Fields(value).only("exclude")
+            return PayloadSelector(exclude=Fields(value).each("exclude", path))
+        case _:
+            raise Misread("data did not match any variant of untagged enum WithPayloadInterface")
+
+
+def vectors_selector(members: Fields) -> VectorsSelector:
+    """``with_vector`` (or ``with_vectors``) of a request. Raises Misread."""
+    return members.read(members.given("with_vector", "with_vectors"), _vectors_selector) or NO_VECTORS
+
+
+def _vectors_selector(value: Json) -> VectorsSelector:
+    match value:
+        case bool():
+            return ALL_VECTORS if value else NO_VECTORS
+        case list():
+            return VectorsSelector(names=items(value, text))
+        case _:
+            raise Misread("data did not match any variant of untagged enum WithVector")
+
+
+def lookup_from(members: Fields) -> LookupFrom | None:
+    """``lookup_from`` of a request. Raises InvalidRequest."""
+    return members.part("lookup_from", _lookup_from)
+
+
+def _lookup_from(members: Fields) -> LookupFrom:
+    collection = collection_name(members.needed("collection", text), field="collection")
+    return LookupFrom(collection, members.text("vector"))
+
+
+def with_lookup(members: Fields) -> WithLookup | None:
+    """``with_lookup`` of a request for groups: a collection's name, or an object. Raises InvalidRequest."""
+    return members.read("with_lookup", _with_lookup)
+
+
+def _with_lookup(value: Json) -> WithLookup:
+    if isinstance(value, str):
+        return WithLookup(collection_name(value, field="collection"))
+    members = fields(value)
+    return WithLookup(
+        collection_name(members.needed("collection", text), field="collection"),
+        payload_selector(members, ALL_PAYLOAD),
+        vectors_selector(members),
+    )
+
+
+def search_params(members: Fields) -> SearchParams:
+    """``params`` of a request. Raises InvalidRequest."""
+    return members.part("params", _search_params) or DEFAULT_PARAMS
+
+
+def _search_params(members: Fields) -> SearchParams:
+    return checked.search_params(
+        hnsw_ef=members.count("hnsw_ef"),
+        exact=members.flag("exact") or False,
+        quantization=members.part("quantization", _quantization),
+        indexed_only=members.flag("indexed_only") or False,
+        acorn_max_selectivity=members.part("acorn", _acorn),
+        idf_corpus=members.read("idf", _idf_corpus),
+    )
+
+
+def _quantization(members: Fields) -> QuantizationParams:
+    return checked.quantization_params(
+        ignore=members.flag("ignore") or False,
+        rescore=members.flag("rescore"),
+        oversampling=members.number("oversampling"),
+    )
+
+
+def _acorn(members: Fields) -> float | None:
+    return checked.acorn(enable=members.flag("enable") or False, max_selectivity=members.number("max_selectivity"))
+
+
+def _idf_corpus(value: Json) -> Filter | None:
+    if value == "global":
+        return None
+    return fields(value).needed("corpus", decode_filter)
+
+
+def order_by(value: Json) -> OrderBy:
+    """A path, or an object with a path. Raises InvalidRequest."""
+    if isinstance(value, str):
+        return OrderBy(path(value))
+    members = fields(value)
+    return OrderBy(
+        key=members.needed("key", path),
+        direction=members.read("direction", _direction) or Direction.ASC,
+        start_from=members.read("start_from", _start_from),
+    )
+
+
+def _direction(value: Json) -> Direction:
+    if value not in _DIRECTIONS:
+        raise Misread(f"unknown variant `{text(value)}`, expected `asc` or `desc`")
+    return _DIRECTIONS[text(value)]
+
+
+def _start_from(value: Json) -> int | float | str:
+    if isinstance(value, str):
+        date(value)
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        unexpected(value, "a number or a datetime")
+    return value
+
+
+def shard_key(members: Fields) -> None:
+    """Accepted and without meaning here: shards are chosen by a hash of the id."""
+    members.read("shard_key", _shard_key)
+
+
+def _shard_key(value: Json) -> None:
+    match value:
+        case str():
+            return
+        case bool():
+            unexpected(value, "a shard key")
+        case int() | list() | {"target": _, "fallback": _}:
+            return
+        case _:
+            unexpected(value, "a shard key")
+
+
+def filter_of(members: Fields) -> Filter | None:
+    """``filter`` of a request. Raises InvalidRequest."""
+    return members.read("filter", decode_filter)
+
+
+def exact(members: Fields, *, default: bool) -> bool:
+    """``exact`` of a request."""
+    found = members.read("exact", flag)
+    return default if found is None else found

@@ -1,0 +1,297 @@
+"""Typed reading of JSON: ``Fields`` is one object, its methods are the types that a member may have.
+
+A member that is absent or null reads as None; ``needed`` refuses that. What has another shape raises ``Misread``, with
+serde's words and, in place of its line and column, the path of the member; values out of bounds raise
+``ValidationFailed`` with the same path. Members nobody asks for are ignored, except where ``only`` is called.
+Nothing untyped leaves a decoder that reads through this module, but payloads, which are JSON.
+"""
+
+from collections.abc import Callable, Mapping
+from ctypes import c_float
+from enum import Enum
+from typing import NoReturn, TypeVar
+
+import orjson
+
+from qdrantlite.errors import MalformedRequest, ValidationFailed
+from qdrantlite.values.payload import Json, Payload, parse_path
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
+
+U64_MAX = 2**64 - 1
+U32_MAX = 2**32 - 1
+DEPTH_MAX = 128
+"""How deep arrays and objects may nest: what serde_json reads."""
+
+
+class Misread(MalformedRequest):
+    """JSON of the wrong shape; ``path`` leads to where."""
+
+    def __init__(self, problem: str, path: str = "") -> None:
+        super().__init__(f"{problem} at `{path}`" if path else problem)
+        self.problem = problem
+        self.path = path
+
+
+def inside(name: str, decode: Callable[[Json], T], value: Json) -> T:
+    """``decode(value)``; errors leave it with ``name`` before their path."""
+    try:
+        return decode(value)
+    except Misread as error:
+        raise Misread(error.problem, _joined(name, error.path)) from None
+    except ValidationFailed as error:
+        raise ValidationFailed(_joined(name, error.text)) from None
+
+
+def _joined(name: str, path: str) -> str:
+    """``a`` and ``b`` are ``a.b``, ``a`` and ``[0]`` are ``a[0]``."""
+    return name + path if not path or path.startswith("[") else f"{name}.{path}"
+
+
+def read_json(content: bytes) -> Json:
+    """The value of a whole body. Raises Misread."""
+    try:
+        value: Json = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        if not content.strip():
+            raise Misread("EOF while parsing a value at line 1 column 0") from None
+        raise Misread(f"{error.msg} at line {error.lineno} column {error.colno}") from None
+    return value
+
+
+def unexpected(value: Json, expected: str) -> NoReturn:
+    """Raises Misread in serde's words for a value of the wrong type."""
+    raise Misread(f"invalid type: {_shown(value)}, expected {expected}")
+
+
+def _shown(value: Json) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"boolean `{str(value).lower()}`"
+        case int():
+            return f"integer `{value}`"
+        case float():
+            return f"floating point `{value}`"
+        case str():
+            return f"string {orjson.dumps(value).decode()}"
+        case list():
+            return "sequence"
+        case dict():
+            return "map"
+
+
+def text(value: Json) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        unexpected(value, "a string")
+    return value
+
+
+def flag(value: Json) -> bool:
+    """A boolean."""
+    if not isinstance(value, bool):
+        unexpected(value, "a boolean")
+    return value
+
+
+def number(value: Json) -> float:
+    """A number, as float64."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        unexpected(value, "a number")
+    return float(value)
+
+
+def small_number(value: Json) -> float:
+    """A number rounded to float32; infinite beyond its range."""
+    return c_float(number(value)).value
+
+
+def whole(value: Json, least: int, most: int, expected: str) -> int:
+    """An integer between two others."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        unexpected(value, expected)
+    if not least <= value <= most:
+        raise Misread(f"invalid value: integer `{value}`, expected {expected}")
+    return value
+
+
+def count(value: Json) -> int:
+    """An integer of 64 bits without sign."""
+    return whole(value, 0, U64_MAX, "u64")
+
+
+def short_count(value: Json) -> int:
+    """An integer of 32 bits without sign."""
+    return whole(value, 0, U32_MAX, "u32")
+
+
+def positive(value: Json) -> int:
+    """An integer of 64 bits that is not 0."""
+    return whole(value, 1, U64_MAX, "a nonzero u64")
+
+
+def path(value: Json) -> str:
+    """The path of a payload field, checked."""
+    key = text(value)
+    try:
+        parse_path(key)
+    except MalformedRequest as error:
+        raise Misread(error.text) from None
+    return key
+
+
+def choice(kind: type[E]) -> Callable[[Json], E]:
+    """A reader of the values of an enum whose values are Qdrant's spellings."""
+    spelled: Mapping[Json, E] = {member.value: member for member in kind}
+    expected = ", ".join(f"`{member.value}`" for member in kind)
+
+    def read(value: Json) -> E:
+        member = spelled.get(text(value))
+        if member is None:
+            raise Misread(f"unknown variant `{value}`, expected one of {expected}")
+        return member
+
+    return read
+
+
+def items(value: Json, decode: Callable[[Json], T]) -> tuple[T, ...]:
+    """A list, each element decoded."""
+    if not isinstance(value, list):
+        unexpected(value, "a sequence")
+    decoded: list[T] = []
+    try:
+        for item in value:
+            decoded.append(decode(item))
+    except Misread as error:
+        raise Misread(error.problem, _joined(f"[{len(decoded)}]", error.path)) from None
+    except ValidationFailed as error:
+        raise ValidationFailed(_joined(f"[{len(decoded)}]", error.text)) from None
+    return tuple(decoded)
+
+
+def one_or_more(value: Json, decode: Callable[[Json], T]) -> tuple[T, ...]:
+    """A list, or what could be its only element."""
+    return items(value, decode) if isinstance(value, list) else (decode(value),)
+
+
+def entries(value: Json, decode: Callable[[Json], T]) -> dict[str, T]:
+    """An object whose keys are names; in the order of the names."""
+    if not isinstance(value, dict):
+        unexpected(value, "a map")
+    return {name: inside(name, decode, value[name]) for name in sorted(value)}
+
+
+def shallow(value: Json) -> Json:
+    """Any JSON that does not nest deeper than JSON may. Raises Misread."""
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, list | dict)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(item, list | dict)
+        ]
+        if not level:
+            return value
+    raise Misread("recursion limit exceeded")
+
+
+def payload(value: Json) -> Payload:
+    """A JSON object of the user's."""
+    if not isinstance(value, dict):
+        unexpected(value, "a map")
+    for member in value.values():
+        if isinstance(member, list | dict):
+            shallow(value)
+            break
+    return value
+
+
+def fields(value: Json, expected: str = "a map") -> "Fields":
+    """An object whose members are known by name."""
+    if not isinstance(value, dict):
+        unexpected(value, expected)
+    return Fields(value)
+
+
+class Fields:
+    """One JSON object; see the module. Names passed to its methods are those of the members."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self, members: dict[str, Json]) -> None:
+        self._members = members
+
+    def has(self, name: str) -> bool:
+        """True for a member that is neither absent nor null."""
+        return self._members.get(name) is not None
+
+    def given(self, *names: str) -> str:
+        """The first of several names for one member that is there; the first of all if none is."""
+        for name in names:
+            if name in self._members:
+                return name
+        return names[0]
+
+    def raw(self) -> dict[str, Json]:
+        """The whole object, unread."""
+        return self._members
+
+    def only(self, *names: str) -> None:
+        """Raises Misread for a member of any other name."""
+        for name in self._members:
+            if name not in names:
+                expected = ", ".join(f"`{known}`" for known in names)
+                raise Misread(f"unknown field `{name}`, expected one of {expected}")
+
+    def read(self, name: str, decode: Callable[[Json], T]) -> T | None:
+        """The member as ``decode`` reads it."""
+        value = self._members.get(name)
+        return None if value is None else inside(name, decode, value)
+
+    def needed(self, name: str, decode: Callable[[Json], T]) -> T:
+        """Like ``read``; raises Misread when there is no such member."""
+        value = self._members.get(name)
+        if value is None:
+            raise Misread(f"missing field `{name}`")
+        return inside(name, decode, value)
+
+    def each(self, name: str, decode: Callable[[Json], T]) -> tuple[T, ...] | None:
+        """A list."""
+        return self.read(name, lambda value: items(value, decode))
+
+    def some(self, name: str, decode: Callable[[Json], T]) -> tuple[T, ...]:
+        """A list, or what could be its only element; none when absent."""
+        return self.read(name, lambda value: one_or_more(value, decode)) or ()
+
+    def named(self, name: str, decode: Callable[[Json], T]) -> dict[str, T] | None:
+        """An object from names."""
+        return self.read(name, lambda value: entries(value, decode))
+
+    def part(self, name: str, decode: "Callable[[Fields], T]") -> T | None:
+        """An object with members of its own."""
+        return self.read(name, lambda value: decode(fields(value)))
+
+    def text(self, name: str) -> str | None:
+        """A string."""
+        return self.read(name, text)
+
+    def flag(self, name: str) -> bool | None:
+        """A boolean."""
+        return self.read(name, flag)
+
+    def number(self, name: str) -> float | None:
+        """A number, as float64."""
+        return self.read(name, number)
+
+    def small_number(self, name: str) -> float | None:
+        """A number rounded to float32."""
+        return self.read(name, small_number)
+
+    def count(self, name: str) -> int | None:
+        """An integer of 64 bits without sign."""
+        return self.read(name, count)
