@@ -275,7 +275,8 @@ class _Binder:
         view, present = self._snapshot.sparse(using), self._snapshot.state.present[using]
         # Qdrant counts a vector without entries among those of a corpus given, not among all.
         present = present.difference(view.bare) if corpus is None else present.intersection(corpus)
-        weights = vector.weights * view.idf(vector.indices, present)
+        with np.errstate(over="ignore", invalid="ignore"):
+            weights = vector.weights * view.idf(vector.indices, present)
         return SparseVector(vector.indices, weights.astype(np.float32))
 
 

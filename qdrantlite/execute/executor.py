@@ -46,6 +46,7 @@ from qdrantlite.plan.nodes import (
 )
 from qdrantlite.plan.trace import Step, Trace
 from qdrantlite.query.search import Direction, FusionKind
+from qdrantlite.segment.best import are_hits
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.exact import MISSING
@@ -70,13 +71,20 @@ def execute(
     ``trace`` receives one step a node. With a ``sieve`` leaves hand up the best of what passes it; they must read
     possible points only. Raises TimedOut, Cancelled, and Corrupted from stored rows.
     """
-    return _Run(view, trace, deadline, {}, sieve).rows(node)
+    with _no_warnings():
+        return _Run(view, trace, deadline, {}, sieve).rows(node)
 
 
 def execute_all(nodes: Sequence[Node], view: ShardView, *, deadline: Deadline = FOREVER) -> list[Ranking]:
     """The rows of each plan, as ``execute`` gives them; leaves that ask alike are asked together, on all cores."""
-    run = _Run(view, None, deadline, ask_together(nodes, view, deadline) if len(nodes) > 1 else {})
-    return [run.rows(node) for node in nodes]
+    with _no_warnings():
+        run = _Run(view, None, deadline, ask_together(nodes, view, deadline) if len(nodes) > 1 else {})
+        return [run.rows(node) for node in nodes]
+
+
+def _no_warnings() -> np.errstate:
+    """Vectors may hold NaN, infinities and what overflows: such scores are no hits, and nothing to warn of."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,6 +122,7 @@ class _Run:
         """The best of a leaf that pass: of so many more each time, or of all once it has reached far in vain."""
         reach = 1
         while reach <= SIFTED_MAX:
+            self.deadline.pause()
             found = self._run(_reaching(leaf, reach, most=self._read(leaf)), ())
             passing = np.flatnonzero(sieve.passes(found.offsets))
             if len(passing) >= leaf.limit or len(found) < leaf.limit * reach:
@@ -250,6 +259,9 @@ def _rescored(node: Rescore, offsets: U32, view: ShardView) -> Ranking:
             scores = multi.score(query, offsets)
         case _:
             assert_never(node.query)
+    hits = are_hits(scores, larger_is_better=larger_is_better)
+    if not hits.all():
+        offsets, scores = offsets[hits], scores[hits]
     order = best_first(scores, larger_is_better=larger_is_better)
     ranking = Ranking.scored(offsets[order], scores[order])
     ranking = settled(ranking, ranking.scores, node.limit, view.ids)
@@ -268,7 +280,7 @@ def _fused(node: Fuse, sources: Sequence[Ranking], view: ShardView) -> Ranking:
     ranking = settled(fused.ranking, fused.keys, node.limit, view.ids)
     if node.threshold is None:
         return ranking
-    below = np.flatnonzero(ranking.scores < np.float32(node.threshold))
+    below = np.flatnonzero(~(ranking.scores >= np.float32(node.threshold)))
     return ranking.head(int(below[0])) if len(below) else ranking
 
 

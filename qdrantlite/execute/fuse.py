@@ -19,6 +19,8 @@ from qdrantlite.values.vector import F32
 
 ONE = np.float32(1)
 HALF = np.float32(0.5)
+FLOAT32_HALF = float(np.finfo(np.float32).max) / 2
+"""Bounds within it have a difference that float32 can hold."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,14 +74,22 @@ def _reciprocal_ranks(count: int, k: int, weight: float) -> F32:
 def _normalised(scores: F32) -> F32:
     """Places within the source's own spread; 0.5 where there is no spread.
 
-    The moments are taken in float64: the engine adds them up one by one in float32, which differs by a few millionths.
+    The moments are taken in float64: the engine adds them up one by one in float32, which differs by a few millionths,
+    and overflows. Infinite products do not count among them, and keep an infinite place.
     """
+    finite = np.isfinite(scores)
+    if not finite.all():
+        places = scores.copy()
+        places[finite] = _normalised(scores[finite])
+        return places
     if len(scores) < 2:
         return np.full(len(scores), HALF)
     wide = scores.astype(np.float64)
     mean = wide.sum() / len(wide)
     wide -= mean
     spread = 3 * sqrt(wide @ wide / (len(wide) - 1))
+    if abs(mean) + spread > FLOAT32_HALF:
+        return ((wide + spread) / (2 * spread)).astype(np.float32) if spread else np.full(len(scores), HALF)
     low, high = np.float32(mean - spread), np.float32(mean + spread)
     if low == high:
         return np.full(len(scores), HALF)

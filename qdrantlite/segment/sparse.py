@@ -284,7 +284,9 @@ def _threshold(totals: F32, limit: int) -> float:
     The ``limit``-th best of the blocks' best totals is no better than the ``limit``-th best total.
     """
     blocks = totals[: len(totals) // BLOCK * BLOCK].reshape(-1, BLOCK).max(axis=1)
-    return float(np.partition(blocks, len(blocks) - limit)[len(blocks) - limit]) if limit <= len(blocks) else 0.0
+    if limit > len(blocks) or np.isnan(blocks).any():  # A total that is NaN is reached by none.
+        return 0.0
+    return float(np.partition(blocks, len(blocks) - limit)[len(blocks) - limit])
 
 
 def _contenders(totals: F32, limit: int) -> npt.NDArray[np.int64]:

@@ -59,6 +59,15 @@ def test_scores_are_not_clamped() -> None:
     assert fused[0] > 1
 
 
+def test_infinite_and_huge_scores_spoil_no_other_place() -> None:
+    finite = scores_of(fuse_dbsf([scored([2, 3, 4], [3, 2, 1])]))
+    assert scores_of(fuse_dbsf([scored([1, 2, 3, 4], [np.inf, 3, 2, 1])])) == {1: np.inf, **finite}
+    huge = scores_of(fuse_dbsf([scored([2, 3, 4], [3e38, 0, -3e38])]))
+    assert huge == pytest.approx(finite)
+    assert scores_of(fuse_dbsf([scored([1, 2], [3e38, 3e38])])) == {1: 0.5, 2: 0.5}
+    assert scores_of(fuse_dbsf([scored([1, 2], [np.inf, np.inf])])) == {1: np.inf, 2: np.inf}
+
+
 def test_point_with_order_value_comes_first_in_spread_fusion_only() -> None:
     sources = [scored([1, 2], [9, 8]), ordered([3, 4], [5, 6])]
     assert fuse_dbsf(sources).ranking.offsets.tolist()[:2] == [4, 3]

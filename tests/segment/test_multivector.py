@@ -1,6 +1,7 @@
 """MaxSim against a loop over points."""
 
 import math
+from dataclasses import replace
 from itertools import product
 from unittest.mock import patch
 
@@ -88,3 +89,17 @@ def test_nothing_selected_finds_nothing() -> None:
     view, _, query, _ = made(Distance.DOT, Datatype.FLOAT32)
     offsets, scores = view.search(query, selection=Selection.of_range(0, 0), limit=5)
     assert (len(offsets), len(scores)) == (0, 0)
+
+
+@pytest.mark.parametrize("distance", Distance)
+def test_row_that_is_no_number_is_passed_over(distance: Distance) -> None:
+    view, own, query, _ = made(distance, Datatype.FLOAT32)
+    spoiled = [at for at, rows in enumerate(own) if len(rows) > 1][:5]
+    lost = next(at for at, rows in enumerate(own) if len(rows) == 1)
+    rows = view.rows.copy()
+    rows[[int(view.starts[at]) for at in (*spoiled, lost)]] = np.nan
+    offsets, scores = replace(view, rows=rows).search(query, selection=view.present, limit=POINTS)
+    assert set(offsets.tolist()) == {*view.present.offsets().tolist()} - {lost}
+    found = dict(zip(offsets.tolist(), scores.tolist(), strict=True))
+    for at in spoiled:
+        assert found[at] == pytest.approx(maxsim(query, own[at][1:], distance, Datatype.FLOAT32), rel=1e-5)

@@ -228,3 +228,19 @@ def test_columns_take_bounded_memory_and_go_with_their_run() -> None:
         sizes = sum(column.nbytes for column in made if column is not None)
     assert 0 < sizes <= 8 * len(run.offsets) // sparse_columns.SHARE
     assert any(column is None for column in made)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 300])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_total_that_is_no_number_is_no_hit_and_hides_no_other(limit: int, bad: float) -> None:
+    index, count = SparseIndex(), 2000
+    weights = {at: {1: 1.0 + at + (at % 64 == 7) * count, 2: 0.5} for at in range(count)}  # One stands out of 64.
+    spoiled = {3: {1: bad}, 900: {1: bad, 2: 1.0}, 1999: {2: bad}}
+    for start in range(0, count, 500):
+        chunk = range(start, start + 500)
+        index.add(np.array(chunk, dtype=np.uint32), [vector(spoiled.get(at, weights[at])) for at in chunk])
+    offsets, scores = index.view().search(vector({1: 1.0, 2: 1.0}), selection=Selection.of_range(0, count), limit=limit)
+    best = sorted({*weights} - {*spoiled}, key=lambda at: -weights[at][1])
+    wanted = [*spoiled, *best] if bad == math.inf else best
+    assert offsets.tolist() == wanted[:limit]
+    assert not np.isnan(scores).any()

@@ -17,6 +17,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from qdrantlite.segment.best import are_hits
 from qdrantlite.segment.vector_index.cores import use_cores
 from qdrantlite.segment.vector_index.row_encoding import (
     Rows,
@@ -140,7 +141,7 @@ def rescore(rows: Rows, queries: F32, candidates: Ids, *, distance: Distance, li
         found = candidates[at][candidates[at] >= 0].astype(np.uint32)
         exact = score(rows, query, found, distance=distance)
         order = np.argsort(-exact if distance.larger_is_better else exact, kind="stable")
-        order = order[~np.isnan(exact[order])][:limit]
+        order = order[are_hits(exact[order], larger_is_better=distance.larger_is_better)][:limit]
         offsets[at, : len(order)], scores[at, : len(order)] = found[order], exact[order]
     return offsets, scores
 

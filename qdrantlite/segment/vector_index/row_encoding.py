@@ -62,7 +62,8 @@ def normalise(vectors: F32) -> F32:
 
 def _normalise_one(vector: F32) -> F32:
     """``normalise`` of ``(dim,)`` without what only many vectors need: a fifth of the time, and queries come singly."""
-    squared = float(np.dot(vector, vector))
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared = float(np.dot(vector, vector))
     if squared < NORM_MIN or abs(squared - 1) < NORM_SLACK:
         return vector
     unit: F32 = vector / np.float32(sqrt(squared)) if isfinite(squared) else normalise(vector[np.newaxis])[0]
