@@ -7,10 +7,9 @@ import re
 import unicodedata
 from functools import cache
 
-from qdrantlite.values.letters import letter_class
+from qdrantlite.values.letters import WHITESPACE, letter_class
 
-_WHITESPACE = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # as Unicode has it, unlike str.split
-_PIECE = re.compile(f"[^{_WHITESPACE}]+")
+_PIECE = re.compile(f"[^{WHITESPACE}]+")
 _WORD_ASCII = re.compile(r"[A-Za-z0-9]+")
 _IDENTIFIER_PART = re.compile(r"[^_]+")
 # One character of these scripts is a token: without a dictionary nothing says where their words end.

@@ -7,6 +7,9 @@ them.
 from functools import cache
 from pathlib import Path
 
+WHITESPACE = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""The inside of a regular expression's brackets: white space as Unicode has it, unlike ``str.split`` and ``\\s``."""
+
 
 @cache
 def letter_class() -> str:

@@ -1,0 +1,98 @@
+"""Dates in payloads and requests: the texts that Qdrant takes for one, and the instants they mean.
+
+Accepted are RFC 3339 and its relatives: a blank instead of ``T``, fewer digits, no zone (then it is UTC), offsets as
+``+01:00``, ``+0100`` and ``+01``, no seconds or no time where there is no zone either, blanks before numbers, years of
+any sign.
+"""
+
+import re
+from functools import cache
+from typing import NamedTuple
+
+from qdrantlite.values.letters import WHITESPACE
+
+MICROSECONDS = 1_000_000
+DAY_S = 86_400
+YEAR_MIN, YEAR_MAX = -262_143, 262_142
+DATE_TEXT_MAX = 1024
+"""Longer texts are no dates; without a bound, blanks and zeros would be read without end."""
+
+_DAYS_TO_EPOCH = 719_468
+_MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+class Instant(NamedTuple):
+    """A moment; instants compare as time goes.
+
+    ``second`` counts from 1970 in UTC. ``microsecond`` is below a million but within a leap second, which is a part of
+    the second before it and has a second million.
+    """
+
+    second: int
+    microsecond: int
+
+    @property
+    def micros(self) -> int:
+        """Microseconds since 1970; a leap second has those of the second that follows."""
+        return self.second * MICROSECONDS + self.microsecond
+
+
+@cache
+def _forms() -> tuple[re.Pattern[str], ...]:
+    """With a zone as RFC 3339 has it; with a zone as other standards have it; without a zone."""
+    _ = f"[{WHITESPACE}]*+"  # As the engine reads, nothing taken is given back: "2020-01-203:04" has a day 20.
+    year, number = rf"{_}(?P<year>[+-][0-9]++|[0-9]{{1,4}}+)", _ + "(?P<%s>[0-9]{1,2}+)"
+    month, day, hour, minute, second = (number % name for name in ("month", "day", "hour", "minute", "second"))
+    fraction = r"(?:\.(?P<fraction>[0-9]++))?"
+    sign, between = "(?P<sign>[+\N{MINUS SIGN}-])(?P<zone_hours>[0-9]{2})", f"[:{WHITESPACE}]*+"
+    minutes = "(?P<zone_minutes>[0-5][0-9])"
+    date = f"{year}-{month}-{day}"
+    loose_date, loose_time = f"{year}{_}-{month}{_}-{day}", f"{hour}{_}:{minute}{_}:{second}"
+    return (
+        re.compile(f"{loose_date}[Tt ]{loose_time}{fraction}{_}(?:[Zz]|[Uu][Tt][Cc]|{sign}{between}{minutes}){_}"),
+        re.compile(f"{date}(?:T|{_}){hour}:{minute}:{second}{fraction}{_}(?:[Zz]|{sign}{between}{minutes}?)"),
+        re.compile(f"{date}(?:(?:T|{_}){hour}:{minute}(?::{second}{fraction})?)?"),
+    )
+
+
+def parse_instant(text: str) -> Instant | None:
+    """The moment a text means; None when it is no date, of the calendar or at all."""
+    if len(text) > DATE_TEXT_MAX:
+        return None
+    for form in _forms():
+        found = form.fullmatch(text)
+        if found is not None:
+            return _instant(found.groupdict())
+    return None
+
+
+def _instant(parts: dict[str, str | None]) -> Instant | None:
+    year, month, day = (int(parts[name] or 0) for name in ("year", "month", "day"))
+    hour, minute, second = (int(parts[name] or 0) for name in ("hour", "minute", "second"))
+    if not (YEAR_MIN <= year <= YEAR_MAX and 1 <= month <= 12 and 1 <= day <= _days_in(year, month)):
+        return None
+    if hour > 23 or minute > 59 or second > 60:
+        return None
+    microsecond = int((parts["fraction"] or "").ljust(6, "0")[:6])
+    if second == 60:
+        second, microsecond = 59, microsecond + MICROSECONDS
+    offset_s = 0
+    if parts.get("sign") is not None:
+        hours = int(parts["zone_hours"] or 0)
+        if hours > 23:
+            return None
+        offset_s = (hours * 60 + int(parts["zone_minutes"] or 0)) * 60
+        offset_s = offset_s if parts["sign"] == "+" else -offset_s
+    seconds = _days_from_epoch(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset_s
+    return Instant(seconds, microsecond)
+
+
+def _days_in(year: int, month: int) -> int:
+    leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return _MONTH_DAYS[month - 1] + leap
+
+
+def _days_from_epoch(year: int, month: int, day: int) -> int:
+    """Days since 1970 of a date of the Gregorian calendar; years begin in March here, so that leap days end them."""
+    year, month = (year - 1, month + 9) if month < 3 else (year, month - 3)
+    return year * 365 + year // 4 - year // 100 + year // 400 + (month * 153 + 2) // 5 + day - 1 - _DAYS_TO_EPOCH
