@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qdrantlite.collection.filter_source import ShardFilterSource, settle
+from qdrantlite.collection.filter_source import ShardFilterSource, StoredPoints
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.deadline import FOREVER, Deadline
@@ -101,7 +101,7 @@ def open_snapshot(
                 if selection is None and filter is not None and not filter.is_empty:
                     bindings[at] = bind_filter(filter, source)
         for at, binding in bindings.items():
-            selections[at] = selection = settle(binding, reader, deadline.pause)
+            selections[at] = selection = binding.settle(StoredPoints(reader, deadline.pause))
             known.keep((binding.filter, None), selection, len(selection))
         failed.pop_all()
     return snapshot, selections

@@ -1,11 +1,11 @@
 """Filters over a shard: for searches under the publish lock, for writes inside an open transaction.
 
 A filter is bound in two steps. Under the lock, indexes, ids and vector presence give the offsets that surely pass and
-those that are doubtful; afterwards, without a lock, the payloads of the doubtful ones settle them.
+those that are doubtful; afterwards, without a lock, the payloads or ids of the doubtful ones settle them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.deadline import Deadline
 from qdrantlite.execute.ranking import Bools
 from qdrantlite.query.filter import Filter
-from qdrantlite.segment.bitmaps import Bitmap, Offsets, offsets_in
+from qdrantlite.segment.bitmaps import Bitmap, Offsets
 from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.selection import NO_POINTS, Selection
@@ -24,8 +24,6 @@ from qdrantlite.storage.store_reader import MISSING, StoreReader
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.vector import U32
-
-CHUNK_POINTS = 1024
 
 
 class ShardFilterSource:
@@ -64,18 +62,25 @@ class ShardFilterSource:
         return Selection.from_offsets(offsets[np.array(owning, dtype=bool)]).bitmap
 
 
-def settle(binding: FilterBinding, reader: StoreReader, ask: Callable[[], None]) -> Selection:
-    """The points that pass, reading the payloads of the doubtful ones; ``ask`` is called between blocks of them."""
-    return binding.settle(_payloads(binding, reader, ask))
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPoints:
+    """What settles filters, read from the store; see ``segment.filter_bitmap.PointReader``.
 
+    ``ask`` is called before each read, and may raise.
+    """
 
-def _payloads(binding: FilterBinding, reader: StoreReader, ask: Callable[[], None]) -> Iterator[tuple[int, Payload]]:
-    doubtful = offsets_in(binding.doubtful)
-    for at in range(0, len(doubtful), CHUNK_POINTS):
-        ask()
-        chunk = doubtful[at : at + CHUNK_POINTS]
-        for offset, text in zip(chunk.tolist(), reader.payloads(chunk), strict=True):
-            yield offset, payload_of(text)
+    reader: StoreReader
+    ask: Callable[[], None]
+
+    def payloads(self, offsets: Offsets) -> list[Payload]:
+        """Payloads in the order given."""
+        self.ask()
+        return [payload_of(text) for text in self.reader.payloads(offsets)]
+
+    def ids(self, offsets: Offsets) -> list[PointId]:
+        """Ids in the order given."""
+        self.ask()
+        return self.reader.ids(offsets)
 
 
 class PayloadSieve:
@@ -83,8 +88,7 @@ class PayloadSieve:
 
     def __init__(self, binding: FilterBinding, reader: StoreReader, deadline: Deadline) -> None:
         self._binding = binding
-        self._reader = reader
-        self._deadline = deadline
+        self._points = StoredPoints(reader, deadline.pause)
         self._settled = None if binding.doubtful else Selection(binding.sure)
         self.possible = Selection(binding.sure | binding.doubtful)
 
@@ -96,16 +100,13 @@ class PayloadSieve:
     def passes(self, offsets: U32) -> Bools:
         """Which of these pass, ``(n,) bool``."""
         if self._settled is None:
-            among = Selection.from_offsets(offsets).bitmap
-            own = self._binding
-            asked = replace(own, sure=own.sure & among, doubtful=own.doubtful & among)
-            return settle(asked, self._reader, self._deadline.pause).contains(offsets)
+            return self._binding.passing(offsets, self._points)
         return self._settled.contains(offsets)
 
     def settle(self) -> Selection:
         """All that pass, found once."""
         if self._settled is None:
-            self._settled = settle(self._binding, self._reader, self._deadline.pause)
+            self._settled = self._binding.settle(self._points)
         return self._settled
 
 
@@ -127,13 +128,13 @@ def resolve_for_write(shard: Shard, filter: Filter, changes: Changes, deadline: 
     every condition is settled by what the writer reads. Raises TimedOut, Cancelled.
     """
     writer = shard.store.writer
+    stored = StoredPoints(writer, deadline.check)
     if changes.is_empty:
-        return settle(
-            bind_filter(filter, ShardFilterSource(shard, writer, shard.live)), writer, deadline.check
-        ).offsets()
+        binding = bind_filter(filter, ShardFilterSource(shard, writer, shard.live))
+        return binding.settle(stored).offsets()
     touched = Selection.from_offsets(changes.touched())
     dead = Selection.from_offsets(np.concatenate(changes.dead)) if changes.dead else NO_POINTS
     known = ShardFilterSource(shard, writer, shard.live.difference(touched))
     fresh = ShardFilterSource(shard, writer, touched.difference(dead), indexed=False)
-    passing = [settle(bind_filter(filter, source), writer, deadline.check) for source in (known, fresh)]
+    passing = [bind_filter(filter, source).settle(stored) for source in (known, fresh)]
     return passing[0].union(passing[1]).offsets()

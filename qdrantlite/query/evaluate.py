@@ -1,216 +1,171 @@
-"""Filters decided by reading payloads: the meaning of every condition where no index answers it.
+"""Filters decided by reading payloads: how conditions combine, and what they ask of fields where no index answers.
 
 A condition on a field tests the elements at its path (``values.payload.elements_at``): the value itself, or each
-element of an array, one level deep. An index may be narrower: ``except`` asks an index about values of the index's
-type only. Knows neither offsets nor indexes.
+element of an array, one level deep. Many payloads are asked at a time, and only those that earlier conditions of a
+filter leave open. Knows neither offsets nor indexes.
 """
 
-from collections.abc import Callable, Iterator
-from math import isnan
-from typing import assert_never
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
+from typing import TypeAlias, TypeVar, assert_never
 
-from qdrantlite.errors import Unsupported
+import numpy as np
+from numpy.typing import NDArray
+
+from qdrantlite.query.elements import Bools, element_test
 from qdrantlite.query.filter import (
     Condition,
-    DatetimeRange,
+    ElementPredicate,
     FieldCondition,
     Filter,
-    GeoBoundingBox,
-    GeoPolygon,
-    GeoRadius,
     HasId,
     HasVector,
     IsEmpty,
     IsEmptyFlag,
     IsNull,
     IsNullFlag,
-    MatchAnyInteger,
-    MatchAnyKeyword,
-    MatchBool,
-    MatchExceptInteger,
-    MatchExceptKeyword,
-    MatchInteger,
-    MatchKeyword,
-    MatchPhrase,
-    MatchPrefix,
-    MatchSubstring,
-    MatchText,
-    MatchTextAny,
     Nested,
     Predicate,
-    Range,
     Slice,
     ValuesCount,
 )
 from qdrantlite.values.payload import EVERY, Json, Path, Payload, elements_at, parse_path, values_at
-from qdrantlite.values.record import Record
+
+Rows: TypeAlias = NDArray[np.intp]
+PayloadTest: TypeAlias = Callable[[Sequence[Payload]], Bools]
+Holds: TypeAlias = Callable[[Condition, Rows], Bools]
+Owned = TypeVar("Owned")
 
 
-def matches(condition: Condition, record: Record) -> bool:
-    """Whether the condition (a ``Filter`` is one) holds for the record; ``vectors`` must name all it has."""
-    payload = record.payload or {}
+def payload_test(condition: Condition) -> PayloadTest:
+    """Which of the payloads meet the condition (a ``Filter`` is one), ``(n,) bool``.
 
-    def holds(inner: Condition) -> bool:
-        match inner:
-            case HasId(ids):
-                return record.id in ids
-            case HasVector(name):
-                return record.vectors is not None and name in record.vectors
-            case Filter():
-                return passes(inner, holds)
-            case _:
-                return payload_matches(inner, payload)
-
-    return holds(condition)
-
-
-def payload_matches(condition: Condition, payload: Payload) -> bool:
-    """The same for a bare payload: ``HasId`` and ``HasVector`` are false. Raises Unsupported, MalformedRequest."""
+    Ids and vectors are no part of a payload: conditions on them are false. Raises MalformedRequest for a bad path.
+    """
     match condition:
         case FieldCondition(_, predicate):
-            return field_matches(predicate, payload, condition.path)
+            return _field_test(predicate, condition.path)
         case IsEmpty(key):
-            return _is_empty(payload, parse_path(key))
+            filled = _field_test(IsEmptyFlag(False), parse_path(key))
+            return lambda payloads: ~filled(payloads)
         case IsNull(key):
-            return _has_null(payload, parse_path(key))
-        case HasId() | HasVector():
-            return False
+            return _field_test(IsNullFlag(True), parse_path(key))
+        case HasId() | HasVector() | Slice():
+            return lambda payloads: np.zeros(len(payloads), dtype=np.bool_)
         case Nested(key, filter):
-            return any(payload_matches(filter, element) for element in _objects_at(payload, parse_path(key)))
+            return _nested_test(filter, parse_path(key))
         case Filter():
-            return passes(condition, lambda inner: payload_matches(inner, payload))
-        case Slice():
-            raise _unsupported(condition)
+            return _filter_test(condition)
         case _:
             assert_never(condition)
 
 
-def passes(filter: Filter, holds: Callable[[Condition], bool]) -> bool:
-    """Combine the conditions of a filter, given what each of them says."""
-    if not all(holds(condition) for condition in filter.must):
-        return False
-    if any(holds(condition) for condition in filter.must_not):
-        return False
-    if filter.should and not any(holds(condition) for condition in filter.should):
-        return False
+def passing(filter: Filter, rows: Rows, holds: Holds) -> Bools:
+    """Which of the rows pass a filter, ``(n,) bool``, given what its conditions say of those still open."""
+    passed = np.ones(len(rows), dtype=np.bool_)
+
+    def narrow(test: Callable[[Rows], Bools], *, wanted: bool = True) -> None:
+        still = np.flatnonzero(passed)
+        if len(still):
+            passed[still] = test(rows[still]) == wanted
+
+    for condition in filter.must:
+        narrow(partial(holds, condition))
+    for condition in filter.must_not:
+        narrow(partial(holds, condition), wanted=False)
+    if filter.should:
+        narrow(lambda some: _any_of(filter.should, some, holds))
     least = filter.min_should
-    return least is None or sum(holds(condition) for condition in least.conditions) >= least.min_count
+    if least is not None:
+        narrow(lambda some: _count_of(least.conditions, some, holds) >= least.min_count)
+    return passed
 
 
-def field_matches(predicate: Predicate, payload: Payload, path: Path) -> bool:
-    """Whether a predicate holds for what the payload has at the path. Raises Unsupported.
+def _any_of(conditions: Sequence[Condition], rows: Rows, holds: Holds) -> Bools:
+    found = np.zeros(len(rows), dtype=np.bool_)
+    for condition in conditions:
+        still = np.flatnonzero(~found)
+        if len(still):
+            found[still] = holds(condition, rows[still])
+    return found
+
+
+def _count_of(conditions: Sequence[Condition], rows: Rows, holds: Holds) -> NDArray[np.int64]:
+    counts = np.zeros(len(rows), dtype=np.int64)
+    for condition in conditions:
+        counts += holds(condition, rows)
+    return counts
+
+
+def _filter_test(filter: Filter) -> PayloadTest:
+    tests = {id(condition): payload_test(condition) for condition in filter.conditions()}
+
+    def test(payloads: Sequence[Payload]) -> Bools:
+        def holds(condition: Condition, rows: Rows) -> Bools:
+            some = payloads if len(rows) == len(payloads) else [payloads[row] for row in rows.tolist()]
+            return tests[id(condition)](some)
+
+        return passing(filter, np.arange(len(payloads)), holds)
+
+    return test
+
+
+def _nested_test(filter: Filter, path: Path) -> PayloadTest:
+    """All conditions on one object of the array at the path, to which ``[]`` belongs even if it is not written."""
+    every = path if path[-1] is EVERY else (*path, EVERY)
+    inner = _filter_test(filter)
+
+    def objects(payload: Payload) -> list[Payload]:
+        return [value for value in values_at(payload, every) if isinstance(value, dict)]
+
+    return lambda payloads: _some(inner, [objects(payload) for payload in payloads])
+
+
+def _field_test(predicate: Predicate, path: Path) -> PayloadTest:
+    match predicate:
+        case ValuesCount() | IsEmptyFlag() | IsNullFlag():
+            holds = _values_test(predicate)
+            return lambda payloads: np.fromiter(
+                (holds(list(values_at(payload, path))) for payload in payloads), np.bool_, len(payloads)
+            )
+        case _:
+            return _elements_test(predicate, path)
+
+
+def _elements_test(predicate: ElementPredicate, path: Path) -> PayloadTest:
+    test = element_test(predicate)
+    return lambda payloads: _some(test, [elements_at(payload, path) for payload in payloads])
+
+
+def _values_test(predicate: ValuesCount | IsEmptyFlag | IsNullFlag) -> Callable[[Sequence[Json]], bool]:
+    """What a predicate says of all values reached in one payload.
 
     A flag asks whether some value reached is as wanted, or none is reached; so on a path of several values both forms
     of ``is_null`` may hold.
     """
     match predicate:
         case ValuesCount():
-            counts = [_count(value) for value in values_at(payload, path)]
-            return any(_count_within(predicate, count) for count in counts or [0])
+            return lambda values: any(_count_within(predicate, count) for count in map(_count, values or [None]))
         case IsEmptyFlag(True):
-            values = list(values_at(payload, path))
-            return not values or any(_is_void(value) for value in values)
+            return lambda values: not values or any(map(_is_void, values))
         case IsEmptyFlag():
-            return not _is_empty(payload, path)
+            return lambda values: not all(map(_is_void, values))
         case IsNullFlag(True):
-            return _has_null(payload, path)
+            return lambda values: any(map(_is_null, values))
         case IsNullFlag():
-            values = list(values_at(payload, path))
-            return not values or not all(_is_null(value) for value in values)
+            return lambda values: not values or not all(map(_is_null, values))
         case _:
-            return any(element_matches(predicate, element) for element in elements_at(payload, path))
+            assert_never(predicate)
 
 
-def element_matches(predicate: Predicate, element: Json) -> bool:
-    """Whether one element of a field satisfies a match or a range. Raises Unsupported."""
-    match predicate:
-        case MatchKeyword(word):
-            return isinstance(element, str) and element == word
-        case MatchInteger(number):
-            return is_integer(element) and element == number
-        case MatchBool(flag):
-            return element is flag
-        case MatchAnyKeyword(words):
-            return isinstance(element, str) and element in words
-        case MatchAnyInteger(numbers):
-            return is_integer(element) and element in numbers
-        case MatchExceptKeyword(words):
-            return not (isinstance(element, str) and element in words) and element is not None
-        case MatchExceptInteger(numbers):
-            return not (is_integer(element) and element in numbers) and element is not None
-        case MatchPrefix(prefix):
-            return isinstance(element, str) and element.startswith(prefix)
-        case MatchSubstring(substring):
-            return isinstance(element, str) and substring in element
-        case Range():
-            return isinstance(element, (int, float)) and not isinstance(element, bool) and _within(predicate, element)
-        case _:
-            raise _unsupported(predicate)
-
-
-def is_integer(element: Json) -> bool:
-    """True for JSON integers; a bool is none."""
-    return isinstance(element, int) and not isinstance(element, bool)
-
-
-def require_supported(filter: Filter) -> None:
-    """Raises Unsupported, naming the condition, for kinds not built yet; MalformedRequest for a bad path."""
-    for condition in _conditions(filter):
-        match condition:
-            case FieldCondition(_, predicate):
-                assert condition.path
-                if isinstance(predicate, _NOT_BUILT):
-                    raise _unsupported(predicate)
-            case IsEmpty(key) | IsNull(key):
-                parse_path(key)
-            case Nested(key, inner):
-                parse_path(key)
-                require_supported(inner)
-            case Filter():
-                require_supported(condition)
-            case Slice():
-                raise _unsupported(condition)
-            case HasId() | HasVector():
-                pass
-            case _:
-                assert_never(condition)
-
-
-_NOT_BUILT = (DatetimeRange, GeoBoundingBox, GeoRadius, GeoPolygon, MatchText, MatchTextAny, MatchPhrase)
-
-_NAMES: dict[type[object], str] = {
-    DatetimeRange: "datetime_range",
-    GeoBoundingBox: "geo_bounding_box",
-    GeoRadius: "geo_radius",
-    GeoPolygon: "geo_polygon",
-    MatchText: "match text",
-    MatchTextAny: "match text_any",
-    MatchPhrase: "match phrase",
-    Slice: "slice",
-}
-
-
-def _unsupported(condition: Condition | Predicate) -> Unsupported:
-    return Unsupported(f"Filter condition `{_NAMES[type(condition)]}` is not supported yet")
-
-
-def _conditions(filter: Filter) -> Iterator[Condition]:
-    yield from filter.must
-    yield from filter.must_not
-    yield from filter.should
-    if filter.min_should is not None:
-        yield from filter.min_should.conditions
-
-
-def _within(bounds: Range, element: int | float) -> bool:
-    """All bounds given hold; NaN as a bound is above every number."""
-    number = float(element)
-    return (
-        (bounds.gte is None or number >= bounds.gte)
-        and (bounds.gt is None or number > bounds.gt)
-        and (bounds.lte is None or number <= bounds.lte or isnan(bounds.lte))
-        and (bounds.lt is None or number < bounds.lt or isnan(bounds.lt))
-    )
+def _some(test: Callable[[Sequence[Owned]], Bools], found: Sequence[Sequence[Owned]]) -> Bools:
+    """Whether the test holds for something found in each payload, ``(n,) bool``."""
+    owners = np.repeat(np.arange(len(found)), np.fromiter(map(len, found), np.intp, len(found)))
+    held = np.zeros(len(found), dtype=np.bool_)
+    if len(owners):
+        held[owners[test(list(chain.from_iterable(found)))]] = True
+    return held
 
 
 def _count_within(bounds: ValuesCount, count: int) -> bool:
@@ -227,27 +182,9 @@ def _count(value: Json) -> int:
     return len(value) if isinstance(value, list) else int(value is not None)
 
 
-def _is_empty(payload: Payload, path: Path) -> bool:
-    """Nothing reached but nulls and empty arrays."""
-    return all(_is_void(value) for value in values_at(payload, path))
-
-
 def _is_void(value: Json) -> bool:
     return value is None or value == []
 
 
 def _is_null(value: Json) -> bool:
     return value is None or (isinstance(value, list) and None in value)
-
-
-def _has_null(payload: Payload, path: Path) -> bool:
-    """Some value reached is null or an array holding null."""
-    return any(_is_null(value) for value in values_at(payload, path))
-
-
-def _objects_at(payload: Payload, path: Path) -> Iterator[Payload]:
-    """The objects in the arrays at a nested condition's key, to which ``[]`` belongs even if it is not written."""
-    every = path if path[-1] is EVERY else (*path, EVERY)
-    for value in values_at(payload, every):
-        if isinstance(value, dict):
-            yield value

@@ -4,11 +4,13 @@ A ``Filter`` holds when any ``should`` (or none is given) and all ``must`` and n
 ``min_count`` of ``min_should`` hold. An absent list and an empty one mean the same.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import TypeAlias
 
+from qdrantlite.values.dates import Instant
+from qdrantlite.values.geo import GeoPoint
 from qdrantlite.values.payload import Path, parse_path
 from qdrantlite.values.point_id import PointId
 
@@ -64,21 +66,21 @@ class MatchExceptInteger:
 
 @dataclass(frozen=True, slots=True)
 class MatchText:
-    """Every token of the text occurs."""
+    """Every word of the text occurs."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class MatchTextAny:
-    """Some token of the text occurs."""
+    """Some word of the text occurs."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class MatchPhrase:
-    """The tokens occur one after the other."""
+    """The words occur one after the other."""
 
     text: str
 
@@ -125,20 +127,12 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class DatetimeRange:
-    """A date string within all bounds given; bounds are aware datetimes in UTC."""
+    """A date string within all bounds given."""
 
-    lt: datetime | None = None
-    gt: datetime | None = None
-    gte: datetime | None = None
-    lte: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GeoPoint:
-    """Degrees."""
-
-    lon: float
-    lat: float
+    lt: Instant | None = None
+    gt: Instant | None = None
+    gte: Instant | None = None
+    lte: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +183,10 @@ class IsNullFlag:
     wanted: bool
 
 
-Predicate: TypeAlias = (
-    Match | Range | DatetimeRange | GeoBoundingBox | GeoRadius | GeoPolygon | ValuesCount | IsEmptyFlag | IsNullFlag
-)
+ElementPredicate: TypeAlias = Match | Range | DatetimeRange | GeoBoundingBox | GeoRadius | GeoPolygon
+"""Holds for a field when it holds for one of its elements."""
+
+Predicate: TypeAlias = ElementPredicate | ValuesCount | IsEmptyFlag | IsNullFlag
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +274,14 @@ class Filter:
     def is_empty(self) -> bool:
         """True when it lets everything through."""
         return not (self.should or self.must or self.must_not or self.min_should)
+
+    def conditions(self) -> "Iterator[Condition]":
+        """Those of all lists."""
+        yield from self.must
+        yield from self.must_not
+        yield from self.should
+        if self.min_should is not None:
+            yield from self.min_should.conditions
 
 
 Condition: TypeAlias = FieldCondition | IsEmpty | IsNull | HasId | HasVector | Slice | Nested | Filter

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from qdrantlite.query.filter import Condition, GeoPoint
+from qdrantlite.query.filter import Condition
+from qdrantlite.values.geo import GeoPoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ condition has both the same; one that only payloads can answer has nothing and e
 until the end, where both are cut to the live ones. Binding runs under the collection's lock, settling does not.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, assert_never
 
 import numpy as np
+import numpy.typing as npt
 from pyroaring import AbstractBitMap, BitMap
 
-from qdrantlite.query.evaluate import passes, payload_matches, require_supported
+from qdrantlite.query.evaluate import PayloadTest, Rows, passing, payload_test
 from qdrantlite.query.filter import (
     Condition,
     FieldCondition,
@@ -28,12 +29,16 @@ from qdrantlite.query.filter import (
     Predicate,
     Slice,
 )
-from qdrantlite.segment.bitmaps import Offsets, bitmap_of
+from qdrantlite.segment.bitmaps import Offsets, bitmap_of, offsets_in
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.cardinality import Cardinality
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
+from qdrantlite.values.siphash import in_slice
+
+CHUNK_POINTS = 1024
+"""Points whose payloads are read and held at a time."""
 
 
 class FilterSource(Protocol):
@@ -57,6 +62,18 @@ class FilterSource(Protocol):
         ...
 
 
+class PointReader(Protocol):
+    """Reads what settles a filter; needs no lock. Offsets are live ones of the state that the filter was bound to."""
+
+    def payloads(self, offsets: Offsets) -> Sequence[Payload]:
+        """Payloads in the order given."""
+        ...
+
+    def ids(self, offsets: Offsets) -> Sequence[PointId]:
+        """Ids in the order given."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
     """Where a condition surely holds and where it may; ``sure`` is within ``possible``."""
@@ -75,7 +92,7 @@ Answers: TypeAlias = dict[int, _Known]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilterBinding:
-    """A filter at one moment: ``sure`` offsets pass, ``doubtful`` ones are settled by payloads. Both are live."""
+    """A filter at one moment: ``sure`` offsets pass, ``doubtful`` ones are settled by what is read. Both are live."""
 
     filter: Filter
     sure: AbstractBitMap
@@ -84,34 +101,82 @@ class FilterBinding:
 
     @property
     def cardinality(self) -> Cardinality:
-        """How many points pass, as far as known without payloads: half of the doubtful ones are expected."""
+        """How many points pass, as far as known without reading: half of the doubtful ones are expected."""
         low, doubtful = len(self.sure), len(self.doubtful)
         return Cardinality(low, low + doubtful // 2, low + doubtful)
 
-    def settle(self, payloads: Iterable[tuple[int, Payload]]) -> Selection:
-        """The points that pass, given each doubtful offset with its payload; needs no lock."""
+    def settle(self, reader: PointReader) -> Selection:
+        """The points that pass; needs no lock."""
         if not self.doubtful:
             return Selection(self.sure)
-        passed = [offset for offset, payload in payloads if self._passes(self.filter, offset, payload)]
-        return Selection(self.sure | bitmap_of(np.array(passed, dtype=np.uint32)))
+        doubts = offsets_in(self.doubtful)
+        return Selection(self.sure | bitmap_of(doubts[self.passing(doubts, reader)]))
 
-    def _passes(self, filter: Filter, offset: int, payload: Payload) -> bool:
-        def holds(condition: Condition) -> bool:
-            known = self.answers.get(id(condition))
-            if known is not None and offset in known.sure:
-                return True
-            if known is not None and offset not in known.possible:
-                return False
-            if isinstance(condition, Filter):
-                return self._passes(condition, offset, payload)
-            return payload_matches(condition, payload)
+    def passing(self, offsets: Offsets, reader: PointReader) -> npt.NDArray[np.bool_]:
+        """Which of these live offsets pass, ``(n,) bool`` in the order given; needs no lock."""
+        tests = _Tests({})
+        chunks = [offsets[start : start + CHUNK_POINTS] for start in range(0, len(offsets), CHUNK_POINTS)]
+        passed = [_Settling(self, chunk, reader, tests).passing() for chunk in chunks]
+        return np.concatenate(passed) if passed else np.zeros(0, dtype=np.bool_)
 
-        return passes(filter, holds)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tests:
+    """Of payloads, by the identity of their conditions; each is made when first needed."""
+
+    made: dict[int, PayloadTest]
+
+    def of(self, condition: Condition) -> PayloadTest:
+        found = self.made.get(id(condition))
+        if found is None:
+            found = self.made[id(condition)] = payload_test(condition)
+        return found
+
+
+class _Settling:
+    """Some offsets and a filter: what indexes know of each condition, and where they do not, what is read."""
+
+    def __init__(self, binding: FilterBinding, offsets: Offsets, reader: PointReader, tests: _Tests) -> None:
+        self._binding = binding
+        self._offsets = offsets
+        self._reader = reader
+        self._tests = tests
+        self._payloads: dict[int, Payload] = {}
+
+    def passing(self) -> npt.NDArray[np.bool_]:
+        """Which of the offsets pass, ``(n,) bool``."""
+        return passing(self._binding.filter, np.arange(len(self._offsets)), self._holds)
+
+    def _holds(self, condition: Condition, rows: Rows) -> npt.NDArray[np.bool_]:
+        known = self._binding.answers[id(condition)]
+        offsets = self._offsets[rows]
+        held = Selection(known.sure).contains(offsets)
+        if not known.is_settled:
+            doubtful = np.flatnonzero(Selection(known.possible).contains(offsets) & ~held)
+            if len(doubtful):
+                held[doubtful] = self._read(condition, rows[doubtful])
+        return held
+
+    def _read(self, condition: Condition, rows: Rows) -> npt.NDArray[np.bool_]:
+        match condition:
+            case Filter():
+                return passing(condition, rows, self._holds)
+            case Slice(total, index):
+                return in_slice(self._reader.ids(self._offsets[rows]), index=index, total=total)
+            case _:
+                return self._tests.of(condition)(self._payloads_of(rows))
+
+    def _payloads_of(self, rows: Rows) -> list[Payload]:
+        wanted = rows.tolist()
+        missing = [row for row in wanted if row not in self._payloads]
+        if missing:
+            read = self._reader.payloads(self._offsets[missing])
+            self._payloads.update(zip(missing, read, strict=True))
+        return [self._payloads[row] for row in wanted]
 
 
 def bind_filter(filter: Filter, source: FilterSource) -> FilterBinding:
-    """Evaluate a filter as far as indexes, ids and vectors tell. Raises Unsupported, MalformedRequest (bad path)."""
-    require_supported(filter)
+    """Evaluate a filter as far as indexes, ids and vectors tell. Raises MalformedRequest (bad path)."""
     live = source.live
     answers: Answers = {}
     known = _bind(filter, source, answers)
@@ -156,9 +221,9 @@ def _answer(condition: Condition, source: FilterSource) -> _Known:
             return _field_answer(key, IsEmptyFlag(True), source)
         case IsNull(key):
             return _field_answer(key, IsNullFlag(True), source)
-        case Nested():
+        case Nested() | Slice():
             return _unknown(source)
-        case Slice() | Filter():
+        case Filter():
             raise AssertionError(condition)
         case _:
             assert_never(condition)

@@ -62,7 +62,7 @@ def within_polygon(
 
     A ring holds what it winds around, however often and in whatever direction.
     """
-    inside = _around(lon, lat, exterior) == _INSIDE
+    inside: Bools = _around(lon, lat, exterior) == _INSIDE
     for ring in interiors:
         held = np.flatnonzero(inside)
         inside[held] = _around(lon[held], lat[held], ring) == _OUTSIDE

@@ -10,7 +10,7 @@ from qdrantlite.database import Database
 from qdrantlite.errors import BadInput, BadRequest, NotFound, Unsupported
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
-from qdrantlite.query.filter import Filter, HasId, MinShould, Slice
+from qdrantlite.query.filter import Filter, HasId, MinShould
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.schema import CollectionConfig, Modifier, SparseVectorParams, VectorParams
 from tests.collection.small import (
@@ -127,7 +127,6 @@ def test_lookup_in_the_searched_collection_takes_its_own_vector_name(database: D
         (s.Prefetch(query=s.OrderBy("color")), BadInput, "No range index for `order_by` key: `color`"),
         (s.Prefetch(query=s.OrderBy("nothing")), BadInput, "No range index for `order_by` key: `nothing`"),
         (s.Prefetch(query=s.Discover(1, ())), Unsupported, "Discover queries"),
-        (s.Prefetch(filter=Filter(must=(Slice(2, 1),))), Unsupported, "slice"),
     ],
 )
 def test_what_does_not_fit_is_told(database: Database, root: s.Prefetch, error: type[Exception], text: str) -> None:

@@ -90,6 +90,8 @@ def _condition(given: Any) -> Any:
             return edge.HasIdCondition({point_id(each) for each in ids})
         case models.HasVectorCondition():
             return edge.HasVectorCondition(given.has_vector)
+        case models.SliceCondition():
+            return edge.SliceCondition(given.slice.total, given.slice.index)  # type: ignore[attr-defined]  # its stub lacks it
         case models.NestedCondition():
             return edge.NestedCondition(given.nested.key, group(given.nested.filter))
         case _:
@@ -97,19 +99,46 @@ def _condition(given: Any) -> Any:
 
 
 def _field(given: models.FieldCondition) -> Any:
-    count, within = given.values_count, given.range
-    assert within is None or isinstance(within, models.Range)
+    count = given.values_count
     return edge.FieldCondition(
         given.key,
         match=None if given.match is None else _match(given.match),
-        range=None if within is None else edge.RangeFloat(**_bounds(within)),
+        range=None if given.range is None else _range(given.range),
+        geo_radius=_area(given.geo_radius),
+        geo_bounding_box=_area(given.geo_bounding_box),
+        geo_polygon=_area(given.geo_polygon),
         values_count=None if count is None else edge.ValuesCount(**_bounds(count)),
         is_empty=given.is_empty,
         is_null=given.is_null,
     )
 
 
-def _bounds(given: models.Range | models.ValuesCount) -> dict[str, Any]:
+def _range(given: models.Range | models.DatetimeRange) -> Any:
+    if isinstance(given, models.Range):
+        return edge.RangeFloat(**_bounds(given))
+    moments = {name: None if moment is None else moment.isoformat() for name, moment in _bounds(given).items()}
+    return edge.RangeDateTime(**moments)
+
+
+def _area(given: models.GeoRadius | models.GeoBoundingBox | models.GeoPolygon | None) -> Any:
+    match given:
+        case models.GeoRadius():
+            return edge.GeoRadius(geo_point(given.center), given.radius)
+        case models.GeoBoundingBox():
+            return edge.GeoBoundingBox(geo_point(given.top_left), geo_point(given.bottom_right))
+        case models.GeoPolygon():
+            rings = [[geo_point(each) for each in ring.points] for ring in [given.exterior, *(given.interiors or [])]]
+            return edge.GeoPolygon(rings[0], rings[1:])
+        case None:
+            return None
+
+
+def geo_point(given: models.GeoPoint) -> Any:
+    """A point on the globe."""
+    return edge.GeoPoint(lon=given.lon, lat=given.lat)
+
+
+def _bounds(given: models.Range | models.DatetimeRange | models.ValuesCount) -> dict[str, Any]:
     return {name: getattr(given, name) for name in ("lt", "gt", "gte", "lte")}
 
 
@@ -121,6 +150,12 @@ def _match(given: models.Match) -> Any:
             return edge.MatchAny(given.any)
         case models.MatchExcept():
             return edge.MatchExcept(given.except_)
+        case models.MatchText():
+            return edge.MatchText(given.text)
+        case models.MatchTextAny():
+            return edge.MatchTextAny(given.text_any)
+        case models.MatchPhrase():
+            return edge.MatchPhrase(given.phrase)
         case models.MatchPrefix():
             return edge.MatchPrefix(given.prefix)
         case models.MatchSubstring():

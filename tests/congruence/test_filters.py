@@ -21,6 +21,8 @@ POINTS = 120
 class Random(random.Random):
     """Payloads and filters."""
 
+    depth_max = 2
+
     def value(self, depth: int = 0) -> Json:
         kind = self.random()
         if depth < 2 and kind < 0.2:
@@ -70,9 +72,9 @@ class Random(random.Random):
             return models.IsEmptyCondition(is_empty=models.PayloadField(key=self.path()))
         if kind < 0.2:
             return models.IsNullCondition(is_null=models.PayloadField(key=self.path()))
-        if kind < 0.35 and depth < 2:
+        if kind < 0.35 and depth < self.depth_max:
             return models.NestedCondition(nested=models.Nested(key=self.path(), filter=self.filter(depth + 1)))
-        if kind < 0.45 and depth < 2:
+        if kind < 0.45 and depth < self.depth_max:
             return self.filter(depth + 1)
         return models.FieldCondition(key=self.path(), **self.predicate())
 

@@ -14,6 +14,7 @@ from qdrantlite.query import strict
 from qdrantlite.query.formula import Constant, DatetimeKey, Decay, DecayKind, GeoDistance, Sum, Variable
 from qdrantlite.query.strict_filter import check_filter
 from qdrantlite.values.distance import Distance
+from qdrantlite.values.geo import GeoPoint
 from qdrantlite.values.schema import (
     CollectionConfig,
     FieldIndex,
@@ -120,7 +121,7 @@ UUID_TEXT = "43cf51e2-8777-4f52-bc74-c2cbde0c8b04"
         (f.Range(gt=1), KINDS[FieldKind.FLOAT], FieldIndex(FieldKind.INTEGER, FieldParams(range=False)),
          "integer, float"),
         (f.DatetimeRange(), KINDS[FieldKind.DATETIME], KINDS[FieldKind.FLOAT], "datetime"),
-        (f.GeoRadius(f.GeoPoint(0, 0), 1), KINDS[FieldKind.GEO], KINDS[FieldKind.FLOAT], "geo"),
+        (f.GeoRadius(GeoPoint(0, 0), 1), KINDS[FieldKind.GEO], KINDS[FieldKind.FLOAT], "geo"),
         (f.ValuesCount(gt=1), KINDS[FieldKind.BOOL], None, ", ".join(kind.value for kind in FieldKind)),
     ],
 )  # fmt: skip
@@ -161,7 +162,7 @@ def test_formulas_and_group_keys_need_indexes_too() -> None:
         (
             Variable("$score"),
             Variable("n"),
-            GeoDistance(f.GeoPoint(0, 0), "where"),
+            GeoDistance(GeoPoint(0, 0), "where"),
             Decay(DecayKind.EXP, DatetimeKey("when"), Constant(0.0)),
         )
     )

@@ -1,13 +1,13 @@
 """A filter source over a list of records: the twin of a shard in tests of filters."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.query.filter import Filter
-from qdrantlite.segment.bitmaps import Offsets, offsets_in
-from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
+from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.filter_bitmap import bind_filter
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
 from qdrantlite.values.payload import Payload, elements_at, parse_path
 from qdrantlite.values.point_id import PointId
@@ -44,13 +44,15 @@ class ListedSource:
     def presence(self, vector_name: str) -> AbstractBitMap:
         return BitMap(i for i, record in enumerate(self.records) if vector_name in (record.vectors or {}))
 
-    def payloads(self, binding: FilterBinding) -> Iterator[tuple[int, Payload]]:
-        for offset in offsets_in(binding.doubtful).tolist():
-            yield offset, dict(self.records[offset].payload or {})
+    def payloads(self, offsets: Offsets) -> list[Payload]:
+        return [dict(self.records[offset].payload or {}) for offset in offsets.tolist()]
+
+    def ids(self, offsets: Offsets) -> list[PointId]:
+        return [self.records[offset].id for offset in offsets.tolist()]
 
     def passing(self, one: Filter) -> list[int]:
         """Offsets that pass, through binding and settling."""
         binding = bind_filter(one, self)
-        found: list[int] = binding.settle(self.payloads(binding)).offsets().tolist()
+        found: list[int] = binding.settle(self).offsets().tolist()
         assert binding.cardinality.low <= len(found) <= binding.cardinality.high
         return found

@@ -7,11 +7,11 @@ from qdrantlite.query.filter import (
     Condition,
     FieldCondition,
     Filter,
-    GeoPoint,
     MinShould,
     Predicate,
     Slice,
 )
+from qdrantlite.values.geo import GeoPoint
 from qdrantlite.wire.bounds import at_least, within
 
 RING_POINTS_MIN = 4

@@ -1,11 +1,12 @@
 """Filters: ``Filter`` messages to the tree of ``query.filter``. Conditions with nothing in them are dropped."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 from qdrantlite.errors import MalformedRequest, ValidationFailed
 from qdrantlite.query import filter as tree
-from qdrantlite.query.filter import Condition, Filter, GeoPoint, Match, MinShould, Predicate
+from qdrantlite.query.filter import Condition, Filter, Match, MinShould, Predicate
+from qdrantlite.values.dates import Instant
+from qdrantlite.values.geo import GeoPoint
 from qdrantlite.values.payload import parse_path
 from qdrantlite.wire.bounds import at_least, each_inside, inside, within
 from qdrantlite.wire.grpc.id_codec import decode_ids
@@ -13,7 +14,7 @@ from qdrantlite.wire.grpc.remembered import remembered
 from qdrantlite.wire.pb import qdrant_common as pb
 from qdrantlite.wire.pb import timestamp
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND_MIN, _SECOND_MAX = -62_135_596_800, 253_402_300_799
 _RING_POINTS_MIN = 4
 
 
@@ -173,13 +174,13 @@ def _decode_datetime_range(message: pb.DatetimeRange) -> tree.DatetimeRange:
     )
 
 
-def decode_timestamp(message: timestamp.Timestamp) -> datetime:
-    """In UTC, cut to microseconds. Raises ValidationFailed outside the years 1 to 9999."""
-    try:
-        return _EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
-    except OverflowError:
+def decode_timestamp(message: timestamp.Timestamp) -> Instant:
+    """Cut to microseconds. Raises ValidationFailed outside the years 1 to 9999."""
+    if not _SECOND_MIN <= message.seconds <= _SECOND_MAX:
         text = f"seconds: value {message.seconds} invalid, must be within the years 1 to 9999"
-        raise ValidationFailed(text) from None
+        raise ValidationFailed(text)
+    carried, nanos = divmod(message.nanos, 1_000_000_000)
+    return Instant(message.seconds + carried, nanos // 1000)
 
 
 def decode_geo_point(message: pb.GeoPoint) -> GeoPoint:

@@ -120,8 +120,7 @@ def _decode_start_from(message: pb.StartFrom) -> int | float | str | None:
         case "integer":
             return message.integer
         case "timestamp":
-            inside("timestamp", decode_timestamp, message.timestamp)
-            return message.timestamp.seconds * 1_000_000 + message.timestamp.nanos // 1000
+            return inside("timestamp", decode_timestamp, message.timestamp).micros
         case "datetime":
             return message.datetime
         case None:

@@ -10,7 +10,9 @@ from qdrant_client.conversions.conversion import RestToGrpc
 
 from qdrantlite.errors import InvalidRequest, MalformedRequest, ValidationFailed
 from qdrantlite.query import filter as tree
-from qdrantlite.query.filter import FieldCondition, Filter, GeoPoint, MinShould
+from qdrantlite.query.filter import FieldCondition, Filter, MinShould
+from qdrantlite.values.dates import Instant
+from qdrantlite.values.geo import GeoPoint
 from qdrantlite.wire.grpc.decode_filter import decode_filter
 from qdrantlite.wire.pb import qdrant_common as pb
 from tests.wire.grpc.client_messages import received
@@ -50,7 +52,7 @@ CONDITIONS = [
     (field(range=models.Range(gte=0, lt=2.5)), FieldCondition("k", tree.Range(gte=0.0, lt=2.5))),
     (
         field(range=models.DatetimeRange(gt=datetime(2020, 1, 2, 3, 4, 5, 678, tzinfo=UTC))),
-        FieldCondition("k", tree.DatetimeRange(gt=datetime(2020, 1, 2, 3, 4, 5, 678, tzinfo=UTC))),
+        FieldCondition("k", tree.DatetimeRange(gt=Instant(1_577_934_245, 678))),
     ),
     (
         field(geo_bounding_box=models.GeoBoundingBox(top_left=BERLIN, bottom_right=BERLIN)),

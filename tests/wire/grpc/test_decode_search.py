@@ -12,7 +12,8 @@ from qdrant_client.conversions.conversion import RestToGrpc
 from qdrantlite.errors import InvalidRequest, MalformedRequest, ValidationFailed
 from qdrantlite.query import formula as shape
 from qdrantlite.query import search as tree
-from qdrantlite.query.filter import FieldCondition, Filter, GeoPoint, IsNullFlag
+from qdrantlite.query.filter import FieldCondition, Filter, IsNullFlag
+from qdrantlite.values.geo import GeoPoint
 from qdrantlite.values.vector import DenseVector, Document, InferenceInput, MultiVector, SparseVector
 from qdrantlite.wire.grpc.decode_search import _decode_whole, decode_group_search, decode_search, decode_search_batch
 from qdrantlite.wire.pb import points as pb

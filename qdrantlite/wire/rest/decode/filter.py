@@ -1,10 +1,11 @@
 """Filters: objects to the tree of ``query.filter``. Which condition an object is, its members tell."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 from qdrantlite.query import filter as tree
-from qdrantlite.query.filter import Condition, Filter, GeoPoint, Match, Predicate
+from qdrantlite.query.filter import Condition, Filter, Match, Predicate
+from qdrantlite.values.dates import Instant, parse_instant
+from qdrantlite.values.geo import GeoPoint
 from qdrantlite.values.payload import Json
 from qdrantlite.wire.checked import filter as checked
 from qdrantlite.wire.rest.decode.vector import point_id
@@ -150,18 +151,17 @@ def _range(value: Json) -> Predicate:
     """Numbers, or dates where a bound is a text."""
     members = fields(value)
     if any(isinstance(bound, str) for bound in members.raw().values()):
-        dates = {name: members.read(name, date) for name in _BOUNDS}
+        dates = {name: members.read(name, moment) for name in _BOUNDS}
         return tree.DatetimeRange(**dates)
     return tree.Range(**{name: members.number(name) for name in _BOUNDS})
 
 
-def date(value: Json) -> datetime:
-    """A date or a date and time, in UTC where no zone is given. Raises Misread."""
-    try:
-        found = datetime.fromisoformat(text(value))
-    except ValueError:
-        raise Misread(f"failed to parse datetime {value}") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+def moment(value: Json) -> Instant:
+    """A date, or a date and time. Raises Misread."""
+    found = parse_instant(text(value))
+    if found is None:
+        raise Misread(f"failed to parse datetime {value}")
+    return found
 
 
 def _values_count(value: Json) -> Predicate:

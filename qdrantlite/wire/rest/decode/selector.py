@@ -19,7 +19,7 @@ from qdrantlite.query.search import (
 from qdrantlite.values.payload import Json
 from qdrantlite.wire.bounds import collection_name
 from qdrantlite.wire.checked import search as checked
-from qdrantlite.wire.rest.decode.filter import date, decode_filter
+from qdrantlite.wire.rest.decode.filter import decode_filter, moment
 from qdrantlite.wire.rest.reading import Fields, Misread, fields, flag, items, path, text, unexpected
 
 _DIRECTIONS = {"asc": Direction.ASC, "desc": Direction.DESC}
@@ -142,7 +142,7 @@ def _direction(value: Json) -> Direction:
 
 def _start_from(value: Json) -> int | float | str:
     if isinstance(value, str):
-        date(value)
+        moment(value)
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         unexpected(value, "a number or a datetime")
