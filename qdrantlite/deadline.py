@@ -11,40 +11,52 @@ from typing import Final
 
 from qdrantlite.errors import Cancelled, TimedOut
 
+CLIENT_S: Final = 0.01
+"""So often it is asked whether the client is still there; never in a request that is shorter."""
+
 
 class Deadline:
     """When a request is over. One thread works under it, any thread may cancel it."""
 
-    __slots__ = ("_cancelled", "_end_s", "_give_way", "_operation", "timeout_s")
+    __slots__ = ("_asked_s", "_cancelled", "_end_s", "_give_way", "_is_alone", "_operation", "timeout_s")
 
     def __init__(
         self,
         timeout_s: float = inf,
         *,
         operation: str = "Query",
-        client_s: float | None = None,
+        client_s: float = inf,
+        is_alone: Callable[[], bool] | None = None,
         give_way: Callable[[], None] | None = None,
     ) -> None:
         """The request ends ``timeout_s`` from now, or after ``client_s``, when the client stops waiting, if that comes
-        first. ``give_way`` is called where the request could let others pass.
+        first. ``is_alone`` tells that the client has gone; it is called now and then. ``give_way`` is called where the
+        request could let others pass.
         """
-        self._end_s = monotonic() + (timeout_s if client_s is None else min(timeout_s, client_s))
+        self._asked_s = monotonic()
+        self._end_s = self._asked_s + (timeout_s if timeout_s < client_s else client_s)
         self.timeout_s = timeout_s
         self._operation = operation
+        self._is_alone = is_alone
         self._give_way = give_way
         self._cancelled = False
 
     @property
     def is_over(self) -> bool:
         """Whether the time has passed, or nobody waits for the answer any more."""
-        return self._cancelled or monotonic() > self._end_s
+        now = monotonic()
+        if self._is_alone is not None and now - self._asked_s > CLIENT_S:
+            self._asked_s = now
+            self._cancelled = self._cancelled or self._is_alone()
+        return self._cancelled or now > self._end_s
 
     def check(self) -> None:
         """Raises TimedOut, Cancelled when the request is over."""
+        if not self.is_over:
+            return
         if self._cancelled:
             raise Cancelled(f"Operation '{self._operation}' was cancelled by its client")
-        if monotonic() > self._end_s:
-            raise TimedOut(f"Operation '{self._operation}' timed out after {self.timeout_s:g} seconds")
+        raise TimedOut(f"Operation '{self._operation}' timed out after {self.timeout_s:g} seconds")
 
     def pause(self) -> None:
         """As ``check``; and a request that has run for long may let others pass. Never called under a lock."""

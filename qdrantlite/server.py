@@ -18,6 +18,7 @@ from types import FrameType
 
 from qdrantlite.database import Database
 from qdrantlite.settings import Settings
+from qdrantlite.wire.call_pools import CallPools
 from qdrantlite.wire.grpc.server import GrpcServer
 from qdrantlite.wire.rest.server import HttpServer
 
@@ -65,15 +66,17 @@ class Server:
         try:
             database = Database(settings.storage_path)
             closing.callback(database.close)
+            pools = closing.enter_context(CallPools())
             grpc_port = None
             if settings.grpc_port is not None:
-                grpc = GrpcServer(database, host=settings.host, port=settings.grpc_port)
+                grpc = GrpcServer(database, host=settings.host, port=settings.grpc_port, pools=pools)
                 closing.callback(grpc.stop, grace_s)
                 grpc_port = _listen(grpc.start, settings.host, settings.grpc_port)
             http = HttpServer(
                 database,
                 host=settings.host,
                 port=settings.http_port,
+                pools=pools,
                 body_bytes_max=settings.max_request_size_mb * MEBIBYTE,
                 cors=settings.enable_cors,
                 keep_alive_s=settings.http_keep_alive_timeout_sec,

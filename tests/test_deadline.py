@@ -1,5 +1,7 @@
 """Deadlines: over when the first of the two times has passed, or when the client has gone."""
 
+from math import inf
+
 import pytest
 
 from qdrantlite import deadline as tested
@@ -15,10 +17,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-@pytest.mark.parametrize(("timeout_s", "client_s", "end"), [(2, None, 102), (2, 5, 102), (5, 2, 102)])
-def test_over_when_the_first_time_has_passed(
-    clock: list[float], timeout_s: float, client_s: float | None, end: float
-) -> None:
+@pytest.mark.parametrize(("timeout_s", "client_s", "end"), [(2, inf, 102), (2, 5, 102), (5, 2, 102)])
+def test_over_when_the_first_time_has_passed(clock: list[float], timeout_s: float, client_s: float, end: float) -> None:
     deadline = Deadline(timeout_s, operation="Scroll", client_s=client_s)
     clock[0] = end
     deadline.check()
@@ -35,6 +35,23 @@ def test_over_when_the_client_has_gone() -> None:
     deadline.check()
     deadline.cancel()
     assert deadline.is_over
+    with pytest.raises(Cancelled):
+        deadline.check()
+
+
+def test_whether_the_client_is_there_is_asked_now_and_then(clock: list[float]) -> None:
+    asked: list[float] = []
+
+    def is_alone() -> bool:
+        asked.append(clock[0])
+        return len(asked) == 3
+
+    deadline = Deadline(is_alone=is_alone)
+    for _ in range(400):
+        clock[0] += 0.0011
+        if deadline.is_over:
+            break
+    assert [round(at - 100, 3) for at in asked] == [0.011, 0.022, 0.033]
     with pytest.raises(Cancelled):
         deadline.check()
 

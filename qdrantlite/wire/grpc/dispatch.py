@@ -4,8 +4,7 @@ RPCs are plain functions ``(engine, request, deadline) -> response``; what the c
 UNIMPLEMENTED with its name. Knows nothing of any single RPC.
 """
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from time import perf_counter
 from typing import Any, NoReturn, TypeAlias
@@ -15,10 +14,12 @@ from google.protobuf.message import DecodeError, Message
 
 from qdrantlite.deadline import Deadline
 from qdrantlite.errors import MalformedRequest, Unsupported
+from qdrantlite.wire.call_pools import CallKind, CallPools, overloaded
+from qdrantlite.wire.call_threads import CallThreads
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.grpc.decode_selector import TIMEOUT_DEFAULT_S
 from qdrantlite.wire.pb.services import SERVICES, Method
-from qdrantlite.wire.status import failure_of
+from qdrantlite.wire.status import Failure, failure_of
 
 Rpc: TypeAlias = Callable[[Engine, Any, Deadline], Message]
 """The request is of the class that the contract gives the RPC."""
@@ -26,36 +27,52 @@ Rpc: TypeAlias = Callable[[Engine, Any, Deadline], Message]
 BriefRpc: TypeAlias = Callable[[Engine, Any], Message]
 """An RPC that asks for no deadline, because its work does not grow with data."""
 
-Behaviour: TypeAlias = Callable[["Message | Undecodable", grpc.ServicerContext], Message]
+Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Message]
 """What grpc calls for an RPC."""
 
 
-def service_handler(
-    service: str,
-    rpcs: Mapping[str, Rpc],
-    engine: Engine,
-    *,
-    pools: Mapping[str, ThreadPoolExecutor],
-) -> grpc.GenericRpcHandler:
-    """All methods of a service, for ``grpc.Server.add_generic_rpc_handlers``.
+class ServiceMethods(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """All methods of a service, for ``grpc.Server.add_generic_rpc_handlers``."""
 
-    ``rpcs`` maps names of methods to what answers them; every name must be in the contract. A method in ``pools`` runs
-    on a pool of its own, all others on the server's.
-    """
-    methods = SERVICES[service]
-    unknown = rpcs.keys() - methods.keys()
-    assert not unknown, f"{service} has no {unknown}"
-    return grpc.method_handlers_generic_handler(
-        service,
-        {
-            name: grpc.unary_unary_rpc_method_handler(
-                on_pool(answer(method, rpcs.get(name, refusal(method)), engine), pools.get(name)),
-                request_deserializer=reader(method),
-                response_serializer=method.response.SerializeToString,
+    def __init__(
+        self,
+        service: str,
+        rpcs: Mapping[str, Rpc],
+        engine: Engine,
+        *,
+        kind_of: Callable[[str], CallKind],
+        pools: CallPools,
+    ) -> None:
+        """``rpcs`` maps names of methods to what answers them; every name must be in the contract.
+
+        A method runs on the threads of its kind, unless too many calls wait for them: then the client is told so.
+        """
+        methods = SERVICES[service]
+        unknown = rpcs.keys() - methods.keys()
+        assert not unknown, f"{service} has no {unknown}"
+        self._methods: dict[str, tuple[CallThreads, grpc.RpcMethodHandler]] = {}
+        for name, method in methods.items():
+            kind = kind_of(name)
+            threads = pools.of(kind)
+            behaviour = answer(method, rpcs.get(name, refusal(method)), engine, give_way=pools.give_way(kind))
+            self._methods[method.path] = (
+                threads,
+                grpc.unary_unary_rpc_method_handler(
+                    on_threads(behaviour, threads),
+                    request_deserializer=reader(method),
+                    response_serializer=method.response.SerializeToString,
+                ),
             )
-            for name, method in methods.items()
-        },
-    )
+        # Of a stream: then the request itself need not have come.
+        self._refusal = grpc.stream_unary_rpc_method_handler(on_threads(turn_away, pools.refusals))
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        """What answers a call; None when it is not of this service."""
+        found = self._methods.get(handler_call_details.method)
+        if found is None:
+            return None
+        threads, handler = found
+        return self._refusal if threads.is_full else handler
 
 
 class Undecodable:
@@ -75,10 +92,22 @@ def reader(method: Method) -> Callable[[bytes], Message | Undecodable]:
     return deserialize
 
 
-def on_pool(behaviour: Behaviour, pool: ThreadPoolExecutor | None) -> Behaviour:
-    """Tells grpc which threads run a method; None = the server's."""
-    if pool is not None:
-        behaviour.experimental_thread_pool = pool  # type: ignore[attr-defined]  # the name by which grpc looks for it
+def turn_away(_requests: Iterator[bytes], context: grpc.ServicerContext) -> NoReturn:
+    """Answers RESOURCE_EXHAUSTED."""
+    fail(context, failure_of(overloaded(), call="overload"))
+
+
+def fail(context: grpc.ServicerContext, failure: Failure) -> NoReturn:
+    """Ends the call; raises what grpc knows."""
+    if failure.retry_after_s is not None:
+        context.set_trailing_metadata((("retry-after", str(failure.retry_after_s)),))
+    context.abort(failure.status.grpc_code, failure.message)
+    raise AssertionError("abort returned")
+
+
+def on_threads(behaviour: Behaviour, threads: CallThreads) -> Behaviour:
+    """Tells grpc which threads run a method."""
+    behaviour.experimental_thread_pool = threads  # type: ignore[attr-defined]  # the name by which grpc looks for it
     return behaviour
 
 
@@ -100,11 +129,11 @@ def refusal(method: Method) -> Rpc:
     return refuse
 
 
-def answer(method: Method, rpc: Rpc, engine: Engine) -> Behaviour:
+def answer(method: Method, rpc: Rpc, engine: Engine, *, give_way: Callable[[], None] | None) -> Behaviour:
     """The function that grpc calls: the only place where errors become status codes."""
     timed = "time" in method.response.DESCRIPTOR.fields_by_name
     path = method.path
-    deadline_of = _timed(method) if "timeout" in method.request.DESCRIPTOR.fields_by_name else _untimed
+    deadline_of = _deadline_of(method, give_way)
 
     def call(request: Message | Undecodable, context: grpc.ServicerContext) -> Message:
         started = perf_counter()
@@ -113,10 +142,7 @@ def answer(method: Method, rpc: Rpc, engine: Engine) -> Behaviour:
                 raise MalformedRequest("failed to decode Protobuf message")
             response = rpc(engine, request, deadline_of(request, context))
         except Exception as error:
-            failure = failure_of(error, call=path)
-            if failure.retry_after_s is not None:
-                context.set_trailing_metadata((("retry-after", str(failure.retry_after_s)),))
-            context.abort(failure.status.grpc_code, failure.message)
+            fail(context, failure_of(error, call=path))
         if timed:
             response.time = perf_counter() - started  # type: ignore[attr-defined]  # the field was looked up above
         return response
@@ -124,27 +150,23 @@ def answer(method: Method, rpc: Rpc, engine: Engine) -> Behaviour:
     return call
 
 
-DeadlineOf: TypeAlias = Callable[[Any, grpc.ServicerContext], Deadline]
-
-
-def _timed(method: Method) -> DeadlineOf:
-    """The deadline of a request that may carry a timeout; without one, writes have what time they need."""
-    default_s = inf if "wait" in method.request.DESCRIPTOR.fields_by_name else TIMEOUT_DEFAULT_S
+def _deadline_of(
+    method: Method, give_way: Callable[[], None] | None
+) -> Callable[[Any, grpc.ServicerContext], Deadline]:
+    """How a method gets its deadline. Without a timeout, writes have what time they need."""
+    fields = method.request.DESCRIPTOR.fields_by_name
+    may_carry = "timeout" in fields
+    default_s = inf if "wait" in fields else TIMEOUT_DEFAULT_S
     operation = method.name
 
     def deadline_of(request: Any, context: grpc.ServicerContext) -> Deadline:
-        timeout_s = float(request.timeout) if request.timeout or request.HasField("timeout") else default_s
-        return _followed(Deadline(timeout_s, operation=operation, client_s=context.time_remaining()), context)
+        timeout_s = float(request.timeout) if may_carry and request.HasField("timeout") else default_s
+        return Deadline(
+            timeout_s,
+            operation=operation,
+            client_s=context.time_remaining(),
+            is_alone=lambda: not context.is_active(),
+            give_way=give_way,
+        )
 
     return deadline_of
-
-
-def _untimed(_request: Any, context: grpc.ServicerContext) -> Deadline:
-    return _followed(Deadline(client_s=context.time_remaining()), context)
-
-
-def _followed(deadline: Deadline, context: grpc.ServicerContext) -> Deadline:
-    """The deadline, cancelled as soon as the client goes away."""
-    if not context.add_callback(deadline.cancel):
-        deadline.cancel()
-    return deadline

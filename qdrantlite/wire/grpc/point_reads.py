@@ -170,6 +170,3 @@ RPCS: Mapping[str, Rpc] = {
     "Discover": discover,
     "DiscoverBatch": discover_batch,
 }
-
-SEARCHES = frozenset(RPCS) - {"Scroll", "Count", "QueryGroups", "SearchGroups", "RecommendGroups"}
-"""RPCs that compute from beginning to end, and briefly: more threads than cores only make them slower."""

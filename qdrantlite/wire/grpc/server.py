@@ -1,29 +1,28 @@
 """The gRPC server: every service of the contract on one port, with reflection and health.
 
-Calls run on pools of threads, searches on a small one of their own; the engine is safe from any of them. What looks at
-every call before it is decoded (authentication, request logging) belongs into ``interceptors``.
+Calls run on threads of their kind (``wire.call_pools``); the engine is safe from any of them. What looks at every call
+before it is decoded (authentication, request logging) belongs into ``interceptors``.
 """
 
 import contextlib
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 import grpc
 
-from qdrantlite.wire.call_threads import CallThreads
+from qdrantlite.wire.call_pools import CallKind, CallPools
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.grpc import collections, point_reads, point_writes, root, snapshots
-from qdrantlite.wire.grpc.dispatch import Rpc, brief, service_handler
+from qdrantlite.wire.grpc.dispatch import Rpc, ServiceMethods, brief
 from qdrantlite.wire.grpc.health import HealthSwitch, register_health
 from qdrantlite.wire.grpc.reflection import register_reflection
 
-THREADS_DEFAULT: Final = 16
-
-SEARCH_THREADS: Final = (os.cpu_count() or 1) + 1
-"""Searches never wait for a disk; beyond the cores their threads only hand the interpreter lock around. With 8 clients
-on 2 cores, 3 threads answered a quarter more than 16; one above the cores lets a slow search pass by."""
+CHANGES: Final[Mapping[str, frozenset[str]]] = {
+    "qdrant.Collections": frozenset({"Create", "Update", "Delete"}),
+    "qdrant.Points": frozenset({"CreateFieldIndex", "DeleteFieldIndex", "CreateVectorName", "DeleteVectorName"}),
+}
+"""Service → methods that may take long and are rare."""
 
 RPCS: Final[Mapping[str, Mapping[str, Rpc]]] = {
     "qdrant.Qdrant": brief(root.RPCS),
@@ -60,19 +59,17 @@ class GrpcServer:
         *,
         host: str,
         port: int,
-        threads: int = THREADS_DEFAULT,
+        pools: CallPools,
         tls: grpc.ServerCredentials | None = None,
         interceptors: Sequence[grpc.ServerInterceptor] = (),
     ) -> None:
-        """``port`` 0 takes a free one. ``tls`` None serves plain HTTP/2."""
+        """``port`` 0 takes a free one. ``pools`` stay the caller's. ``tls`` None serves plain HTTP/2."""
         self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._tls = tls
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="grpc")
-        self._server = grpc.server(self._pool, interceptors=interceptors, options=OPTIONS)
-        self._searches = CallThreads(SEARCH_THREADS, name="grpc-search")
-        pools = dict.fromkeys(point_reads.SEARCHES, self._searches)
-        handlers = tuple(service_handler(service, rpcs, engine, pools=pools) for service, rpcs in RPCS.items())
-        self._server.add_generic_rpc_handlers(handlers)
+        self._server = grpc.server(pools.of(CallKind.OTHER), interceptors=interceptors, options=OPTIONS)
+        for service, rpcs in RPCS.items():
+            handler = ServiceMethods(service, rpcs, engine, kind_of=partial(_kind_of, service), pools=pools)
+            self._server.add_generic_rpc_handlers((handler,))
         register_reflection(self._server)
         self._health: HealthSwitch = register_health(self._server)
 
@@ -85,8 +82,6 @@ class GrpcServer:
             else:
                 port = self._server.add_secure_port(self._address, self._tls)
         if port == 0:
-            self._pool.shutdown(wait=False)
-            self._searches.shutdown(wait=False)
             raise OSError(f"gRPC cannot listen on {self._address}: the port is taken or the host is not this machine's")
         self._server.start()
         return int(port)
@@ -95,5 +90,11 @@ class GrpcServer:
         """Takes no new calls, gives those running ``grace_s`` seconds (None: no time), returns when all have ended."""
         self._health.serving = False
         self._server.stop(grace_s).wait()
-        self._pool.shutdown(wait=True)
-        self._searches.shutdown(wait=True)
+
+
+def _kind_of(service: str, method: str) -> CallKind:
+    if method in CHANGES.get(service, ()):
+        return CallKind.CHANGE
+    if service != "qdrant.Points":
+        return CallKind.OTHER
+    return CallKind.READ if method in point_reads.RPCS else CallKind.WRITE

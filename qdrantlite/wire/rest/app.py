@@ -16,6 +16,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from qdrantlite.errors import MalformedRequest
+from qdrantlite.wire.call_pools import CallPools, overloaded
 from qdrantlite.wire.call_threads import CallThreads
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.rest import collections, point_reads, point_writes, service
@@ -71,10 +72,9 @@ class _Gone(Exception):
 class App:
     """Answers requests over an engine. ``body_bytes_max`` bounds a body, as sent and as decompressed."""
 
-    def __init__(self, engine: Engine, *, searches: CallThreads, others: CallThreads, body_bytes_max: int) -> None:
+    def __init__(self, engine: Engine, *, pools: CallPools, body_bytes_max: int) -> None:
         self._engine = engine
-        self._searches = searches
-        self._others = others
+        self._pools = pools
         self._body_bytes_max = body_bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,8 +103,12 @@ class App:
                 content, refusal = await self._body(receive)
             if refusal is not None:
                 return replace(_failed(refusal, route, 0.0), headers=_CLOSE)
-        request = _Request(route, arguments, scope["query_string"], headers, content, Client(), started)
-        return await self._on_thread(self._searches if route.brief else self._others, request, receive)
+        threads = self._pools.of(route.kind)
+        if threads.is_full:
+            return _failed(overloaded(), route, 0.0)
+        client = Client(self._pools.give_way(route.kind))
+        request = _Request(route, arguments, scope["query_string"], headers, content, client, started)
+        return await self._on_thread(threads, request, receive)
 
     async def _body(self, receive: Receive) -> tuple[bytes, MalformedRequest | None]:
         """The body, or its refusal. Raises _Gone."""

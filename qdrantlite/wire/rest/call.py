@@ -39,15 +39,17 @@ class InvalidPart(ValidationFailed):
 class Client:
     """Who waits for an answer. Leaves at most once, on another thread than the one that works for it."""
 
-    __slots__ = ("_gone", "_under")
+    __slots__ = ("_give_way", "_gone", "_under")
 
-    def __init__(self) -> None:
+    def __init__(self, give_way: Callable[[], None] | None = None) -> None:
+        """``give_way`` lets other calls pass."""
+        self._give_way = give_way
         self._under: Deadline | None = None
         self._gone = False
 
     def deadline(self, timeout_s: float, operation: str) -> Deadline:
         """The deadline of the call, over as soon as the client has left."""
-        self._under = Deadline(timeout_s, operation=operation)
+        self._under = Deadline(timeout_s, operation=operation, give_way=self._give_way)
         if self._gone:
             self._under.cancel()
         return self._under

@@ -4,6 +4,7 @@ from typing import NoReturn
 
 from qdrantlite.errors import MalformedRequest, StandaloneMode
 from qdrantlite.values.record import CollectionStatus
+from qdrantlite.wire.call_pools import CallKind
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.rest.call import Call
 from qdrantlite.wire.rest.decode.collection import decode_alias_actions, decode_create, decode_update
@@ -117,9 +118,9 @@ def cluster_status(_engine: Engine, _call: Call) -> Answer:
 ROUTES = (
     Route("GET", "/collections", list_all, "CollectionsResponse"),
     Route("GET", COLLECTION, get, "CollectionInfo"),
-    Route("PUT", COLLECTION, create, "boolean", "CreateCollection", TIMED),
-    Route("PATCH", COLLECTION, update, "boolean", "UpdateCollection", TIMED),
-    Route("DELETE", COLLECTION, delete, "boolean", None, TIMED),
+    Route("PUT", COLLECTION, create, "boolean", "CreateCollection", TIMED, CallKind.CHANGE),
+    Route("PATCH", COLLECTION, update, "boolean", "UpdateCollection", TIMED, CallKind.CHANGE),
+    Route("DELETE", COLLECTION, delete, "boolean", None, TIMED, CallKind.CHANGE),
     Route("GET", COLLECTION + "/exists", exists, "CollectionExistence"),
     Route("GET", COLLECTION + "/optimizations", optimizations, "OptimizationsResponse", None, ("with",)),
     Route("GET", COLLECTION + "/aliases", list_collection_aliases, "CollectionsAliasesResponse"),

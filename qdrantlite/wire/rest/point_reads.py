@@ -5,6 +5,7 @@ from collections.abc import Callable
 from qdrantlite.errors import NotFound
 from qdrantlite.query.search import ALL_PAYLOAD, ALL_VECTORS, GroupSearch, Search
 from qdrantlite.values.payload import Json
+from qdrantlite.wire.call_pools import CallKind
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.rest.call import Call
 from qdrantlite.wire.rest.decode import legacy
@@ -91,23 +92,21 @@ def _grouped(decode: Callable[[Json], GroupSearch]) -> Handler:
     return groups
 
 
-def _search(path: str, handler: Handler, request: str, result: str, *, brief: bool = True) -> Route:
-    return Route("POST", POINTS + path, handler, request=request, result=result, parameters=READ, brief=brief)
+def _search(path: str, handler: Handler, request: str, result: str) -> Route:
+    return Route("POST", POINTS + path, handler, request=request, result=result, parameters=READ, kind=CallKind.READ)
 
 
 ROUTES = (
-    Route("GET", POINTS + "/{id}", get_point, result="Record", parameters=READ, brief=True),
+    Route("GET", POINTS + "/{id}", get_point, result="Record", parameters=READ, kind=CallKind.READ),
     _search("", retrieve, "PointRequest", "Record[]"),
-    _search("/scroll", scroll, "ScrollRequest", "ScrollResult", brief=False),
-    _search("/count", count, "CountRequest", "CountResult", brief=False),
+    _search("/scroll", scroll, "ScrollRequest", "ScrollResult"),
+    _search("/count", count, "CountRequest", "CountResult"),
     _search("/query", query, "QueryRequest", "QueryResponse"),
     _search("/query/batch", query_batch, "QueryRequestBatch", "QueryResponse[]"),
-    _search("/query/groups", _grouped(decode_group_search), "QueryGroupsRequest", "GroupsResult", brief=False),
+    _search("/query/groups", _grouped(decode_group_search), "QueryGroupsRequest", "GroupsResult"),
     _search("/search", _one(legacy.decode_old_search), "SearchRequest", "ScoredPoint[]"),
     _search("/search/batch", _several(legacy.decode_old_search_batch), "SearchRequestBatch", "ScoredPoint[][]"),
-    _search(
-        "/search/groups", _grouped(legacy.decode_old_search_groups), "SearchGroupsRequest", "GroupsResult", brief=False
-    ),
+    _search("/search/groups", _grouped(legacy.decode_old_search_groups), "SearchGroupsRequest", "GroupsResult"),
     _search("/recommend", _one(legacy.decode_recommend), "RecommendRequest", "ScoredPoint[]"),
     _search("/recommend/batch", _several(legacy.decode_recommend_batch), "RecommendRequestBatch", "ScoredPoint[][]"),
     _search(
@@ -115,7 +114,6 @@ ROUTES = (
         _grouped(legacy.decode_recommend_groups),
         "RecommendGroupsRequest",
         "GroupsResult",
-        brief=False,
     ),
     _search("/discover", _one(legacy.decode_discover), "DiscoverRequest", "ScoredPoint[]"),
     _search("/discover/batch", _several(legacy.decode_discover_batch), "DiscoverRequestBatch", "ScoredPoint[][]"),

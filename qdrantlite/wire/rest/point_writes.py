@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from qdrantlite.query.operation import DeleteFieldIndex, DeleteVectorName, Operation, SchemaOperation
 from qdrantlite.values.payload import Json
+from qdrantlite.wire.call_pools import CallKind
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.rest.call import Call
 from qdrantlite.wire.rest.decode import points as decode
@@ -64,7 +65,8 @@ def _delete_vector(call: Call) -> SchemaOperation:
 
 
 def _route(method: str, path: str, handler: Handler, request: str | None, result: str = "UpdateResult") -> Route:
-    return Route(method, COLLECTION + path, handler, request=request, result=result, parameters=WRITE)
+    kind = CallKind.WRITE if path.startswith("/points") else CallKind.CHANGE
+    return Route(method, COLLECTION + path, handler, request=request, result=result, parameters=WRITE, kind=kind)
 
 
 ROUTES = (

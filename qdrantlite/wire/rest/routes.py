@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import unquote
 
+from qdrantlite.wire.call_pools import CallKind
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.rest.call import Call
 from qdrantlite.wire.rest.encode.answer import Answer
@@ -24,8 +25,8 @@ TIMED = ("timeout",)
 @dataclass(frozen=True, slots=True)
 class Route:
     """One operation. ``request`` and ``result`` name schemas (``X[]`` is a list of X), ``parameters`` those of the
-    query. ``brief`` ones compute from beginning to end and run on the threads of searches. What is not ``enveloped``
-    goes out as it is: a text as plain text, anything else as JSON.
+    query. ``kind`` tells on which threads it is answered. What is not ``enveloped`` goes out as it is: a text as plain
+    text, anything else as JSON.
     """
 
     method: str
@@ -34,7 +35,7 @@ class Route:
     result: str
     request: str | None = None
     parameters: tuple[str, ...] = ()
-    brief: bool = False
+    kind: CallKind = CallKind.OTHER
     enveloped: bool = True
 
 

@@ -4,7 +4,6 @@ Invariant: the port is bound before ``start`` returns, so a caller who knows the
 touches signals here, since it does not run in the main thread.
 """
 
-import os
 import socket
 import threading
 from typing import Final
@@ -13,13 +12,10 @@ import uvicorn
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from qdrantlite.wire.call_threads import CallThreads
+from qdrantlite.wire.call_pools import CallPools
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.rest.app import App
 
-SEARCH_THREADS: Final = (os.cpu_count() or 1) + 1
-"""Searches never wait for a disk; see the gRPC server."""
-OTHER_THREADS: Final = 16
 CORS_AGE_S: Final = 3600
 
 
@@ -27,14 +23,21 @@ class HttpServer:
     """Serves on ``host:port`` between ``start`` and ``stop``; a port of 0 means any free one."""
 
     def __init__(
-        self, engine: Engine, *, host: str, port: int, body_bytes_max: int, cors: bool, keep_alive_s: int
+        self,
+        engine: Engine,
+        *,
+        host: str,
+        port: int,
+        pools: CallPools,
+        body_bytes_max: int,
+        cors: bool,
+        keep_alive_s: int,
     ) -> None:
+        """``pools`` stay the caller's."""
         self._host = host
         self._port = port
         self._socket: socket.socket | None = None
-        self._searches = CallThreads(SEARCH_THREADS, name="http-search")
-        self._others = CallThreads(OTHER_THREADS, name="http-call")
-        app: ASGIApp = App(engine, searches=self._searches, others=self._others, body_bytes_max=body_bytes_max)
+        app: ASGIApp = App(engine, pools=pools, body_bytes_max=body_bytes_max)
         config = uvicorn.Config(
             _permissive(app) if cors else app,
             loop="asyncio",
@@ -52,11 +55,7 @@ class HttpServer:
     def start(self) -> int:
         """Binds and begins to serve; the port. Raises OSError: the port is taken, the host is not of this machine."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        try:
-            self._socket = socket.create_server((self._host, self._port), family=family, backlog=512)
-        except OSError:
-            self._end_threads(wait=False)
-            raise
+        self._socket = socket.create_server((self._host, self._port), family=family, backlog=512)
         self._thread.start()
         port: int = self._socket.getsockname()[1]
         return port
@@ -68,13 +67,8 @@ class HttpServer:
         self._server.config.timeout_graceful_shutdown = max(1, round(grace_s))
         self._server.should_exit = True
         self._thread.join(grace_s + 1)
-        self._end_threads(wait=True)
         self._socket.close()
         self._socket = None
-
-    def _end_threads(self, *, wait: bool) -> None:
-        self._searches.shutdown(wait=wait)
-        self._others.shutdown(wait=wait)
 
     def _run(self) -> None:
         assert self._socket is not None

@@ -12,6 +12,7 @@ from qdrantlite.query import operation as o
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.schema import CollectionConfig, FieldIndex, FieldKind, SparseVectorParams, VectorParams
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
+from qdrantlite.wire.call_pools import CallPools
 from qdrantlite.wire.grpc.server import GrpcServer
 from qdrantlite.wire.pb import points as pb
 from qdrantlite.wire.pb import qdrant_common as common
@@ -56,9 +57,9 @@ MERGES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def channel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[grpc.Channel]:
-    with Database(tmp_path_factory.mktemp("ends") / "storage") as database:
+    with Database(tmp_path_factory.mktemp("ends") / "storage") as database, CallPools() as pools:
         fill(database)
-        server = GrpcServer(database, host="127.0.0.1", port=0)
+        server = GrpcServer(database, host="127.0.0.1", port=0, pools=pools)
         with grpc.insecure_channel(f"127.0.0.1:{server.start()}") as opened:
             yield opened
         server.stop()

@@ -3,9 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -16,10 +14,12 @@ from qdrantlite import errors
 from qdrantlite.query.operation import CreateFieldIndex, Upsert
 from qdrantlite.values.record import Record, ScoredRecord
 from qdrantlite.version import API_VERSION
-from qdrantlite.wire.grpc.server import RPCS, SEARCH_THREADS, GrpcServer
+from qdrantlite.wire.call_pools import CallPools
+from qdrantlite.wire.grpc.server import RPCS, GrpcServer
 from qdrantlite.wire.pb import collections, points, qdrant
 from qdrantlite.wire.pb.services import SERVICES
 from qdrantlite.wire.status import STATUS
+from tests.wire.grpc.called import QUERY, call, failure
 from tests.wire.grpc.fake_engine import HIT, FakeEngine
 
 QDRANT = {name: methods for name, methods in SERVICES.items() if name.startswith("qdrant.")}
@@ -34,43 +34,6 @@ STANDALONE = {
     "/qdrant.Collections/CreateShardKey",
     "/qdrant.Collections/DeleteShardKey",
 }
-
-
-@pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine()
-
-
-@pytest.fixture
-def port(engine: FakeEngine) -> Iterator[int]:
-    server = GrpcServer(engine, host="127.0.0.1", port=0, threads=4)
-    yield server.start()
-    server.stop()
-
-
-@pytest.fixture
-def channel(port: int) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_receive_message_length", -1)]) as opened:
-        yield opened
-
-
-def call(channel: grpc.Channel, path: str, request: Any = None, **options: Any) -> Any:
-    service, name = path.removeprefix("/").split("/")
-    method = SERVICES[service][name]
-    stub = channel.unary_unary(
-        path, request_serializer=method.request.SerializeToString, response_deserializer=method.response.FromString
-    )
-    return stub(method.request() if request is None else request, timeout=options.pop("timeout", 5.0), **options)
-
-
-def failure(channel: grpc.Channel, path: str, request: Any = None, **options: Any) -> tuple[grpc.StatusCode, str]:
-    with pytest.raises(grpc.RpcError) as caught:
-        call(channel, path, request, **options)
-    error: Any = caught.value
-    return error.code(), error.details()
-
-
-QUERY = points.QueryPoints(collection_name="books")
 
 
 def test_tables_are_of_the_contract() -> None:
@@ -246,45 +209,6 @@ def test_compressed_requests_are_understood(channel: grpc.Channel) -> None:
     assert len(response.result) == 1
 
 
-def test_deadline_of_the_client_is_kept_while_the_server_works(channel: grpc.Channel, engine: FakeEngine) -> None:
-    release = threading.Event()
-    engine.before = lambda: release.wait(5.0)
-    try:
-        assert failure(channel, "/qdrant.Points/Query", QUERY, timeout=0.1)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
-    finally:
-        release.set()
-    engine.before = lambda: None
-    assert len(call(channel, "/qdrant.Points/Query", QUERY).result) == 1
-
-
-@contextmanager
-def all_search_threads_busy(channel: grpc.Channel, engine: FakeEngine) -> Iterator[None]:
-    """Inside, every thread that searches is at work, up to five seconds; afterwards all of them have answered."""
-    release = threading.Event()
-    engine.before = lambda: release.wait(5.0)
-    with ThreadPoolExecutor(SEARCH_THREADS) as pool:
-        busy = [pool.submit(call, channel, "/qdrant.Points/Query", QUERY) for _ in range(SEARCH_THREADS)]
-        while len(engine.asked) < SEARCH_THREADS:
-            time.sleep(0.01)
-        try:
-            yield
-        finally:
-            release.set()
-        assert all(future.result().result for future in busy)
-
-
-def test_call_whose_deadline_passed_in_the_queue_is_not_begun(channel: grpc.Channel, engine: FakeEngine) -> None:
-    with all_search_threads_busy(channel, engine):
-        assert failure(channel, "/qdrant.Points/Query", QUERY, timeout=0.1)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
-    call(channel, "/qdrant.Points/Query", QUERY)
-    assert len(engine.asked) == SEARCH_THREADS + 1
-
-
-def test_searches_that_wait_do_not_hold_up_other_calls(channel: grpc.Channel, engine: FakeEngine) -> None:
-    with all_search_threads_busy(channel, engine):
-        call(channel, "/qdrant.Qdrant/HealthCheck")
-
-
 PING = bytes([0, 0, 8, 6, 0, 0, 0, 0, 0, *range(8)])
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 GOAWAY, PING_TYPE, ACK = 7, 6, 1
@@ -333,12 +257,13 @@ def test_client_that_pings_every_second_stays_connected(port: int) -> None:
 
 
 def test_second_server_on_a_port_fails(port: int, engine: FakeEngine) -> None:
-    with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
-        GrpcServer(engine, host="127.0.0.1", port=port).start()
+    with CallPools() as pools, pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
+        GrpcServer(engine, host="127.0.0.1", port=port, pools=pools).start()
 
 
 def test_stop_lets_running_calls_finish(engine: FakeEngine) -> None:
-    server = GrpcServer(engine, host="127.0.0.1", port=0)
+    pools = CallPools()
+    server = GrpcServer(engine, host="127.0.0.1", port=0, pools=pools)
     begun, release = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -354,3 +279,4 @@ def test_stop_lets_running_calls_finish(engine: FakeEngine) -> None:
         assert len(running.result().result) == 1
         stopping.result(5.0)
         assert failure(channel, "/qdrant.Points/Query", QUERY)[0] is grpc.StatusCode.UNAVAILABLE
+    pools.close()
