@@ -5,6 +5,8 @@ Scores are computed in float64 and returned as float32. The order is total: best
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
 from math import log
 from uuid import UUID
 
@@ -17,8 +19,9 @@ from qdrantlite.values.payload import elements_at, parse_path
 from qdrantlite.values.point_id import PointId, id_order
 from qdrantlite.values.schema import CollectionConfig, Modifier
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
+from tests.oracle_custom import custom_score, inputs, picked
 from tests.oracle_filter import Point, holds
-from tests.oracle_scores import max_sim, rows_of, sparse_score, stored
+from tests.oracle_scores import average, max_sim, rows_of, similarity, sparse_score, stored
 
 F = np.float32
 
@@ -46,7 +49,7 @@ class Oracle:
         """The page of the answer."""
         root = search.stage
         exclude = f.Filter(must_not=(f.HasId(tuple(referenced(root))),))
-        hits = self._stage(root, (exclude,), root.limit + search.offset)
+        hits = self._stage(root, (exclude,), root.limit + search.offset, root=True)
         if isinstance(root.query, s.OrderBy):
             hits = _without_neighbours(self._stage(root, (exclude,), 1 << 60))
         return hits[search.offset : search.offset + root.limit]
@@ -65,7 +68,7 @@ class Oracle:
         )
         return [point for point in self.points if holds(joined, point)]
 
-    def _stage(self, node: s.Prefetch, above: tuple[f.Filter, ...], limit: int) -> list[Hit]:
+    def _stage(self, node: s.Prefetch, above: tuple[f.Filter, ...], limit: int, *, root: bool = False) -> list[Hit]:
         filters = above if node.filter is None else (*above, node.filter)
         sources = [self._stage(child, filters, child.limit) for child in node.prefetch]
         if sources:
@@ -83,8 +86,21 @@ class Oracle:
                 hits = [hit for hit in hits if node.score_threshold is None or hit.score >= F(node.score_threshold)]
             case s.Nearest(given):
                 hits = self._nearest(node, self.vector(node, given), among, rescoring=bool(sources))
+            case s.Recommend(positive, negative, s.RecommendStrategy.AVERAGE_VECTOR):
+                mean = average(*([self.vector(node, each) for each in side] for side in (positive, negative)))
+                hits = self._nearest(node, mean, among, rescoring=bool(sources))
+            case s.NearestMmr(given) as query:
+                candidates = node.limit if query.candidates_limit is None else query.candidates_limit
+                if root or not sources:
+                    hits = self._nearest(node, self.vector(node, given), among, rescoring=bool(sources))[:candidates]
+                    return self._diverse(node, query, hits, limit) if root else hits
+                having = {point.id for point in among if node.using in point.vectors}
+                first: dict[PointId, Hit] = {}
+                for hit in (hit for source in sources for hit in source if hit.id in having):
+                    first.setdefault(hit.id, hit)
+                hits = self._diverse(node, query, [*first.values()], limit)
             case _:
-                raise NotImplementedError(node.query)
+                hits = self._custom(node, among)
         return hits[:limit]
 
     def vector(self, node: s.Prefetch, given: s.VectorInput) -> Vector:
@@ -120,6 +136,43 @@ class Oracle:
             return hits
         t = float(F(node.score_threshold))
         return [hit for hit in hits if (hit.score > t if larger else hit.score < t)]
+
+    def near(self, node: s.Prefetch, given: Vector, point: Point, *, idf: bool = True) -> float:
+        """Similarity of a point that has the vector to an example; 0 without a shared index."""
+        if isinstance(given, SparseVector):
+            plain = dict(zip(given.indices.tolist(), given.weights.tolist(), strict=True))
+            weights = self.weights(node.using, given) if idf else plain
+            return sparse_score(weights, point.vectors[node.using]) or 0.0
+        params = self.config.vectors[node.using]
+        datatype = params.datatype or Datatype.FLOAT32
+        rows, other = (stored(rows_of(v), params.distance, datatype) for v in (given, point.vectors[node.using]))
+        return similarity(params.distance, rows, other)
+
+    def _near_input(self, node: s.Prefetch, point: Point, given: s.VectorInput) -> float:
+        return self.near(node, self.vector(node, given), point)
+
+    def _custom(self, node: s.Prefetch, among: Sequence[Point]) -> list[Hit]:
+        having = [point for point in among if node.using in point.vectors]
+        hits = [Hit(point.id, custom_score(node.query, partial(self._near_input, node, point))) for point in having]
+        hits.sort(key=lambda hit: (-hit.score, id_order(hit.id)))
+        if node.score_threshold is None:
+            return hits
+        t = float(F(node.score_threshold))
+        params = self.config.vectors.get(node.using)
+        if params is None or params.distance.larger_is_better:
+            return [hit for hit in hits if hit.score > t]
+        return list(takewhile(lambda hit: hit.score < t, hits))
+
+    def _diverse(self, node: s.Prefetch, query: s.NearestMmr, hits: Sequence[Hit], limit: int) -> list[Hit]:
+        by_id = {point.id: point for point in self.points}
+        points = [by_id[hit.id] for hit in hits]
+        asked = self.vector(node, query.input)
+        relevance = [self.near(node, asked, point, idf=False) for point in points]
+
+        def between(i: int, j: int) -> float:
+            return self.near(node, points[i].vectors[node.using], points[j], idf=False)
+
+        return [hits[place] for place in picked(relevance, between, query.diversity, limit)]
 
     def weights(self, name: str, query: SparseVector) -> dict[int, float]:
         """Weight of each index of a sparse query, multiplied by IDF where the field asks for it."""
@@ -189,7 +242,7 @@ def _spread(source: Sequence[Hit]) -> list[np.float32]:
 
 def referenced(node: s.Prefetch) -> Iterator[PointId]:
     """Ids anywhere in the tree that are looked up in the searched collection itself."""
-    if node.lookup_from is None and isinstance(node.query, s.Nearest) and isinstance(node.query.input, int | UUID):
-        yield node.query.input
+    if node.lookup_from is None:
+        yield from (given for given in inputs(node.query) if isinstance(given, int | UUID))
     for child in node.prefetch:
         yield from referenced(child)

@@ -1,13 +1,13 @@
 """The oracle's scores of one point, in float64, written from the specification."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qdrantlite.values.distance import Datatype, Distance
-from qdrantlite.values.vector import MultiVector, SparseVector, Vector
+from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
 
 
 def stored(rows: NDArray[np.float64], distance: Distance, datatype: Datatype) -> NDArray[np.float64]:
@@ -43,3 +43,37 @@ def sparse_score(weights: Mapping[int, float], vector: Vector) -> float | None:
     pairs = zip(vector.indices.tolist(), vector.weights.tolist(), strict=True)
     shared = [weights[index] * weight for index, weight in pairs if index in weights]
     return sum(shared) if shared else None
+
+
+def similarity(distance: Distance, query: NDArray[np.float64], rows: NDArray[np.float64]) -> float:
+    """Larger for what is nearer, whatever the distance; Euclid's is squared."""
+    score = max_sim(distance, query, rows)
+    if distance is Distance.EUCLID:
+        return -float(np.square(query[:, None, :] - rows[None, :, :]).sum(axis=2).min(axis=1).sum())
+    return score if distance.larger_is_better else -score
+
+
+def _mean(vectors: Sequence[Vector]) -> NDArray[np.float32]:
+    rows = [rows_of(vector)[0].astype(np.float32) for vector in vectors]
+    return np.asarray(sum(rows) / np.float32(max(1, len(rows))), dtype=np.float32)
+
+
+def average(positive: Sequence[Vector], negative: Sequence[Vector]) -> Vector:
+    """The mean of the positives, moved away from the mean of the negatives."""
+    if isinstance(positive[0], DenseVector):
+        # In float32: of bytes the fraction is cut off, and there a last bit can make a whole.
+        mean, far = (_mean(side) for side in (positive, negative))
+        return DenseVector(mean + mean - far if negative else mean)
+    if isinstance(positive[0], MultiVector):
+        rows = [*(rows_of(vector) for vector in positive), *(-rows_of(vector) for vector in negative)]
+        return MultiVector(np.concatenate(rows).astype(np.float32))
+    total: dict[int, float] = {}
+    factors = ((positive, (2 if negative else 1) / len(positive)), (negative, -1 / max(1, len(negative))))
+    for vectors, factor in factors:
+        for vector in vectors:
+            assert isinstance(vector, SparseVector)
+            for index, weight in zip(vector.indices.tolist(), vector.weights.tolist(), strict=True):
+                total[index] = total.get(index, 0.0) + factor * weight
+    indices = sorted(total)
+    weights = np.array([total[index] for index in indices], dtype=np.float32)
+    return SparseVector(np.array(indices, dtype=np.uint32), weights)

@@ -171,24 +171,24 @@ def searches(config: CollectionConfig, stored: Sequence[Point], *, depth: int = 
 
 def stages(config: CollectionConfig, stored: Sequence[Point], *, depth: int) -> st.SearchStrategy[s.Prefetch]:
     """One stage: a leaf, or one that merges up to three stages below it."""
-    narrowed, limits = st.one_of(st.none(), filters()), st.integers(1, 6)
-    queries = st.one_of(*[_nearest(config, name, stored) for name in (*config.vectors, *config.sparse_vectors)])
-    below = st.just(())
+    names = (*config.vectors, *config.sparse_vectors)
+    queries = st.one_of(*[_asked(config, name, stored) for name in names])
     orders = st.builds(
         s.OrderBy,
         st.just(NUMBER_KEY),
         st.sampled_from(s.Direction),
         st.one_of(st.none(), st.integers(-3, 6), st.just(1.5)),
     ).map(lambda order: ("", order, None))
+    narrowed, limits = st.one_of(st.none(), filters()), st.integers(1, 6)
     leaf_queries = st.one_of(queries, orders, st.just(("", None, None)))
-    leaves = st.builds(_stage, below, leaf_queries, narrowed, limits)
-    if depth == 0:
-        return leaves
-    children = st.lists(stages(config, stored, depth=depth - 1), min_size=1, max_size=3).map(tuple)
+    found = st.builds(_stage, st.just(()), leaf_queries, narrowed, limits)
     thresholds = st.one_of(st.none(), st.sampled_from([0.2, 0.4]))
     fusions = st.tuples(st.just(""), st.builds(s.Fusion, st.just(s.FusionKind.RRF), st.integers(1, 4)), thresholds)
-    merges = st.builds(_stage, children, st.one_of(queries, orders, fusions), narrowed, limits)
-    return st.one_of(leaves, merges)
+    merging = st.one_of(queries, orders, fusions)
+    for _ in range(depth):
+        children = st.lists(found, min_size=1, max_size=3).map(tuple)
+        found = st.one_of(found, st.builds(_stage, children, merging, narrowed, limits))
+    return found
 
 
 _Asked = tuple[str, s.Query | None, float | None]
@@ -201,10 +201,38 @@ def _stage(children: tuple[s.Prefetch, ...], asked: _Asked, narrowed: f.Filter |
     )
 
 
-def _nearest(config: CollectionConfig, name: str, stored: Sequence[Point]) -> st.SearchStrategy[_Asked]:
+THRESHOLDS = st.one_of(st.none(), st.sampled_from([-1.0, 0.5, 3.0]))
+
+
+def _inputs(config: CollectionConfig, name: str, stored: Sequence[Point]) -> st.SearchStrategy[s.VectorInput]:
+    """Vectors that fit the name, and ids of points that have it."""
     having = [point.id for point in stored if name in point.vectors]
-    inputs: list[st.SearchStrategy[s.VectorInput]] = [vectors(config, name)]
+    given: list[st.SearchStrategy[s.VectorInput]] = [vectors(config, name)]
     if having:
-        inputs.append(st.sampled_from(having))
-    thresholds = st.one_of(st.none(), st.sampled_from([-1.0, 0.5, 3.0]))
-    return st.tuples(st.just(name), st.builds(s.Nearest, st.one_of(*inputs)), thresholds)
+        given.append(st.sampled_from(having))
+    return st.one_of(*given)
+
+
+def _asked(config: CollectionConfig, name: str, stored: Sequence[Point]) -> st.SearchStrategy[_Asked]:
+    """Every query that compares vectors. Means are of one or two, so that they stay exact but for cosine."""
+    one = _inputs(config, name, stored)
+    some, few = st.lists(one, min_size=1, max_size=2).map(tuple), st.lists(one, max_size=2).map(tuple)
+    pairs = st.lists(st.builds(s.ContextPair, one, one), max_size=3).map(tuple)
+    items = st.lists(st.builds(s.FeedbackItem, one, st.sampled_from([-1.0, 0.5, 1.0, 2.5])), max_size=3).map(tuple)
+    strategies = [s.RecommendStrategy.BEST_SCORE, s.RecommendStrategy.SUM_SCORES]
+    params = config.vectors.get(name)
+    if params is None or params.distance is not Distance.COSINE:
+        strategies.append(s.RecommendStrategy.AVERAGE_VECTOR)
+    factors = st.sampled_from([-1.0, 0.5, 2.0])
+    nearest = st.builds(s.Nearest, one)
+    queries = st.one_of(
+        nearest,
+        nearest,
+        st.builds(s.NearestMmr, one, st.sampled_from([0.0, 0.5, 1.0]), st.one_of(st.none(), st.integers(0, 8))),
+        st.builds(s.Recommend, some, few, st.sampled_from(strategies)),
+        st.builds(s.Recommend, st.just(()), some, st.sampled_from(strategies[:2])),
+        st.builds(s.Discover, one, pairs),
+        st.builds(s.Context, pairs),
+        st.builds(s.RelevanceFeedback, one, items, factors, st.sampled_from([0.0, 1.0, 2.0]), factors),
+    )
+    return st.tuples(st.just(name), queries, THRESHOLDS)

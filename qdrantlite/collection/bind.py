@@ -4,22 +4,21 @@ Ids become vectors (those looked up in other collections included), texts become
 offsets, index keys are checked. Only what must belong to one commit happens under the shard's publish lock: opening
 the read transaction, taking the state, asking the indexes. What the bound tree holds is immutable.
 
-Not bound yet, and refused as Unsupported: recommend, discover, context, formula, MMR, relevance feedback and text
-queries.
+Not bound yet, and refused as Unsupported: formula and text queries.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-
+from qdrantlite.collection.bind_vectors import OpenCollection, VectorBinder
 from qdrantlite.collection.filter_source import ShardFilterSource, StoredPoints
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.deadline import FOREVER, Deadline
-from qdrantlite.errors import BadInput, BadRequest, NotFound, Unsupported
+from qdrantlite.errors import BadInput, BadRequest, Unsupported
 from qdrantlite.plan.bound import (
+    BoundDiversity,
     BoundFusion,
     BoundOrderBy,
     BoundQuery,
@@ -30,7 +29,8 @@ from qdrantlite.plan.bound import (
     NearestMulti,
     NearestSparse,
 )
-from qdrantlite.query.check import fit_vector, vector_kind
+from qdrantlite.plan.custom import CustomScore
+from qdrantlite.query.check import vector_kind
 from qdrantlite.query.filter import Filter, HasId, merge_filters
 from qdrantlite.query.search import (
     PREFETCH_DEPTH_MAX,
@@ -38,7 +38,6 @@ from qdrantlite.query.search import (
     Discover,
     Formula,
     Fusion,
-    LookupFrom,
     Nearest,
     NearestMmr,
     OrderBy,
@@ -56,15 +55,9 @@ from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
 from qdrantlite.segment.payload_index.index import supports_order_by
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.selection import Selection
-from qdrantlite.segment.vector_index.exact import prepare_query
-from qdrantlite.text.inference import embed_queried
-from qdrantlite.values.distance import Datatype
 from qdrantlite.values.point_id import PointId
-from qdrantlite.values.schema import CollectionConfig, Modifier, VectorParams
-from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
-
-OpenCollection = Callable[[str], Snapshot]
-"""Opens a snapshot of another collection by name; the caller closes it. Raises NotFound."""
+from qdrantlite.values.schema import CollectionConfig
+from qdrantlite.values.vector import DenseVector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +127,7 @@ def bind(
     with ExitStack() as failed:
         failed.callback(snapshot.close)
         binder = _Binder(snapshot, collection, open_other, needs, settled)
-        bound = [BoundSearch(binder.stage(search.stage), search.offset) for search in searches]
+        bound = [BoundSearch(binder.stage(search.stage, root=True), search.offset) for search in searches]
         for search in searches:
             check_vectors(snapshot.state.config, search.with_vectors)
         failed.pop_all()
@@ -191,22 +184,21 @@ class _Binder:
         settled: Mapping[Filter | None, Selection | None],
     ) -> None:
         self._snapshot = snapshot
-        self._collection = collection
-        self._open_other = open_other
+        self._vectors = VectorBinder(snapshot, collection, open_other)
         self._leaves = iter(needs.leaves)
         self._corpora = iter(needs.corpora)
         self._settled = settled
 
-    def stage(self, stage: Prefetch) -> BoundStage:
+    def stage(self, stage: Prefetch, *, root: bool) -> BoundStage:
         """The bound form of a stage and all below it."""
         corpus = self._settled[next(self._corpora)]
-        children = tuple([self.stage(child) for child in stage.prefetch])
+        children = tuple([self.stage(child, root=False) for child in stage.prefetch])
         filter = None if children else next(self._leaves)
         selection = self._settled[filter] if not children else None
         query = None if stage.query is None else self._query(stage, stage.query, corpus)
         if filter is not None and selection is not None and isinstance(query, _VECTOR_QUERIES):
             selection = self._having(stage.using, filter, selection)
-        return BoundStage(
+        bound = BoundStage(
             children=children,
             query=query,
             using=stage.using,
@@ -215,6 +207,21 @@ class _Binder:
             score_threshold=stage.score_threshold,
             limit=stage.limit,
         )
+        return self._diversified(stage, stage.query, bound, root) if isinstance(stage.query, NearestMmr) else bound
+
+    def _diversified(self, stage: Prefetch, query: NearestMmr, nearest: BoundStage, root: bool) -> BoundStage:
+        """The root picks from the candidates that the same stage without diversity finds.
+
+        As in Qdrant, a prefetch that reads the collection hands up the candidates themselves, and one that has
+        prefetches picks from all that they hand up, whatever its threshold and number of candidates.
+        """
+        candidates = stage.limit if query.candidates_limit is None else query.candidates_limit
+        nearest = replace(nearest, limit=candidates)
+        if not nearest.children and not root:
+            return nearest
+        picks = BoundDiversity(self._vectors.unweighted(stage, query), query.diversity)
+        children = (nearest,) if root else nearest.children
+        return BoundStage(children=children, query=picks, using=stage.using, limit=stage.limit)
 
     def _having(self, using: str, filter: Filter, selection: Selection) -> Selection:
         """Those of a filter's points that have the vector; the same object for the same filter and vector."""
@@ -230,71 +237,22 @@ class _Binder:
 
     def _query(self, stage: Prefetch, query: Query, corpus: Selection | None) -> BoundQuery:
         match query:
-            case Nearest(given):
-                vector_kind(self._snapshot.state.config, stage.using)
-                if stage.params.idf_corpus is not None:
-                    _require_idf(self._snapshot.state.config, stage.using)
-                return self._nearest(stage.using, self._vector(given, stage.using, stage.lookup_from), corpus)
+            case Nearest() | NearestMmr() | Recommend() | Discover() | Context() | RelevanceFeedback():
+                return self._vectors.query(stage, query, corpus)
             case OrderBy(key, direction, start_from):
                 return BoundOrderBy(key, direction, order_start(start_from))
             case Fusion(kind, k, weights):
                 return BoundFusion(kind, k, weights)
             case Sample():
                 return BoundSample()
-            case Recommend() | Discover() | Context() | Formula() | NearestMmr() | RelevanceFeedback() | TextQuery():
+            case Formula() | TextQuery():
                 raise Unsupported(f"{_SPOKEN[type(query)]} queries are not supported yet")
 
-    def _vector(self, given: VectorInput, using: str, lookup: LookupFrom | None) -> Vector:
-        if isinstance(given, DenseVector | SparseVector | MultiVector):
-            return given
-        if not isinstance(given, PointId):
-            return embed_queried(given)
-        if lookup is None or (lookup.collection == self._collection and lookup.vector is None):
-            return _stored_vector(self._snapshot, given, using)
-        name = using if lookup.vector is None else lookup.vector
-        if lookup.collection == self._collection:
-            return _stored_vector(self._snapshot, given, name)
-        with self._open_other(lookup.collection) as other:
-            return _stored_vector(other, given, name)
 
-    def _nearest(self, using: str, given: Vector, corpus: Selection | None) -> BoundQuery:
-        config = self._snapshot.state.config
-        vector = fit_vector(config, using, given)
-        if isinstance(vector, SparseVector):
-            return NearestSparse(self._weighted(using, vector, corpus))
-        params = config.vectors[using]
-        if isinstance(vector, DenseVector):
-            return near(params, vector)
-        prepared = prepare_query(vector.rows, params.distance, params.datatype or Datatype.FLOAT32)
-        return NearestMulti(prepared, params.distance.larger_is_better)
-
-    def _weighted(self, using: str, vector: SparseVector, corpus: Selection | None) -> SparseVector:
-        params = self._snapshot.state.config.sparse_vectors[using]
-        if params.modifier is not Modifier.IDF:
-            return vector
-        view, present = self._snapshot.sparse(using), self._snapshot.state.present[using]
-        # Qdrant counts a vector without entries among those of a corpus given, not among all.
-        present = present.difference(view.bare) if corpus is None else present.intersection(corpus)
-        with np.errstate(over="ignore", invalid="ignore"):
-            weights = vector.weights * view.idf(vector.indices, present)
-        return SparseVector(vector.indices, weights.astype(np.float32))
-
-
-def near(params: VectorParams, vector: DenseVector) -> NearestDense:
-    """The query for the nearest to a vector that fits a dense slot of these settings."""
-    prepared = prepare_query(vector.values, params.distance, params.datatype or Datatype.FLOAT32)
-    return NearestDense(prepared, params.distance.larger_is_better)
-
-
-_VECTOR_QUERIES = (NearestDense, NearestSparse, NearestMulti)
+_VECTOR_QUERIES = (NearestDense, NearestSparse, NearestMulti, CustomScore)
 
 _SPOKEN: Mapping[type, str] = {
-    Recommend: "Recommend",
-    Discover: "Discover",
-    Context: "Context",
     Formula: "Formula",
-    NearestMmr: "MMR",
-    RelevanceFeedback: "Relevance feedback",
     TextQuery: "Text",
 }
 
@@ -304,26 +262,6 @@ def order_start(start_from: int | float | str | None) -> int | float | None:
     if isinstance(start_from, str):
         raise Unsupported("order_by from a date is not supported yet")
     return start_from
-
-
-def _stored_vector(snapshot: Snapshot, point_id: PointId, name: str) -> Vector:
-    vector_kind(snapshot.state.config, name)
-    offset = snapshot.offset_of(point_id)
-    if offset is None:
-        raise NotFound(f"No point with id {point_id} found")
-    found = snapshot.vectors(np.array([offset], dtype=np.uint32), VectorsSelector(names=(name,)))[0]
-    if name not in found:
-        raise NotFound(f'Vector with name "{name}" for point not found')
-    return found[name]
-
-
-def _require_idf(config: CollectionConfig, name: str) -> None:
-    sparse = config.sparse_vectors.get(name)
-    if sparse is None or sparse.modifier is not Modifier.IDF:
-        raise BadInput(
-            "Validation failed: search param `idf` requires a sparse vector with the `idf` modifier, "
-            f'which vector "{name}" is not'
-        )
 
 
 def check_vectors(config: CollectionConfig, selector: VectorsSelector) -> None:

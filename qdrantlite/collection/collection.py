@@ -17,13 +17,13 @@ from qdrantlite.collection.admission import Admission
 from qdrantlite.collection.alteration import SaveConfig, alter
 from qdrantlite.collection.bind import (
     Bound,
-    OpenCollection,
     bind,
     check_vectors,
     open_snapshot,
     order_start,
     reject_offset_with_order,
 )
+from qdrantlite.collection.bind_vectors import OpenCollection
 from qdrantlite.collection.committer import Committer
 from qdrantlite.collection.compaction import Compactor, MoveFolder
 from qdrantlite.collection.filter_source import sieve

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from qdrantlite.collection.bind import OpenCollection, bind, near
+from qdrantlite.collection.bind import bind
+from qdrantlite.collection.bind_vectors import OpenCollection, near
 from qdrantlite.collection.shard import Shard, ShardState
 from qdrantlite.collection.snapshot import Overtaken, Snapshot
 from qdrantlite.deadline import Deadline

@@ -28,7 +28,7 @@ from qdrantlite.storage.point_store import StoreSnapshot
 from qdrantlite.storage.store_reader import MISSING, Records
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
-from qdrantlite.values.vector import U32, DenseVector, MultiVector, Vector
+from qdrantlite.values.vector import U32, DenseVector, MultiVector, SparseVector, Vector
 
 ID_CHUNK = 4096
 
@@ -93,6 +93,10 @@ class Snapshot:
         """What the slot holds."""
         return vector_kind(self.state.config, name)
 
+    def present(self, name: str) -> Selection:
+        """Points that have the vector."""
+        return self.state.present[name]
+
     def dense(self, name: str) -> DenseView:
         """Rows of a dense vector."""
         return self.state.dense[name]
@@ -100,6 +104,10 @@ class Snapshot:
     def sparse(self, name: str) -> SparseView:
         """Postings of a sparse vector."""
         return self.state.sparse[name]
+
+    def sparse_vectors(self, name: str, offsets: U32) -> Sequence[SparseVector]:
+        """From the store."""
+        return sparse_vectors(self.reader.sparse(self.reader.vector_ids()[name], offsets))
 
     def multi(self, name: str) -> MultiVectorView:
         """Rows of a multivector."""
@@ -226,4 +234,4 @@ class Snapshot:
                     multi.verify(np.arange(start, end))
                 return [MultiVector(multi.rows[start:end].astype(np.float32)) for start, end in spans]
             case "sparse":
-                return sparse_vectors(self.reader.sparse(self.reader.vector_ids()[name], offsets))
+                return self.sparse_vectors(name, offsets)

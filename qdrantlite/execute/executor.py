@@ -12,6 +12,7 @@ from typing import assert_never
 import numpy as np
 
 from qdrantlite.deadline import FOREVER, Deadline
+from qdrantlite.execute.custom import as_similarities, passing_custom_threshold, scored, unseen_best
 from qdrantlite.execute.dense_leaves import (
     Found,
     as_selection,
@@ -20,16 +21,21 @@ from qdrantlite.execute.dense_leaves import (
     compare_all,
     first_limit,
 )
+from qdrantlite.execute.diversify import diversified
 from qdrantlite.execute.fuse import fuse_dbsf, fuse_rrf
 from qdrantlite.execute.merge import Fetch, best_first, fetch_best, passing_threshold, settled
 from qdrantlite.execute.ranking import OrderValues, Ranking
 from qdrantlite.execute.view import ShardView, Sieve
 from qdrantlite.plan.bound import NearestDense, NearestMulti, NearestSparse
+from qdrantlite.plan.custom import CustomScore
 from qdrantlite.plan.nodes import (
+    CustomScan,
     DenseLeaf,
+    Diversify,
     ExactScan,
     Fuse,
     GraphScan,
+    GuidedScan,
     IdScan,
     MultiScan,
     Node,
@@ -46,7 +52,7 @@ from qdrantlite.plan.nodes import (
 )
 from qdrantlite.plan.trace import Step, Trace
 from qdrantlite.query.search import Direction, FusionKind
-from qdrantlite.segment.best import are_hits
+from qdrantlite.segment.best import are_hits, best_of
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.exact import MISSING
@@ -100,6 +106,8 @@ class _Run:
 
     def rows(self, node: Node) -> Ranking:
         """What a node hands up."""
+        if self.sieve is not None and isinstance(node, GuidedScan):
+            return self.rows(node.otherwise)  # A leaf of its own, which is sifted as all are.
         self.deadline.pause()
         started = perf_counter_ns()
         sources = [self.rows(source) for source in node.sources]
@@ -143,6 +151,8 @@ class _Run:
                 return _sparse(node, view)
             case MultiScan():
                 return _multi(node, view)
+            case CustomScan():
+                return _custom(node, view, self.deadline)
             case IdScan():
                 return Ranking.unscored(view.id_page(node.selection, None, node.limit))
             case OrderScan():
@@ -152,7 +162,11 @@ class _Run:
             case Fuse():
                 return _fused(node, sources, view)
             case Rescore():
-                return _rescored(node, _union(sources), view)
+                return _rescored(node, _union(sources), view, self.deadline)
+            case GuidedScan():
+                return _guided(node, sources, view, self.deadline)
+            case Diversify():
+                return _diversified(node, Ranking.joined(sources), view, self.deadline)
             case Order():
                 return _ordered(node, view, Selection.from_offsets(_union(sources)))
             case SampleOf():
@@ -241,22 +255,72 @@ def _walked(node: GraphScan, rows: DenseView, selection: Selection | None, ask: 
     return compare_all(rows, selection, node.query.vector, limit=limit, one_by_one=node.one_by_one)
 
 
-def _rescored(node: Rescore, offsets: U32, view: ShardView) -> Ranking:
-    """Scores of the candidates that have the vector (sparse: that share an index with the query)."""
+def _custom(node: CustomScan, view: ShardView, deadline: Deadline) -> Ranking:
+    """The best of all points that have the vector."""
+    having = view.present(node.using)
+    selection = as_selection(node.selection)
+    offsets = (having if selection is None else selection.intersection(having)).offsets()
+    found = scored(node.query, view, node.using, offsets, deadline=deadline, limit=node.limit)
+    return _best_custom(node.query, node, found, view)
+
+
+def _best_custom(query: CustomScore, node: CustomScan | Rescore, found: Found, view: ShardView) -> Ranking:
+    """The best of the points scored."""
+    ranking = fetch_best(lambda limit: best_of(*found, limit=limit, larger_is_better=True), node.limit, view.ids)
+    return passing_custom_threshold(ranking, node.threshold, larger_is_better=query.larger_is_better)
+
+
+def _guided(node: GuidedScan, sources: Sequence[Ranking], view: ShardView, deadline: Deadline) -> Ranking:
+    """The best of what is about the guides, where nothing else can be better; else of all points."""
+    leaf, walks = node.otherwise, node.sources
+    distance = view.dense(leaf.using).distance
+    for wider in range(node.wider + 1):
+        if wider:
+            walks = tuple([replace(walk, ef=walk.ef * WIDER, limit=walk.limit * WIDER) for walk in walks])
+            sources = [_dense(walk, view, None) for walk in walks]
+        found = scored(leaf.query, view, leaf.using, _union(sources), deadline=deadline)
+        ranking = _best_custom(leaf.query, replace(leaf, threshold=None), found, view)
+        ends = [
+            -np.inf if len(source) < walk.limit else as_similarities(source.scores[-1:], distance)[0]
+            for source, walk in zip(sources, walks, strict=True)
+        ]
+        bound = unseen_best(leaf.query.scorer, np.array(ends, dtype=np.float32))
+        if np.isneginf(bound) or (len(ranking) == leaf.limit and ranking.scores[-1] >= bound):
+            return passing_custom_threshold(ranking, leaf.threshold, larger_is_better=leaf.query.larger_is_better)
+    return _custom(leaf, view, deadline)
+
+
+def _diversified(node: Diversify, source: Ranking, view: ShardView, deadline: Deadline) -> Ranking:
+    """Picks of the rows, which may list a point several times."""
+    first = np.sort(np.unique(source.offsets, return_index=True)[1])
+    source = source.take(first[view.present(node.using).contains(source.offsets[first])])
+    if len(source) < 2:
+        return source.head(node.limit)
+    picks = diversified(
+        *(node.query, node.diversity, view, node.using, source.offsets), limit=node.limit, deadline=deadline
+    )
+    return source.take(picks)
+
+
+def _rescored(node: Rescore, offsets: U32, view: ShardView, deadline: Deadline) -> Ranking:
+    """Scores of the candidates that have the vector (nearest to a sparse one: that share an index with it)."""
     larger_is_better = True
     match node.query:
-        case NearestSparse(vector):
-            scores, overlap = view.sparse(node.using).score(vector, offsets)
+        case NearestSparse(sparse):
+            scores, overlap = view.sparse(node.using).score(sparse, offsets)
             offsets, scores = offsets[overlap], scores[overlap]
-        case NearestDense(query, larger_is_better):
+        case NearestDense(vector, larger_is_better):
             dense = view.dense(node.using)
             if dense.present is not None:
                 offsets = offsets[dense.has(offsets)]
-            scores = dense.score(query, offsets)
-        case NearestMulti(query, larger_is_better):
+            scores = dense.score(vector, offsets)
+        case NearestMulti(rows, larger_is_better):
             multi = view.multi(node.using)
             offsets = offsets[multi.has(offsets)]
-            scores = multi.score(query, offsets)
+            scores = multi.score(rows, offsets)
+        case CustomScore() as query:
+            having = offsets[view.present(node.using).contains(offsets)]
+            return _best_custom(query, node, scored(query, view, node.using, having, deadline=deadline), view)
         case _:
             assert_never(node.query)
     hits = are_hits(scores, larger_is_better=larger_is_better)

@@ -18,6 +18,7 @@ from qdrantlite.execute.dense_leaves import as_selection
 from qdrantlite.execute.ranking import Positions, Ranking
 from qdrantlite.execute.view import Sieve
 from qdrantlite.plan.bound import (
+    BoundDiversity,
     BoundFusion,
     BoundOrderBy,
     BoundQuery,
@@ -29,6 +30,7 @@ from qdrantlite.plan.bound import (
     NearestSparse,
     widened,
 )
+from qdrantlite.plan.custom import CustomScore
 from qdrantlite.query.filter import (
     FieldCondition,
     Filter,
@@ -173,7 +175,9 @@ def _larger_is_better(query: BoundQuery | None) -> bool:
     match query:
         case NearestDense() | NearestMulti():
             return query.larger_is_better
-        case NearestSparse() | BoundFusion() | BoundOrderBy() | BoundSample() | None:
+        case BoundDiversity():
+            return _larger_is_better(query.query)
+        case NearestSparse() | CustomScore() | BoundFusion() | BoundOrderBy() | BoundSample() | None:
             return True
         case _:
             assert_never(query)

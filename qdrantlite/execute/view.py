@@ -18,7 +18,7 @@ from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseView
 from qdrantlite.values.point_id import PointId
-from qdrantlite.values.vector import U32
+from qdrantlite.values.vector import U32, SparseVector
 
 
 class ShardView(Protocol):
@@ -38,12 +38,20 @@ class ShardView(Protocol):
         """Which of the three view methods answers for this vector."""
         ...
 
+    def present(self, name: str) -> Selection:
+        """Live points that have this vector."""
+        ...
+
     def dense(self, name: str) -> DenseView:
         """Rows of a dense vector."""
         ...
 
     def sparse(self, name: str) -> SparseView:
         """Postings of a sparse vector."""
+        ...
+
+    def sparse_vectors(self, name: str, offsets: U32) -> Sequence[SparseVector]:
+        """Sparse vectors as stored, in the order of ``offsets`` ``(n,) uint32``, which all have one."""
         ...
 
     def multi(self, name: str) -> MultiVectorView:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 from qdrantlite.errors import BadRequest
+from qdrantlite.plan.custom import CustomScore
 from qdrantlite.query.search import DEFAULT_PARAMS, LIMIT_DEFAULT, Direction, FusionKind, SearchParams
 from qdrantlite.values.vector import DEFAULT_VECTOR, F32, SparseVector
 
@@ -85,8 +86,22 @@ class BoundSample:
     """A random subset."""
 
 
-BoundVectorQuery: TypeAlias = NearestDense | NearestSparse | NearestMulti
-BoundQuery: TypeAlias = BoundVectorQuery | BoundOrderBy | BoundFusion | BoundSample
+NearestQuery: TypeAlias = NearestDense | NearestSparse | NearestMulti
+BoundVectorQuery: TypeAlias = NearestQuery | CustomScore
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundDiversity:
+    """Picks from what the children hand up those like the query and unlike what was picked; their scores stay.
+
+    ``query`` of a sparse vector is without IDF. ``diversity`` from 0 (the nearest) to 1 (the most different).
+    """
+
+    query: NearestQuery
+    diversity: float
+
+
+BoundQuery: TypeAlias = BoundVectorQuery | BoundOrderBy | BoundFusion | BoundSample | BoundDiversity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,8 +168,9 @@ class BoundSearch:
 
 
 def widened(stage: BoundStage, factor: int) -> BoundStage:
-    """The stage with the limits of all stages below it multiplied; its own limit stays."""
+    """The stage with the limits of all stages below it multiplied; its own limit and numbers of candidates stay."""
     if factor == 1 or not stage.children:
         return stage
-    children = tuple(replace(widened(child, factor), limit=child.limit * factor) for child in stage.children)
+    grown = 1 if isinstance(stage.query, BoundDiversity) else factor
+    children = tuple(replace(widened(child, factor), limit=child.limit * grown) for child in stage.children)
     return replace(stage, children=children)

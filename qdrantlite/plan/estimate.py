@@ -9,6 +9,7 @@ from math import ceil, log10
 from typing import assert_never
 
 from qdrantlite.plan.bound import BoundVectorQuery, NearestDense, NearestMulti, NearestSparse
+from qdrantlite.plan.custom import BestScore, CustomScore, DenseExamples, MultiExamples, PairRanks, SparseExamples
 from qdrantlite.plan.nodes import Estimate, Node
 from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.values.cardinality import Cardinality
@@ -54,6 +55,15 @@ SAMPLE_ROW_US = 0.001
 RESCORE_US = 30.0
 RESCORE_COMPONENT_US = 0.001
 RESCORE_INDEX_US = 0.01
+CUSTOM_US = 60.0
+CUSTOM_COMPONENT_US = 0.0003
+CUSTOM_EXAMPLE_US = 0.0001
+"""A component of a point that is scored, and what each example compared with it adds."""
+GUIDE_SPARE = 2
+"""How many times the limit are sought about each guide where examples may reject what is found."""
+GUIDED_PAIRS_MAX = 20
+"""A million points about one guide are never cheaper than all."""
+PICK_US = 20.0
 FUSE_US = 40.0
 FUSE_ROW_US = 0.1
 TOP_US = 2.0
@@ -131,8 +141,42 @@ def rescore_cost(facts: VectorStatistics, points: int, query: BoundVectorQuery) 
             return RESCORE_US + points * len(vector.indices) * RESCORE_INDEX_US
         case NearestMulti(rows):
             return RESCORE_US + multi_cost(facts, points, len(rows))
+        case CustomScore():
+            return RESCORE_US + custom_cost(facts, points, query)
         case _:
             assert_never(query)
+
+
+def custom_cost(facts: VectorStatistics, points: int, query: CustomScore) -> float:
+    """Comparing so many points with every example."""
+    match query.examples:
+        case DenseExamples(vectors):
+            return CUSTOM_US + points * facts.dimension * (CUSTOM_COMPONENT_US + len(vectors) * CUSTOM_EXAMPLE_US)
+        case SparseExamples(sparse):
+            return CUSTOM_US + sum(sparse_cost(facts, len(vector.indices)) for vector in sparse)
+        case MultiExamples(multi):
+            return CUSTOM_US + multi_cost(facts, points, sum(map(len, multi)))
+        case _:
+            assert_never(query.examples)
+
+
+def guided_limit(query: CustomScore, limit: int) -> int:
+    """How many points about each guide are likely to hold the best ``limit``.
+
+    Each negative may reject some, and each pair is met by half of all points unless something is known of it.
+    """
+    match query.scorer:
+        case BestScore(positives) if positives == len(query.examples):
+            return limit + 1
+        case PairRanks(pairs):
+            return (limit << min(pairs, GUIDED_PAIRS_MAX)) + 1
+        case _:
+            return limit * GUIDE_SPARE + 1
+
+
+def pick_cost(facts: VectorStatistics, candidates: int, picks: int) -> float:
+    """Picking from candidates, each time comparing all of them with the last one picked."""
+    return picks * (PICK_US + candidates * max(facts.dimension, 1) * RESCORE_COMPONENT_US)
 
 
 def order_cost(entries: int) -> float:

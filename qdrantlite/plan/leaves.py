@@ -3,10 +3,12 @@
 Pure functions of the bound stage and the statistics.
 """
 
+from dataclasses import replace
 from typing import assert_never
 
 from qdrantlite.plan import estimate
 from qdrantlite.plan.bound import (
+    BoundDiversity,
     BoundFusion,
     BoundOrderBy,
     BoundSample,
@@ -16,11 +18,15 @@ from qdrantlite.plan.bound import (
     NearestSparse,
     OffsetSet,
 )
+from qdrantlite.plan.custom import CustomScore
+from qdrantlite.plan.guides import guides
 from qdrantlite.plan.nodes import (
+    CustomScan,
     DenseLeaf,
     Estimate,
     ExactScan,
     GraphScan,
+    GuidedScan,
     IdScan,
     MultiScan,
     OrderScan,
@@ -37,7 +43,7 @@ WIDEST_SHARE = 0.25
 beams cost more than in proportion."""
 
 
-def leaf(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> ReadingLeaf:
+def leaf(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> ReadingLeaf | GuidedScan:
     """The leaf for a stage without children. ``repeats`` is for orders by value, see ``OrderScan``."""
     match stage.query:
         case NearestDense():
@@ -46,14 +52,16 @@ def leaf(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> Reading
             return _sparse(stage, stage.query, statistics)
         case NearestMulti():
             return _multi(stage, stage.query, statistics)
+        case CustomScore():
+            return _custom(stage, stage.query, statistics)
         case BoundOrderBy():
             return _ordered(stage, stage.query, statistics, repeats=repeats)
         case BoundSample():
             return _sample(stage, statistics)
         case None:
             return _by_id(stage, statistics)
-        case BoundFusion():
-            raise AssertionError("a stage that fuses has children")
+        case BoundFusion() | BoundDiversity():
+            raise AssertionError("a stage that fuses or picks has children")
         case _:
             assert_never(stage.query)
 
@@ -110,6 +118,27 @@ def _multi(stage: BoundStage, query: NearestMulti, statistics: Statistics) -> Mu
     rows = _vector_rows(stage, facts, passing, statistics)
     cost_us = estimate.multi_cost(facts, facts.points if passing is None else passing, len(query.rows))
     return MultiScan(stage.using, query, selection, stage.limit, stage.score_threshold, Estimate(rows, cost_us))
+
+
+def _custom(stage: BoundStage, query: CustomScore, statistics: Statistics) -> CustomScan | GuidedScan:
+    """Walks around the guides of the score when together they are cheaper than scoring all points, else that."""
+    facts = statistics.vector(stage.using)
+    selection = _narrowing(stage, statistics)
+    passing = facts.points if selection is None else min(len(selection), facts.points)
+    rows = estimate.rows_up(passing, stage.limit, certain=False)
+    exact_us = estimate.custom_cost(facts, passing, query)
+    scan = CustomScan(stage.using, query, selection, stage.limit, stage.score_threshold, Estimate(rows, exact_us))
+    around = guides(query)
+    if not len(around) or not facts.sealed or stage.params.exact:
+        return scan
+    sought = estimate.guided_limit(query, stage.limit)
+    walk = _dense(replace(stage, query=around[0], score_threshold=None, limit=sought), around[0], statistics)
+    found = min(len(around) * sought, passing)
+    cost_us = len(around) * walk.estimate.cost_us + estimate.rescore_cost(facts, found, query)
+    if not isinstance(walk, GraphScan) or cost_us >= exact_us:
+        return scan
+    wider = 1 if cost_us <= WIDEST_SHARE * exact_us else 0
+    return GuidedScan(tuple([replace(walk, query=guide) for guide in around]), scan, wider, Estimate(rows, cost_us))
 
 
 def _ordered(stage: BoundStage, query: BoundOrderBy, statistics: Statistics, *, repeats: bool) -> OrderScan:

@@ -11,7 +11,15 @@ Invariants: sources are nodes, never empty; a selection never holds a dead point
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from qdrantlite.plan.bound import BoundVectorQuery, NearestDense, NearestMulti, NearestSparse, OffsetSet
+from qdrantlite.plan.bound import (
+    BoundVectorQuery,
+    NearestDense,
+    NearestMulti,
+    NearestQuery,
+    NearestSparse,
+    OffsetSet,
+)
+from qdrantlite.plan.custom import CustomScore
 from qdrantlite.query.search import Direction, FusionKind, QuantizationParams
 from qdrantlite.values.cardinality import Cardinality
 
@@ -160,6 +168,23 @@ class MultiScan(_Reading):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CustomScan(_Reading):
+    """Scores every point that has the vector by its similarities to examples."""
+
+    using: str
+    query: CustomScore
+    selection: OffsetSet | None
+    limit: int
+    threshold: float | None
+    estimate: Estimate
+
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f' "{self.using}" {self.query.details}' + _bounds(self.selection, self.limit, self.threshold)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class IdScan(_Reading):
     """The first points by id."""
 
@@ -220,6 +245,50 @@ class Rescore(_Merging):
     def details(self) -> str:
         """For ``explain``."""
         return f' "{self.using}" {self.query.details}' + _bounds(None, self.limit, self.threshold)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GuidedScan(_Merging):
+    """Scores what each of the sources found about one guide, a vector around which the best scores lie.
+
+    While a point that no source found could be better than the last of the ``limit`` best, the sources are asked again
+    for more, up to ``wider`` times; then ``otherwise`` is run instead.
+    """
+
+    sources: tuple[GraphScan, ...]
+    otherwise: CustomScan
+    wider: int
+    estimate: Estimate
+
+    @property
+    def limit(self) -> int:
+        """How many rows it hands up at most."""
+        return self.otherwise.limit
+
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return self.otherwise.details
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Diversify(_Merging):
+    """Picks one by one those of the sources' rows that are like the query and unlike what was picked (MMR).
+
+    Points without the vector are dropped; of those that several sources list, the first row counts.
+    """
+
+    sources: "tuple[Node, ...]"
+    using: str
+    query: NearestQuery
+    diversity: float
+    limit: int
+    estimate: Estimate
+
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f' "{self.using}" {self.query.details} diversity={self.diversity:g}' + _bounds(None, self.limit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -296,8 +365,8 @@ class Top(_Merging):
 
 
 DenseLeaf: TypeAlias = ExactScan | SubsetScan | GraphScan
-ReadingLeaf: TypeAlias = DenseLeaf | SparseScan | MultiScan | IdScan | OrderScan | SampleScan
-Merge: TypeAlias = Rescore | Fuse | Order | SampleOf
+ReadingLeaf: TypeAlias = DenseLeaf | SparseScan | MultiScan | CustomScan | IdScan | OrderScan | SampleScan
+Merge: TypeAlias = Rescore | GuidedScan | Diversify | Fuse | Order | SampleOf
 Node: TypeAlias = Nothing | ReadingLeaf | Merge | Top
 
 

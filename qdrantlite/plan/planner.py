@@ -10,6 +10,7 @@ from typing import assert_never
 
 from qdrantlite.plan import estimate
 from qdrantlite.plan.bound import (
+    BoundDiversity,
     BoundFusion,
     BoundOrderBy,
     BoundSample,
@@ -19,8 +20,10 @@ from qdrantlite.plan.bound import (
     NearestMulti,
     NearestSparse,
 )
+from qdrantlite.plan.custom import CustomScore
 from qdrantlite.plan.leaves import leaf
 from qdrantlite.plan.nodes import (
+    Diversify,
     Estimate,
     ExactScan,
     Fuse,
@@ -96,13 +99,18 @@ def _merge(stage: BoundStage, sources: tuple[Node, ...], statistics: Statistics,
     given = estimate.rows_of(sources)
     below_us = estimate.cost_of(sources)
     match stage.query:
-        case NearestDense() | NearestSparse() | NearestMulti():
+        case NearestDense() | NearestSparse() | NearestMulti() | CustomScore():
             rows = estimate.rows_up(given, stage.limit, certain=False)
             rescore_us = estimate.rescore_cost(statistics.vector(stage.using), given, stage.query)
             return Rescore(
                 *(sources, stage.using, stage.query, stage.limit, stage.score_threshold),
                 Estimate(rows, below_us + rescore_us),
             )
+        case BoundDiversity(query, diversity):
+            rows = estimate.rows_up(given, stage.limit, certain=False)
+            picking_us = estimate.pick_cost(statistics.vector(stage.using), given, rows.expected)
+            expected = Estimate(rows, below_us + picking_us)
+            return Diversify(sources, stage.using, query, diversity, stage.limit, expected)
         case BoundFusion(kind, k, weights):
             rows = estimate.rows_up(given, stage.limit, certain=False)
             expected = Estimate(rows, below_us + estimate.fuse_cost(given))

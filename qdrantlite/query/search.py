@@ -41,11 +41,12 @@ class RecommendStrategy(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recommend:
-    """Like the positives, unlike the negatives."""
+    """Like the positives, unlike the negatives. ``lenient``: a point named that lacks the vector is left out."""
 
     positive: tuple[VectorInput, ...]
     negative: tuple[VectorInput, ...]
     strategy: RecommendStrategy = RecommendStrategy.AVERAGE_VECTOR
+    lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.sealed import PLAIN, Refinement, SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index import exact
-from qdrantlite.segment.vector_index.row_encoding import Rows
+from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32
 
@@ -145,6 +145,22 @@ class DenseView:
         """Score of each of these offsets, all present, ``(n,) float32`` in the order given."""
         self.verify(offsets)
         return exact.score(self.rows, query, offsets, distance=self.distance)
+
+    def similarities(self, queries: F32, offsets: Offsets) -> F32:
+        """How near these offsets, all present, are to each query, ``(q, n) float32``; see ``exact.similarities``."""
+        self.verify(offsets)
+        return exact.similarities(self.rows, queries, offsets, distance=self.distance)
+
+    def vectors(self, offsets: Offsets) -> F32:
+        """The rows of these offsets, all present, as queries, ``(n, dim) float32``."""
+        self.verify(offsets)
+        return as_float32(self.rows[offsets], self.distance)
+
+    def only(self, offsets: Offsets) -> "DenseView":
+        """These offsets, all present, numbered from 0 in the order given; their rows are copied."""
+        self.verify(offsets)
+        rows = self.rows[offsets]
+        return DenseView(rows, self.distance, self.datatype, None, (), verify=lambda _: None)
 
     def has(self, offsets: Offsets) -> npt.NDArray[np.bool_]:
         """Whether each point has this vector, ``(n,) bool``."""

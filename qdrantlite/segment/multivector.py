@@ -65,6 +65,28 @@ class MultiVectorView:
             scores[first:stop] = best.sum(axis=0)
         return np.sqrt(scores) if self.distance is Distance.EUCLID else scores
 
+    def toward(self, offsets: Offsets, target: int) -> F32:
+        """How near each of these points is to the point ``target``, ``(n,) float32``; all must have the vector.
+
+        MaxSim with the rows of each point as the query; larger is nearer, always: Euclid and Manhattan are negative
+        sums, of squares and of distances.
+        """
+        use_cores(1)
+        found = np.empty(len(offsets), dtype=np.float32)
+        start = int(self.starts[target])
+        rows = self._rows(np.arange(start, start + int(self.counts[target])))
+        counts = self.counts[offsets].astype(np.int64)
+        for first, stop in _blocks(counts, max(1, BLOCK_BYTES // (4 * self.rows.shape[1]))):
+            sizes = counts[first:stop]
+            raw = _compare(self._rows(ranges(self.starts[offsets[first:stop]], sizes)), rows, self.distance)
+            best = raw.max(axis=0) if self.distance.larger_is_better else -raw.min(axis=0)
+            found[first:stop] = np.add.reduceat(best, np.cumsum(sizes) - sizes)
+        return found
+
+    def _rows(self, numbers: npt.NDArray[np.int64]) -> F32:
+        self.verify(numbers)
+        return as_float32(self.rows[numbers], self.distance)
+
     def has(self, offsets: Offsets) -> npt.NDArray[np.bool_]:
         """Whether each point has this vector, ``(n,) bool``."""
         return self.present.contains(offsets)

@@ -18,6 +18,7 @@ from qdrantlite.values.schema import CollectionConfig, Modifier, VectorParams
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
 from tests.oracle import Hit
 from tests.oracle_filter import Point
+from tests.oracle_scores import average
 
 
 class EdgeEngine:
@@ -45,6 +46,10 @@ class EdgeEngine:
         self.shard.update(edge.UpdateOperation.upsert_points(stored))
         for key in integer_keys:
             self.shard.update(edge.UpdateOperation.create_field_index(key, edge.PayloadSchemaType.Integer))
+
+    def delete(self, ids: Sequence[PointId]) -> None:
+        """Whole points."""
+        self.shard.update(edge.UpdateOperation.delete_points(list(ids)))
 
     def search(self, search: s.Search, *, beyond: int = 0) -> list[Hit]:
         """The page, and up to ``beyond`` hits that follow it."""
@@ -101,8 +106,22 @@ def _query(node: s.Prefetch) -> Any:
     match node.query:
         case None:
             return None
-        case s.Nearest(DenseVector() | MultiVector() | SparseVector() as vector):
-            return edge.Query.Nearest(_vector(vector), using=node.using)
+        case s.Nearest(given):
+            return edge.Query.Nearest(_given(given), using=node.using)
+        case s.NearestMmr(given, diversity, candidates):
+            return edge.Mmr(_given(given), 1 - diversity, node.limit if candidates is None else candidates, node.using)
+        case s.Recommend(positive, negative, strategy):
+            return _recommend(positive, negative, strategy, node.using)
+        case s.Discover(target, context):
+            return edge.Query.Discover(edge.DiscoverQuery(_given(target), _pairs(context)), using=node.using)
+        case s.Context(pairs):
+            return edge.Query.Context(edge.ContextQuery(_pairs(pairs)), using=node.using)
+        case s.RelevanceFeedback(target, feedback, a, b, c):
+            items = [edge.FeedbackItem(_given(item.example), item.score) for item in feedback]
+            naive = edge.FeedbackNaiveQuery(_given(target), items, edge.NaiveFeedbackStrategy(a, b, c))
+            return edge.Query.FeedbackNaive(naive, using=node.using)
+        case s.Sample():
+            return edge.Sample.Random
         case s.Fusion(s.FusionKind.RRF, k, weights):
             return edge.Fusion.Rrf(k=k, weights=None if weights is None else list(weights))
         case s.Fusion():
@@ -112,6 +131,32 @@ def _query(node: s.Prefetch) -> Any:
             return edge.OrderBy(key, way, start)
         case _:
             raise NotImplementedError(node.query)
+
+
+def _given(given: s.VectorInput) -> Any:
+    """The engine knows no ids as queries."""
+    assert isinstance(given, DenseVector | MultiVector | SparseVector)
+    return _vector(given)
+
+
+def _vectors(given: Sequence[s.VectorInput]) -> list[Vector]:
+    return [each for each in given if isinstance(each, DenseVector | MultiVector | SparseVector)]
+
+
+def _recommend(
+    positive: Sequence[s.VectorInput], negative: Sequence[s.VectorInput], strategy: s.RecommendStrategy, using: str
+) -> Any:
+    """The engine knows no averages, only the search for the vector that they are."""
+    if strategy is s.RecommendStrategy.AVERAGE_VECTOR:
+        return edge.Query.Nearest(_vector(average(*map(_vectors, (positive, negative)))), using=using)
+    examples = edge.RecommendQuery([_given(each) for each in positive], [_given(each) for each in negative])
+    if strategy is s.RecommendStrategy.BEST_SCORE:
+        return edge.Query.RecommendBestScore(examples, using=using)
+    return edge.Query.RecommendSumScores(examples, using=using)
+
+
+def _pairs(given: Sequence[s.ContextPair]) -> list[Any]:
+    return [edge.ContextPair(_given(pair.positive), _given(pair.negative)) for pair in given]
 
 
 def _filter(given: f.Filter | None) -> Any:

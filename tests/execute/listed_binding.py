@@ -1,34 +1,60 @@
 """Binds a search to a listed shard as the specification says, filters answered by the oracle."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from qdrantlite.plan import bound as b
+from qdrantlite.plan.custom import (
+    BestScore,
+    CustomScore,
+    DenseExamples,
+    MultiExamples,
+    PairLosses,
+    PairRanks,
+    Scorer,
+    SparseExamples,
+    WeightedSum,
+    feedback_weights,
+)
 from qdrantlite.query import search as s
 from qdrantlite.query.filter import Filter, HasId
 from qdrantlite.segment.vector_index.row_encoding import prepare_query
 from qdrantlite.values.distance import Datatype
-from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector
+from qdrantlite.values.vector import SparseVector, Vector
 from tests.execute.listed_shard import ListedShard
 from tests.oracle import Oracle, referenced
+from tests.oracle_custom import inputs
+from tests.oracle_scores import average, rows_of
 
 
 def bind(search: s.Search, oracle: Oracle, shard: ListedShard) -> b.BoundSearch:
     """Ids become vectors, filters selections; ids referenced anywhere are excluded everywhere."""
     ids = tuple(referenced(search.stage))
     above = (Filter(must_not=(HasId(ids),)),) if ids else ()
-    return b.BoundSearch(_stage(search.stage, above, oracle, shard), search.offset)
+    return b.BoundSearch(_stage(search.stage, above, oracle, shard, root=True), search.offset)
 
 
-def _stage(node: s.Prefetch, above: tuple[Filter, ...], oracle: Oracle, shard: ListedShard) -> b.BoundStage:
+def _stage(
+    node: s.Prefetch, above: tuple[Filter, ...], oracle: Oracle, shard: ListedShard, *, root: bool
+) -> b.BoundStage:
     filters = above if node.filter is None else (*above, node.filter)
-    return b.BoundStage(
-        children=tuple(_stage(child, filters, oracle, shard) for child in node.prefetch),
+    stage = b.BoundStage(
+        children=tuple(_stage(child, filters, oracle, shard, root=False) for child in node.prefetch),
         query=_query(node, oracle),
         using=node.using,
         selection=shard.select(oracle.passing(filters)) if filters and not node.prefetch else None,
         score_threshold=node.score_threshold,
         limit=node.limit,
     )
+    if not isinstance(node.query, s.NearestMmr):
+        return stage
+    candidates = node.limit if node.query.candidates_limit is None else node.query.candidates_limit
+    if not root and not node.prefetch:
+        return replace(stage, limit=candidates)
+    picks = b.BoundDiversity(_prepared(oracle.vector(node, node.query.input), node, oracle), node.query.diversity)
+    children = (replace(stage, limit=candidates),) if root else stage.children
+    return b.BoundStage(children=children, query=picks, using=node.using, limit=node.limit)
 
 
 def _query(node: s.Prefetch, oracle: Oracle) -> b.BoundQuery | None:
@@ -42,22 +68,64 @@ def _query(node: s.Prefetch, oracle: Oracle) -> b.BoundQuery | None:
             return b.BoundFusion(kind, k, weights)
         case s.Sample():
             return b.BoundSample()
-        case s.Nearest(given):
-            return _nearest(node, given, oracle)
+        case s.Nearest(given) | s.NearestMmr(given):
+            return _nearest(node, oracle.vector(node, given), oracle)
+        case s.Recommend(positive, negative, s.RecommendStrategy.AVERAGE_VECTOR):
+            sides = ([oracle.vector(node, each) for each in side] for side in (positive, negative))
+            return _nearest(node, average(*sides), oracle)
         case _:
-            raise NotImplementedError(node.query)
+            return _custom(node, oracle)
 
 
-def _nearest(node: s.Prefetch, given: s.VectorInput, oracle: Oracle) -> b.BoundVectorQuery:
-    match oracle.vector(node, given):
-        case SparseVector() as vector:
-            weights = oracle.weights(node.using, vector)
-            return b.NearestSparse(SparseVector(vector.indices, np.array(list(weights.values()), dtype=np.float32)))
-        case DenseVector(values):
-            params = oracle.config.vectors[node.using]
-            query = prepare_query(values, params.distance, params.datatype or Datatype.FLOAT32)
-            return b.NearestDense(query, params.distance.larger_is_better)
-        case MultiVector(rows):
-            params = oracle.config.vectors[node.using]
-            query = prepare_query(rows, params.distance, params.datatype or Datatype.FLOAT32)
-            return b.NearestMulti(query, params.distance.larger_is_better)
+def _nearest(node: s.Prefetch, vector: Vector, oracle: Oracle) -> b.NearestQuery:
+    return _prepared(_weighted(node, vector, oracle), node, oracle)
+
+
+def _weighted(node: s.Prefetch, vector: Vector, oracle: Oracle) -> Vector:
+    """A sparse vector with IDF."""
+    if not isinstance(vector, SparseVector):
+        return vector
+    weights = oracle.weights(node.using, vector)
+    return SparseVector(vector.indices, np.array(list(weights.values()), dtype=np.float32))
+
+
+def _prepared(vector: Vector, node: s.Prefetch, oracle: Oracle) -> b.NearestQuery:
+    if isinstance(vector, SparseVector):
+        return b.NearestSparse(vector)
+    params = oracle.config.vectors[node.using]
+    query = prepare_query(rows_of(vector), params.distance, params.datatype or Datatype.FLOAT32)
+    if params.multivector:
+        return b.NearestMulti(query, params.distance.larger_is_better)
+    return b.NearestDense(query[0], params.distance.larger_is_better)
+
+
+def _custom(node: s.Prefetch, oracle: Oracle) -> CustomScore:
+    query = node.query
+    given: list[s.VectorInput] = list(inputs(query))
+    scorer: Scorer
+    match query:
+        case s.Recommend(positive, negative, s.RecommendStrategy.BEST_SCORE):
+            scorer = BestScore(len(positive))
+        case s.Recommend(positive, negative):
+            scorer = WeightedSum(np.array([1] * len(positive) + [-1] * len(negative), dtype=np.float32))
+        case s.Discover(target, pairs):
+            scorer, given = PairRanks(len(pairs)), [*given[1:], target]
+        case s.Context(pairs):
+            scorer = PairLosses(len(pairs))
+        case s.RelevanceFeedback(_, feedback, a, power, c):
+            scores = np.array([item.score for item in feedback], dtype=np.float32)
+            scorer = WeightedSum(feedback_weights(scores, a, power, c))
+        case _:
+            raise NotImplementedError(query)
+    vectors = [_nearest(node, oracle.vector(node, each), oracle) for each in given]
+    params = oracle.config.vectors.get(node.using)
+    if params is None:
+        sparse = tuple(vector.vector for vector in vectors if isinstance(vector, b.NearestSparse))
+        return CustomScore(SparseExamples(sparse), scorer, larger_is_better=True)
+    larger = params.distance.larger_is_better
+    if params.multivector:
+        rows = tuple(vector.rows for vector in vectors if isinstance(vector, b.NearestMulti))
+        return CustomScore(MultiExamples(rows), scorer, larger)
+    dense = [vector.vector for vector in vectors if isinstance(vector, b.NearestDense)]
+    matrix = np.array(dense, dtype=np.float32).reshape(-1, params.size)
+    return CustomScore(DenseExamples(matrix), scorer, larger)

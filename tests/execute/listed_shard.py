@@ -4,7 +4,7 @@ Offsets are neither dense nor in the order of ids, and ties come out by offset, 
 Scores are the oracle's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,24 +19,29 @@ from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseView
-from qdrantlite.values.distance import Datatype
+from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.payload import elements_at, parse_path
 from qdrantlite.values.point_id import PointId, id_order
 from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.values.vector import F32, U32, SparseVector
 from tests.oracle_filter import Point
-from tests.oracle_scores import max_sim, rows_of, sparse_score, stored
+from tests.oracle_scores import max_sim, rows_of, similarity, sparse_score, stored
 
 Best = tuple[U32, F32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ListedVector:
-    """One dense or multi vector; ``score_of`` compares a query with one point that has it."""
+    """One dense or multi vector: for each offset its rows ``(n, dim)`` in stored form."""
 
-    score_of: Callable[[F32, int], float]
-    present: Selection
-    larger_is_better: bool
+    rows: dict[int, NDArray[np.float64]]
+    distance: Distance
+    datatype: Datatype
+
+    @property
+    def present(self) -> Selection:
+        """Who has it."""
+        return Selection.from_offsets(np.array(list(self.rows), dtype=np.uint32))
 
     def scan(self, queries: F32, *, limit: int, selection: Selection | None = None) -> Best:
         """As ``DenseView.scan``."""
@@ -45,7 +50,7 @@ class ListedVector:
 
     def subset(self, queries: F32, offsets: U32, *, limit: int) -> Best:
         """As ``DenseView.subset``."""
-        return best(offsets, self.score(queries, offsets), limit, larger_is_better=self.larger_is_better)
+        return best(offsets, self.score(queries, offsets), limit, larger_is_better=self.distance.larger_is_better)
 
     def search(self, query: F32, *, selection: Selection, limit: int) -> Best:
         """As ``MultiVectorView.search``."""
@@ -53,12 +58,36 @@ class ListedVector:
 
     def score(self, query: F32, offsets: U32) -> F32:
         """As ``DenseView.score`` and ``MultiVectorView.score``."""
-        assert self.has(offsets).all()
-        return np.array([self.score_of(query, offset) for offset in offsets.tolist()], dtype=np.float32)
+        asked = self._asked(query)
+        return np.array([max_sim(self.distance, asked, self.rows[o]) for o in offsets.tolist()], dtype=np.float32)
+
+    def similarities(self, queries: F32, offsets: U32) -> F32:
+        """As ``DenseView.similarities``."""
+        found = [[similarity(self.distance, self._asked(q), self.rows[o]) for o in offsets.tolist()] for q in queries]
+        return np.array(found, dtype=np.float32).reshape(len(queries), len(offsets))
+
+    def toward(self, offsets: U32, target: int) -> F32:
+        """As ``MultiVectorView.toward``."""
+        found = [similarity(self.distance, self.rows[o], self.rows[target]) for o in offsets.tolist()]
+        return np.array(found, dtype=np.float32)
+
+    def vectors(self, offsets: U32) -> F32:
+        """As ``DenseView.vectors``."""
+        return np.array([self.rows[offset][0] for offset in offsets.tolist()], dtype=np.float32)
+
+    def only(self, offsets: U32) -> "ListedVector":
+        """As ``DenseView.only``."""
+        rows = {place: self.rows[offset] for place, offset in enumerate(offsets.tolist())}
+        return ListedVector(rows, self.distance, Datatype.FLOAT32)
 
     def has(self, offsets: U32) -> NDArray[np.bool_]:
         """As in both."""
         return self.present.contains(offsets)
+
+    def _asked(self, query: F32) -> NDArray[np.float64]:
+        rows = np.atleast_2d(query).astype(np.float64)
+        unit = self.datatype is Datatype.UINT8 and self.distance is Distance.COSINE
+        return stored(rows, self.distance, self.datatype) if unit else rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,6 +160,15 @@ class ListedShard:
         """As the configuration says."""
         return vector_kind(self.config, name)
 
+    def present(self, name: str) -> Selection:
+        """Counted out."""
+        return self.select([point for point in self.points.values() if name in point.vectors])
+
+    def sparse_vectors(self, name: str, offsets: U32) -> list[SparseVector]:
+        """As given."""
+        found = [self.points[offset].vectors[name] for offset in offsets.tolist()]
+        return [vector for vector in found if isinstance(vector, SparseVector)]
+
     def dense(self, name: str) -> DenseView:
         """A listed vector in the place of stored rows."""
         return cast(DenseView, self._listed(name))
@@ -186,10 +224,6 @@ class ListedShard:
     def _listed(self, name: str) -> ListedVector:
         params = self.config.vectors[name]
         distance, datatype = params.distance, params.datatype or Datatype.FLOAT32
-
-        def score_of(query: F32, offset: int) -> float:
-            asked = stored(np.atleast_2d(query).astype(np.float64), distance, datatype)
-            return max_sim(distance, asked, stored(rows_of(self.points[offset].vectors[name]), distance, datatype))
-
-        present = self.select([point for point in self.points.values() if name in point.vectors])
-        return ListedVector(score_of, present, distance.larger_is_better)
+        having = {offset: point.vectors[name] for offset, point in self.points.items() if name in point.vectors}
+        rows = {offset: stored(rows_of(vector), distance, datatype) for offset, vector in having.items()}
+        return ListedVector(rows, distance, datatype)

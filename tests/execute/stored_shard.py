@@ -7,7 +7,6 @@ from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.numeric import integer_index
 from qdrantlite.segment.payload_index.ordered import OrderedValues
-from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseIndex, SparseView
 from qdrantlite.segment.vector_index.row_encoding import Rows, prepare_rows
 from qdrantlite.values.distance import Datatype
@@ -27,7 +26,7 @@ class StoredShard(ListedShard):
         """Over an array."""
         params = self.config.vectors[name]
         datatype = params.datatype or Datatype.FLOAT32
-        having = self._having(name)
+        having = self.present(name)
         rows = np.full((max(self.points, default=-1) + 1, params.size), GARBAGE, dtype=datatype.dtype)
         for offset in having.offsets().tolist():
             given = rows_of(self.points[offset].vectors[name])
@@ -38,7 +37,7 @@ class StoredShard(ListedShard):
         """Over an array, points in descending order of offset."""
         params = self.config.vectors[name]
         datatype = params.datatype or Datatype.FLOAT32
-        having = self._having(name)
+        having = self.present(name)
         starts = np.zeros(max(self.points, default=-1) + 1, dtype=np.uint64)
         counts = np.zeros(len(starts), dtype=np.uint32)
         pieces: list[NDArray[np.generic]] = [np.empty((0, params.size), dtype=datatype.dtype)]
@@ -64,9 +63,6 @@ class StoredShard(ListedShard):
         for offset, point in self.points.items():
             index.add(np.array([offset], dtype=np.uint32), [elements_at(point.payload, parse_path(key))])
         return index.ordered()
-
-    def _having(self, name: str) -> Selection:
-        return self.select([point for point in self.points.values() if name in point.vectors])
 
 
 def _as_rows(array: NDArray[np.generic]) -> Rows:

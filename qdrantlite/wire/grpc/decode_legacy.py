@@ -139,6 +139,7 @@ def _decode_examples(message: pb.RecommendPoints | pb.RecommendPointGroups) -> R
         _examples("positive_vectors", message.positive, message.positive_vectors),
         _examples("negative_vectors", message.negative, message.negative_vectors),
         decode_strategy(message.strategy),
+        lenient=True,
     )
     if recommend.strategy is RecommendStrategy.AVERAGE_VECTOR and not recommend.positive:
         raise BadRequest("At least one positive vector ID required with this strategy")

@@ -1,0 +1,117 @@
+"""Random trees of every kind of query, up to three levels, answered as the reference engine answers them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from qdrantlite.database import Database
+from qdrantlite.query import filter as f
+from qdrantlite.query import operation as o
+from qdrantlite.query import search as s
+from qdrantlite.values.schema import FieldIndex, FieldKind
+from tests.congruence.compare import assert_same
+from tests.congruence.edge_engine import EdgeEngine
+from tests.congruence.random_trees import CONFIG, ORDER_KEY, Chance
+from tests.oracle import Hit
+
+NAME = "points"
+CASES, MANY_CASES = 500, 10_000
+APART = 1e-5
+"""Scores that differ by less may come in either order."""
+
+
+class Pair:
+    """Both engines over the same points, some of them deleted again."""
+
+    def __init__(self, folder: Path) -> None:
+        points = Chance(0).points()
+        gone = tuple(range(0, len(points), 11))
+        self.database = Database(folder / "ours")
+        self.database.create_collection(NAME, CONFIG)
+        writes = tuple(o.PointWrite(point.id, point.vectors, point.payload) for point in points)
+        self.database.write(NAME, (o.Upsert(writes),), wait=True)
+        self.database.write(NAME, (o.DeletePoints(o.Selection(ids=gone)),), wait=True)
+        self.database.alter(NAME, o.CreateFieldIndex(ORDER_KEY, FieldIndex(FieldKind.INTEGER)))
+        # Whether deleted points still count for IDF depends on the engine's upkeep: it never gets them.
+        living = [point for point in points if point.id not in gone]
+        self.engine = EdgeEngine(folder / "theirs", CONFIG, living, (ORDER_KEY,))
+
+    def ours(self, search: s.Search) -> list[Hit]:
+        (found,) = self.database.search_batch(NAME, (search,))
+        return [Hit(hit.record.id, hit.score, hit.record.order_value) for hit in found]
+
+    def compare(self, seed: int) -> bool:
+        """Whether the tree of this seed has one answer. Raises AssertionError where the two differ."""
+        chance = Chance(seed)
+        search = s.Search(chance.stage(), offset=int(chance.draw.integers(0, 3)) if seed % 4 == 0 else 0)
+        if not all(self.is_decided(child, search.stage) for child in search.stage.prefetch):
+            return False
+        root = search.stage
+        if search.offset and _ties(self.engine.search(s.Search(root))):
+            return False
+        beyond = 0 if isinstance(root.query, s.NearestMmr) else 200
+        expected = self.engine.search(search, beyond=beyond)
+        if isinstance(root.query, s.NearestMmr):
+            assert [hit.id for hit in self.ours(search)] == [hit.id for hit in expected], seed
+        # The engine adds up the moments of DBSF one by one in float32, which tells in the last digits.
+        apart = APART if not _fuses_spread(root) else 10 * APART
+        scale = max((abs(hit.score) for hit in expected), default=1.0)
+        assert_same(self.ours(search), expected, limit=root.limit, tolerance=apart * max(1.0, scale))
+        return True
+
+    def is_decided(self, stage: s.Prefetch, above: s.Prefetch) -> bool:
+        """Whether ties leave open neither what a stage hands up nor, where that matters, in which order."""
+        stage = replace(stage, filter=_both(stage, above))
+        if not all(self.is_decided(child, stage) for child in stage.prefetch):
+            return False
+        if isinstance(stage.query, s.OrderBy) or stage.query is None:
+            return True
+        if isinstance(stage.query, s.NearestMmr):
+            if stage.prefetch:
+                return True
+            assert stage.query.candidates_limit is not None
+            stage = replace(stage, query=s.Nearest(stage.query.input), limit=stage.query.candidates_limit)
+        hits = self.engine.search(s.Search(stage), beyond=1)
+        if isinstance(above.query, s.Fusion):
+            return not _ties(hits)
+        return len(hits) <= stage.limit or not _ties(hits[-2:])
+
+
+def _ties(hits: Sequence[Hit]) -> bool:
+    return any(abs(one.score - other.score) <= 2 * APART * max(1.0, abs(one.score)) for one, other in pairwise(hits))
+
+
+def _fuses_spread(stage: s.Prefetch) -> bool:
+    fusion = stage.query
+    spread = isinstance(fusion, s.Fusion) and fusion.kind is s.FusionKind.DBSF
+    return spread or any(map(_fuses_spread, stage.prefetch))
+
+
+def _both(stage: s.Prefetch, above: s.Prefetch) -> f.Filter | None:
+    filters = [each for each in (above.filter, stage.filter) if each is not None]
+    return f.Filter(must=tuple(c for each in filters for c in each.must)) if filters else None
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    pair = Pair(tmp_path_factory.mktemp("trees"))
+    yield pair
+    pair.engine.shard.close()
+    pair.database.close()
+
+
+def compared(pair: Pair, seeds: range) -> int:
+    return sum(pair.compare(seed) for seed in seeds)
+
+
+def test_random_trees(pair: Pair) -> None:
+    assert compared(pair, range(2 * CASES)) >= CASES
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_many_random_trees(pair: Pair) -> None:
+    assert compared(pair, range(2 * CASES, 2 * CASES + 2 * MANY_CASES)) >= MANY_CASES
