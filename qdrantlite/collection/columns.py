@@ -16,7 +16,7 @@ from qdrantlite.query.operation import PointWrite, VectorsWrite
 from qdrantlite.segment.vector_index.exact import prepare_rows
 from qdrantlite.text.inference import embed_stored
 from qdrantlite.values.distance import Datatype
-from qdrantlite.values.payload import Json, Payload
+from qdrantlite.values.payload import Json, Payload, require_readable
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.schema import CollectionConfig, VectorParams
 from qdrantlite.values.vector import DenseVector, MultiVector, NamedVectors, SparseVector, Vector
@@ -106,7 +106,8 @@ def _renumbered(positions: Positions, index: Positions, size: int) -> tuple[Posi
 
 
 def payload_text(payload: Mapping[str, Json]) -> bytes | None:
-    """JSON of a payload; None when it is empty."""
+    """JSON of a payload; None when it is empty. Raises BadInput for one that no client could read."""
+    require_readable(payload)
     return orjson.dumps(payload) if payload else None
 
 

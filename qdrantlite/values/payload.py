@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from typing import TypeAlias
 
-from qdrantlite.errors import MalformedRequest
+from qdrantlite.errors import BadInput, MalformedRequest
 from qdrantlite.values.letters import letter_class
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -26,8 +26,17 @@ class EveryElement:
 
 
 EVERY = EveryElement()
+
+DEPTH_MAX = 31
+"""How deep arrays and objects may nest below a payload: what every client can read. Protobuf reads messages that nest
+100 deep, of which an object takes three, and an answer in groups, the deepest, four.
+"""
+
 Step: TypeAlias = str | int | EveryElement
 Path: TypeAlias = tuple[Step, ...]
+
+REMEMBERED_LENGTH_MAX = 256
+"""Longer paths are parsed each time they come, so that what is remembered stays small."""
 
 _KEY = r'[%s-]+|"([^"\\]*)"'
 _KEY_ASCII = re.compile(_KEY % r"\w", re.ASCII)
@@ -39,9 +48,17 @@ def _key_of_any_script() -> re.Pattern[str]:
     return re.compile(_KEY % letter_class())
 
 
-@lru_cache(maxsize=4096)
 def parse_path(text: str) -> Path:
     """Steps of a path, e.g. ``a."b.c"[].d`` → ``("a", "b.c", EVERY, "d")``. Raises MalformedRequest."""
+    return _parse_short_path(text) if len(text) <= REMEMBERED_LENGTH_MAX else _parse_path(text)
+
+
+@lru_cache(maxsize=4096)
+def _parse_short_path(text: str) -> Path:
+    return _parse_path(text)
+
+
+def _parse_path(text: str) -> Path:
     steps: list[Step] = []
     key = _KEY_ASCII if text.isascii() else _key_of_any_script()
     position = 0
@@ -101,15 +118,30 @@ def elements_at(payload: Mapping[str, Json], path: Path) -> list[Json]:
     return found
 
 
+def require_readable(payload: Mapping[str, Json]) -> None:
+    """Raises BadInput when a payload nests deeper than clients can read."""
+    containers = [value for value in payload.values() if isinstance(value, dict | list)]
+    depth = 0
+    while containers:
+        depth += 1
+        if depth > DEPTH_MAX:
+            raise BadInput(f"Payload is nested too deeply: at most {DEPTH_MAX} levels of arrays and objects")
+        inside = [value for each in containers for value in (each.values() if isinstance(each, dict) else each)]
+        containers = [value for value in inside if isinstance(value, dict | list)]
+
+
 def set_payload(payload: Payload, change: Mapping[str, Json], key: Path | None) -> Payload:
     """``payload`` with ``change`` laid over it at the root or at ``key``; a null removes its key. The input is not
     changed.
 
     On the way to ``key`` missing objects are made and other values replaced; ``[n]`` counts only where it exists;
-    ``[]`` is every element, and turns what is no array into an empty one.
+    ``[]`` is every element, and turns what is no array into an empty one. Raises BadInput for a key of more steps than
+    there may be levels.
     """
     if key is None:
         return _merged(payload, change)
+    if len(key) > DEPTH_MAX:
+        raise BadInput(f"Payload key has too many steps: at most {DEPTH_MAX} are allowed, got {len(key)}")
     changed = _changed_at(payload, key, change)
     assert isinstance(changed, dict)
     return changed

@@ -6,10 +6,11 @@ Both run once per payload field of every point that passes and are written for s
 from collections.abc import Mapping
 from math import isfinite
 
+import orjson
 from google.protobuf.message import Message
 
 from qdrantlite.errors import MalformedRequest
-from qdrantlite.values.payload import Json, Payload
+from qdrantlite.values.payload import DEPTH_MAX, Json, Payload
 from qdrantlite.wire.pb import json_with_int as pb
 
 INTEGER_MIN = -(2**63)
@@ -48,17 +49,20 @@ def decode_value(value: pb.Value) -> Json:
             return None
 
 
-def encode_fields(fields: Mapping[str, Json], into: Mapping[str, pb.Value]) -> None:
-    """Fills a message's map field with a JSON object."""
+def encode_fields(fields: Mapping[str, Json], into: Mapping[str, pb.Value], depth: int = 0) -> None:
+    """Fills a message's map field with a JSON object that lies in so many others."""
     for key, value in fields.items():
         if isinstance(value, str):
             into[key].string_value = value
         else:
-            encode_value(value, into[key])
+            encode_value(value, into[key], depth)
 
 
-def encode_value(value: Json, into: pb.Value) -> None:
-    """Fills a message with one JSON value. Integers beyond 64 bits become doubles, as Qdrant's JSON numbers do."""
+def encode_value(value: Json, into: pb.Value, depth: int = 0) -> None:
+    """Fills a message with one JSON value. Integers beyond 64 bits become doubles, as Qdrant's JSON numbers do.
+
+    What lies deeper than clients can read, from before such payloads were refused, becomes text.
+    """
     if isinstance(value, str):
         into.string_value = value
     elif isinstance(value, bool):
@@ -70,14 +74,16 @@ def encode_value(value: Json, into: pb.Value) -> None:
             into.double_value = float(value)
     elif isinstance(value, float):
         into.double_value = value
+    elif isinstance(value, dict | list) and depth == DEPTH_MAX:
+        into.string_value = orjson.dumps(value).decode()
     elif isinstance(value, list):
         values = into.list_value.values
         _mark(into.list_value)
         for element in value:
-            encode_value(element, values.add())
+            encode_value(element, values.add(), depth + 1)
     elif isinstance(value, dict):
         _mark(into.struct_value)
-        encode_fields(value, into.struct_value.fields)
+        encode_fields(value, into.struct_value.fields, depth + 1)
     else:
         into.null_value = pb.NULL_VALUE
 
