@@ -39,10 +39,10 @@ def update_vectors(points: tuple[VectorsWrite, ...], update_filter: Filter | Non
     return UpdateVectors(points, update_filter)
 
 
-def vectors_write(point_id: PointId, vectors: NamedVectors) -> VectorsWrite:
-    """Raises ValidationFailed for no vectors."""
+def vectors_write(point_id: PointId, vectors: NamedVectors, *, field: str) -> VectorsWrite:
+    """Raises ValidationFailed for no vectors; ``field`` is what they are called in the request."""
     if not vectors:
-        raise ValidationFailed("vector: must specify vectors to update for point")
+        raise ValidationFailed(f"{field}: must specify vectors to update for point")
     return VectorsWrite(point_id, vectors)
 
 

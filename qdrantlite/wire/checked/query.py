@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 
 from qdrantlite.errors import BadInput, BadRequest
-from qdrantlite.query.formula import Expression, Extreme
+from qdrantlite.query.formula import Decay, DecayKind, Expression, Extreme
 from qdrantlite.query.search import (
+    Context,
+    ContextPair,
+    Discover,
     FeedbackItem,
     Fusion,
     FusionKind,
@@ -19,6 +22,8 @@ from qdrantlite.wire.bounds import at_least, at_most, within
 MMR_CANDIDATES_MAX = 16_384
 RRF_K_DEFAULT = 2
 DIVERSITY_DEFAULT = 0.5
+DECAY_SCALE_DEFAULT = 1.0
+DECAY_MIDPOINT_DEFAULT = 0.5
 
 
 def rrf(k: int | None, weights: Sequence[float] | None) -> Fusion:
@@ -53,6 +58,15 @@ def old_recommend(
     return recommend(positive, negative, strategy)
 
 
+def old_discover(target: VectorInput | None, pairs: tuple[ContextPair, ...]) -> Discover | Context:
+    """A request without a target is a context search. Raises BadRequest for one without pairs, too."""
+    if target is not None:
+        return Discover(target, pairs)
+    if not pairs:
+        raise BadRequest("target and/or context_pairs must be specified")
+    return Context(pairs)
+
+
 def mmr(nearest: VectorInput, diversity: float | None, candidates_limit: int | None) -> NearestMmr:
     """Raises ValidationFailed."""
     if diversity is not None:
@@ -73,3 +87,16 @@ def extreme(operands: tuple[Expression, ...], *, largest: bool) -> Extreme:
     if not operands:
         raise BadInput(f"{'max' if largest else 'min'} expression needs at least one operand")
     return Extreme(operands, largest)
+
+
+def decay(
+    kind: DecayKind, x: Expression, *, target: Expression | None, scale: float | None, midpoint: float | None
+) -> Decay:
+    """Bounds of scale and midpoint are checked when the formula is bound."""
+    return Decay(
+        kind=kind,
+        x=x,
+        target=target,
+        scale=DECAY_SCALE_DEFAULT if scale is None else scale,
+        midpoint=DECAY_MIDPOINT_DEFAULT if midpoint is None else midpoint,
+    )

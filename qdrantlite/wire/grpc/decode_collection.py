@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-from qdrantlite.errors import BadInput, MalformedRequest, ValidationFailed
+from qdrantlite.errors import MalformedRequest, ValidationFailed
 from qdrantlite.query.operation import CreateVectorName
 from qdrantlite.values import schema
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.record import AliasAction, CreateAlias, DeleteAlias, RenameAlias
 from qdrantlite.values.schema import (
-    DIMENSION_MAX,
     CollectionConfig,
     CollectionUpdate,
     Modifier,
@@ -16,10 +15,10 @@ from qdrantlite.values.schema import (
     SparseVectorParams,
     VectorParams,
     VectorParamsDiff,
-    merged,
 )
 from qdrantlite.values.vector import DEFAULT_VECTOR
-from qdrantlite.wire.bounds import at_least, collection_name, inside, new_vector_name, within
+from qdrantlite.wire.bounds import collection_name, inside, new_vector_name
+from qdrantlite.wire.checked import settings as checked
 from qdrantlite.wire.grpc.decode_selector import decode_timeout
 from qdrantlite.wire.grpc.decode_settings import (
     decode_datatype,
@@ -51,23 +50,9 @@ def decode_create(message: pb.CreateCollection) -> CollectionConfig:
     """All settings, defaults filled in. Raises InvalidRequest."""
     collection_name(message.collection_name, new=True)
     decode_timeout(message)
-    for name in ("shard_number", "replication_factor", "write_consistency_factor"):
-        if message.HasField(name):
-            at_least(name, getattr(message, name), 1)
     vectors = inside("vectors_config", _decode_vectors, message.vectors_config)
     sparse = inside("sparse_vectors_config", decode_sparse_vectors, message.sparse_vectors_config)
-    for name in sparse:
-        if name in vectors:
-            raise BadInput(f"Vector name '{name}' is used for a dense and a sparse vector")
-    hnsw, optimizers = schema.HNSW_DEFAULT, schema.OPTIMIZERS_DEFAULT
-    wal = schema.WAL_DEFAULT
-    if message.HasField("hnsw_config"):
-        hnsw = merged(hnsw, inside("hnsw_config", decode_hnsw, message.hnsw_config))
-    if message.HasField("optimizers_config"):
-        optimizers = merged(optimizers, inside("optimizers_config", decode_optimizers, message.optimizers_config))
-    if message.HasField("wal_config"):
-        wal = merged(wal, inside("wal_config", decode_wal, message.wal_config))
-    return CollectionConfig(
+    config = CollectionConfig(
         vectors=vectors,
         unnamed_only=message.vectors_config.WhichOneof("config") == "params",
         sparse_vectors=sparse,
@@ -77,9 +62,6 @@ def decode_create(message: pb.CreateCollection) -> CollectionConfig:
         else None,
         payload_memory=_payload_memory(message),
         id_tracker_memory=decode_memory(message.id_tracker),
-        hnsw_config=hnsw,
-        optimizer_config=optimizers,
-        wal_config=wal,
         quantization_config=inside("quantization_config", decode_quantization, message.quantization_config)
         if message.HasField("quantization_config")
         else None,
@@ -87,6 +69,16 @@ def decode_create(message: pb.CreateCollection) -> CollectionConfig:
         if message.HasField("strict_mode_config")
         else None,
         metadata=decode_fields(message.metadata),
+    )
+    return checked.new_collection(
+        config,
+        hnsw_config=inside("hnsw_config", decode_hnsw, message.hnsw_config)
+        if message.HasField("hnsw_config")
+        else None,
+        optimizer_config=inside("optimizers_config", decode_optimizers, message.optimizers_config)
+        if message.HasField("optimizers_config")
+        else None,
+        wal_config=inside("wal_config", decode_wal, message.wal_config) if message.HasField("wal_config") else None,
     )
 
 
@@ -114,7 +106,7 @@ def _decode_vectors(message: pb.VectorsConfig) -> dict[str, VectorParams]:
 def decode_vector_params(message: pb.VectorParams) -> VectorParams:
     """One dense vector. Raises InvalidRequest."""
     return VectorParams(
-        size=_decode_size(message.size),
+        size=checked.size(message.size),
         distance=_decode_distance(message.distance),
         hnsw_config=inside("hnsw_config", decode_hnsw, message.hnsw_config)
         if message.HasField("hnsw_config")
@@ -127,11 +119,6 @@ def decode_vector_params(message: pb.VectorParams) -> VectorParams:
         multivector=_decode_multivector(message),
         memory=decode_memory(message, pinnable=False),
     )
-
-
-def _decode_size(size: int) -> int:
-    within("size", size, 1, DIMENSION_MAX)
-    return size
 
 
 def _decode_distance(number: int) -> Distance:
@@ -152,13 +139,9 @@ def _decode_multivector(message: pb.VectorParams | points.DenseVectorCreationCon
 def decode_sparse_vectors(message: pb.SparseVectorConfig) -> dict[str, SparseVectorParams]:
     """Sparse vectors by name. Raises InvalidRequest."""
     named = message.map
-    return {_sparse_name(name): inside(f"map.{name}", _decode_sparse_params, named[name]) for name in sorted(named)}
-
-
-def _sparse_name(name: str) -> str:
-    if name == DEFAULT_VECTOR:
-        raise BadInput("Sparse vector must be named")
-    return new_vector_name(name)
+    return {
+        checked.sparse_name(name): inside(f"map.{name}", _decode_sparse_params, named[name]) for name in sorted(named)
+    }
 
 
 def _decode_sparse_params(message: pb.SparseVectorParams) -> SparseVectorParams:
@@ -184,10 +167,7 @@ def _decode_sparse_index(message: pb.SparseIndexConfig) -> SparseIndexConfig:
 
 
 def _sparse_datatype(number: int) -> Datatype | None:
-    datatype = decode_datatype(number)
-    if datatype is Datatype.TURBO4:
-        raise BadInput("sparse vectors do not support turbo4 datatype")
-    return datatype
+    return checked.sparse_datatype(decode_datatype(number))
 
 
 def decode_update(message: pb.UpdateCollection) -> CollectionUpdate:
@@ -195,10 +175,7 @@ def decode_update(message: pb.UpdateCollection) -> CollectionUpdate:
     collection_name(message.collection_name)
     decode_timeout(message)
     params = message.params
-    for name in ("replication_factor", "write_consistency_factor"):
-        if params.HasField(name):
-            at_least(f"params.{name}", getattr(params, name), 1)
-    return CollectionUpdate(
+    update = CollectionUpdate(
         vectors=inside("vectors_config", _decode_vector_diffs, message.vectors_config)
         if message.HasField("vectors_config")
         else None,
@@ -231,6 +208,7 @@ def decode_update(message: pb.UpdateCollection) -> CollectionUpdate:
         else None,
         metadata=decode_fields(message.metadata) or None,
     )
+    return checked.collection_update(update)
 
 
 def _decode_vector_diffs(message: pb.VectorsConfigDiff) -> Mapping[str, VectorParamsDiff]:
@@ -265,7 +243,7 @@ def decode_create_vector_name(message: points.CreateVectorNameRequest) -> Create
         case "dense_config":
             dense = message.dense_config
             params = VectorParams(
-                size=inside("dense_config", _decode_size, dense.size),
+                size=inside("dense_config", checked.size, dense.size),
                 distance=_decode_distance(dense.distance),
                 datatype=decode_datatype(dense.datatype),
                 multivector=_decode_multivector(dense),
@@ -276,7 +254,7 @@ def decode_create_vector_name(message: points.CreateVectorNameRequest) -> Create
                 index=SparseIndexConfig(datatype=datatype) if datatype is not None else None,
                 modifier=_decode_modifier(message.sparse_config),
             )
-            name = _sparse_name(name)
+            name = checked.sparse_name(name)
         case None:
             raise MalformedRequest("vector_config is expected")
     return CreateVectorName(name, params)

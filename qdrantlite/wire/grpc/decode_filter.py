@@ -8,14 +8,14 @@ from qdrantlite.query.filter import Condition, Filter, Match, MinShould, Predica
 from qdrantlite.values.dates import Instant
 from qdrantlite.values.geo import GeoPoint
 from qdrantlite.values.payload import parse_path
-from qdrantlite.wire.bounds import at_least, each_inside, inside, within
+from qdrantlite.wire.bounds import each_inside, inside
+from qdrantlite.wire.checked import filter as checked
 from qdrantlite.wire.grpc.id_codec import decode_ids
 from qdrantlite.wire.grpc.remembered import remembered
 from qdrantlite.wire.pb import qdrant_common as pb
 from qdrantlite.wire.pb import timestamp
 
 _SECOND_MIN, _SECOND_MAX = -62_135_596_800, 253_402_300_799
-_RING_POINTS_MIN = 4
 
 
 # The same filters come again and again: a tenant's, a language's.
@@ -26,13 +26,14 @@ def decode_filter(message: pb.Filter) -> Filter:
         should=_decode_conditions("should", message.should),
         must=_decode_conditions("must", message.must),
         must_not=_decode_conditions("must_not", message.must_not),
-        min_should=_decode_min_should(message.min_should) if message.HasField("min_should") else None,
+        min_should=inside("min_should", _decode_min_should, message.min_should)
+        if message.HasField("min_should")
+        else None,
     )
 
 
 def _decode_min_should(message: pb.MinShould) -> MinShould:
-    at_least("min_should.min_count", message.min_count, 1)
-    return MinShould(_decode_conditions("min_should.conditions", message.conditions), message.min_count)
+    return checked.min_should(_decode_conditions("conditions", message.conditions), message.min_count)
 
 
 def _decode_conditions(field: str, messages: Sequence[pb.Condition]) -> tuple[Condition, ...]:
@@ -46,7 +47,7 @@ def decode_condition(message: pb.Condition) -> Condition | None:
     """One condition, None when the message holds none. Raises InvalidRequest."""
     match message.WhichOneof("condition_one_of"):
         case "field":
-            return _decode_field(message.field)
+            return inside("field", _decode_field, message.field)
         case "is_empty":
             return tree.IsEmpty(_path(message.is_empty.key))
         case "is_null":
@@ -60,7 +61,7 @@ def decode_condition(message: pb.Condition) -> Condition | None:
         case "nested":
             return _decode_nested(message.nested)
         case "slice":
-            return _decode_slice(message.slice)
+            return inside("slice", _decode_slice, message.slice)
         case None:
             return None
 
@@ -72,11 +73,7 @@ def _decode_nested(message: pb.NestedCondition) -> tree.Nested:
 
 
 def _decode_slice(message: pb.SliceCondition) -> tree.Slice:
-    at_least("slice.total", message.total, 1)
-    if message.index >= message.total:
-        text = f"slice.index: value {message.index} invalid, must be less than total {message.total}"
-        raise ValidationFailed(text)
-    return tree.Slice(total=message.total, index=message.index)
+    return checked.slice_of(message.total, message.index)
 
 
 def _path(key: str) -> str:
@@ -86,12 +83,7 @@ def _path(key: str) -> str:
 
 def _decode_field(message: pb.FieldCondition) -> Condition:
     key = _path(message.key)
-    predicates = inside("field", _decode_predicates, message)
-    if not predicates:
-        raise ValidationFailed(f"field.{key}: at least one field condition must be specified")
-    if len(predicates) == 1:
-        return tree.FieldCondition(key, predicates[0])
-    return Filter(should=tuple(tree.FieldCondition(key, predicate) for predicate in predicates))
+    return checked.field(key, _decode_predicates(message))
 
 
 def _decode_predicates(message: pb.FieldCondition) -> list[Predicate]:
@@ -185,9 +177,7 @@ def decode_timestamp(message: timestamp.Timestamp) -> Instant:
 
 def decode_geo_point(message: pb.GeoPoint) -> GeoPoint:
     """Raises ValidationFailed for what is not on the globe."""
-    within("lon", message.lon, -180.0, 180.0)
-    within("lat", message.lat, -90.0, 90.0)
-    return GeoPoint(lon=message.lon, lat=message.lat)
+    return checked.geo_point(message.lon, message.lat)
 
 
 def _decode_bounding_box(message: pb.GeoBoundingBox) -> tree.GeoBoundingBox:
@@ -215,10 +205,4 @@ def _decode_polygon(message: pb.GeoPolygon) -> tree.GeoPolygon:
 
 
 def _decode_ring(message: pb.GeoLineString) -> tuple[GeoPoint, ...]:
-    ring = each_inside("points", decode_geo_point, message.points)
-    if len(ring) < _RING_POINTS_MIN:
-        text = f"points: polygon invalid, the size must be at least {_RING_POINTS_MIN}, got {len(ring)}"
-        raise ValidationFailed(text)
-    if ring[0] != ring[-1]:
-        raise ValidationFailed("points: polygon invalid, the first and the last points should be the same")
-    return ring
+    return checked.ring(each_inside("points", decode_geo_point, message.points))

@@ -1,6 +1,6 @@
 """Formulas: ``Expression`` messages to the tree of ``query.formula``. Constants are float32 on the wire."""
 
-from qdrantlite.errors import BadInput, MalformedRequest
+from qdrantlite.errors import MalformedRequest
 from qdrantlite.query.formula import (
     ConditionValue,
     Constant,
@@ -10,7 +10,6 @@ from qdrantlite.query.formula import (
     DecayKind,
     Div,
     Expression,
-    Extreme,
     GeoDistance,
     Mult,
     Pow,
@@ -22,6 +21,7 @@ from qdrantlite.query.formula import (
 from qdrantlite.query.search import Formula
 from qdrantlite.values.payload import parse_path
 from qdrantlite.wire.bounds import each_inside, inside
+from qdrantlite.wire.checked import query as checked
 from qdrantlite.wire.grpc.decode_filter import decode_condition, decode_geo_point
 from qdrantlite.wire.grpc.json_codec import decode_fields
 from qdrantlite.wire.pb import points as pb
@@ -58,9 +58,9 @@ def decode_expression(message: pb.Expression) -> Expression:
         case "sum":
             return Sum(each_inside("sum", decode_expression, message.sum.sum))
         case "max":
-            return _extreme(each_inside("max", decode_expression, message.max.max), largest=True)
+            return checked.extreme(each_inside("max", decode_expression, message.max.max), largest=True)
         case "min":
-            return _extreme(each_inside("min", decode_expression, message.min.min), largest=False)
+            return checked.extreme(each_inside("min", decode_expression, message.min.min), largest=False)
         case "div":
             return _decode_div(message.div)
         case "pow":
@@ -75,12 +75,6 @@ def decode_expression(message: pb.Expression) -> Expression:
             raise MalformedRequest("Expression variant is missing")
         case unary:
             return Unary(UnaryKind(unary), decode_expression(getattr(message, unary)))
-
-
-def _extreme(operands: tuple[Expression, ...], *, largest: bool) -> Extreme:
-    if not operands:
-        raise BadInput(f"{'max' if largest else 'min'} expression needs at least one operand")
-    return Extreme(operands, largest)
 
 
 def _decode_geo_distance(message: pb.GeoDistance) -> GeoDistance:
@@ -109,10 +103,10 @@ def _decode_pow(message: pb.PowExpression) -> Pow:
 def _decode_decay(kind: DecayKind, message: pb.DecayParamsExpression) -> Decay:
     if not message.HasField("x"):
         raise MalformedRequest("DecayParamsExpression x is missing")
-    return Decay(
-        kind=kind,
-        x=decode_expression(message.x),
+    return checked.decay(
+        kind,
+        decode_expression(message.x),
         target=decode_expression(message.target) if message.HasField("target") else None,
-        scale=message.scale if message.HasField("scale") else 1.0,
-        midpoint=message.midpoint if message.HasField("midpoint") else 0.5,
+        scale=message.scale if message.HasField("scale") else None,
+        midpoint=message.midpoint if message.HasField("midpoint") else None,
     )

@@ -5,10 +5,11 @@ Parameters have the same names in the messages and in ``FieldParams``; each kind
 
 from typing import Any
 
-from qdrantlite.errors import BadInput, BadRequest, MalformedRequest
+from qdrantlite.errors import BadRequest, MalformedRequest
 from qdrantlite.query.operation import CreateFieldIndex
 from qdrantlite.values.payload import parse_path
 from qdrantlite.values.schema import FieldIndex, FieldKind, FieldParams, Stemmer, Stopwords, Tokenizer
+from qdrantlite.wire.checked import settings as checked
 from qdrantlite.wire.grpc.decode_settings import decode_memory, given, known
 from qdrantlite.wire.pb import collections as pb
 from qdrantlite.wire.pb import points
@@ -25,17 +26,9 @@ FIELD_TYPES = {
 }
 PARAMS_FIELDS = {kind: f"{kind.value}_index_params" for kind in FieldKind}
 KIND_OF_PARAMS = {field: kind for kind, field in PARAMS_FIELDS.items()}
-HINTS = ("on_disk", "enable_hnsw", "nested")
-SCALARS = {
-    FieldKind.KEYWORD: ("is_tenant", *HINTS),
-    FieldKind.INTEGER: ("lookup", "range", "is_principal", *HINTS),
-    FieldKind.FLOAT: ("is_principal", *HINTS),
-    FieldKind.GEO: HINTS,
-    FieldKind.TEXT: ("lowercase", "min_token_len", "max_token_len", "phrase_matching", "ascii_folding", *HINTS),
-    FieldKind.BOOL: HINTS,
-    FieldKind.DATETIME: ("is_principal", *HINTS),
-    FieldKind.UUID: ("is_tenant", *HINTS),
-}
+_MESSAGES = frozenset({"memory", "prefix", "tokenizer", "stopwords", "stemmer", "scoring"})
+SCALARS = {kind: tuple(name for name in names if name not in _MESSAGES) for kind, names in checked.INDEX_PARAMS.items()}
+"""Parameters that are copied by name."""
 TOKENIZERS = dict(enumerate(Tokenizer, start=1))
 SCORINGS = {int(pb.TextScoringType.Bm25): "bm25"}
 
@@ -71,14 +64,11 @@ def decode_params(kind: FieldKind, message: pb.PayloadIndexParams) -> FieldParam
     match kind:
         case FieldKind.KEYWORD:
             own["prefix"] = True if params.HasField("prefix") else None
-        case FieldKind.INTEGER:
-            if own.get("lookup") is False and own.get("range") is False:
-                raise BadInput("the 'lookup' and 'range' capabilities can't be both disabled")
         case FieldKind.TEXT:
             own |= _decode_text(message.text_index_params)
         case _:
             pass
-    return FieldParams(**own, memory=decode_memory(params))
+    return checked.index_params(kind, FieldParams(**own, memory=decode_memory(params)))
 
 
 def _decode_text(message: pb.TextIndexParams) -> dict[str, Any]:

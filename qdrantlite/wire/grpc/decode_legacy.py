@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qdrantlite.errors import BadRequest, MalformedRequest
+from qdrantlite.errors import MalformedRequest
 from qdrantlite.query.search import (
     DEFAULT_PARAMS,
     NO_PAYLOAD,
@@ -17,14 +17,15 @@ from qdrantlite.query.search import (
     Prefetch,
     Query,
     Recommend,
-    RecommendStrategy,
     Search,
     VectorInput,
 )
-from qdrantlite.wire.bounds import at_least, collection_name, each_inside, inside
+from qdrantlite.wire.bounds import collection_name, each_inside, inside
+from qdrantlite.wire.checked import query as checked_query
+from qdrantlite.wire.checked import search as checked
+from qdrantlite.wire.checked import vector as checked_vector
 from qdrantlite.wire.grpc.decode_filter import decode_filter
-from qdrantlite.wire.grpc.decode_query import decode_strategy, require_examples
-from qdrantlite.wire.grpc.decode_search import group_path
+from qdrantlite.wire.grpc.decode_query import decode_strategy
 from qdrantlite.wire.grpc.decode_selector import (
     decode_lookup_from,
     decode_payload_selector,
@@ -33,7 +34,7 @@ from qdrantlite.wire.grpc.decode_selector import (
     decode_vectors_selector,
     decode_with_lookup,
 )
-from qdrantlite.wire.grpc.decode_vector import decode_sparse, decode_vector, dense
+from qdrantlite.wire.grpc.decode_vector import decode_sparse, decode_vector
 from qdrantlite.wire.grpc.id_codec import decode_id, decode_ids
 from qdrantlite.wire.pb import points as pb
 from qdrantlite.wire.pb import qdrant_common
@@ -90,7 +91,6 @@ def decode_discover_batch(message: pb.DiscoverBatchPoints) -> tuple[Search, ...]
 def _search(message: Old, query: Query, *, using: str, offset: int = 0) -> Search:
     collection_name(message.collection_name)
     decode_timeout(message)
-    at_least("limit", message.limit, 1)
     threshold = None if isinstance(message, pb.DiscoverPoints) else _threshold(message)
     return Search(
         stage=Prefetch(
@@ -101,7 +101,7 @@ def _search(message: Old, query: Query, *, using: str, offset: int = 0) -> Searc
             if message.HasField("params")
             else DEFAULT_PARAMS,
             score_threshold=threshold,
-            limit=message.limit,
+            limit=checked.limit_of(message.limit, message.limit),
             lookup_from=None
             if isinstance(message, pb.SearchPoints | pb.SearchPointGroups) or not message.HasField("lookup_from")
             else decode_lookup_from(message.lookup_from),
@@ -119,31 +119,27 @@ def _threshold(
 
 
 def _groups(message: pb.SearchPointGroups | pb.RecommendPointGroups, search: Search) -> GroupSearch:
-    at_least("group_size", message.group_size, 1)
-    return GroupSearch(
-        search=search,
-        group_by=group_path(message.group_by),
-        group_size=message.group_size,
-        with_lookup=decode_with_lookup(message.with_lookup) if message.HasField("with_lookup") else None,
+    return checked.group_search(
+        search,
+        message.group_by,
+        message.group_size,
+        decode_with_lookup(message.with_lookup) if message.HasField("with_lookup") else None,
     )
 
 
 def _decode_nearest(message: pb.SearchPoints | pb.SearchPointGroups) -> Nearest:
     if message.HasField("sparse_indices"):
         return Nearest(decode_sparse(message.sparse_indices.data, message.vector))
-    return Nearest(dense(np.array(message.vector, dtype=np.float32)))
+    return Nearest(checked_vector.dense(np.array(message.vector, dtype=np.float32)))
 
 
 def _decode_examples(message: pb.RecommendPoints | pb.RecommendPointGroups) -> Recommend:
-    recommend = Recommend(
+    return checked_query.old_recommend(
         _examples("positive_vectors", message.positive, message.positive_vectors),
         _examples("negative_vectors", message.negative, message.negative_vectors),
         decode_strategy(message.strategy),
         lenient=True,
     )
-    if recommend.strategy is RecommendStrategy.AVERAGE_VECTOR and not recommend.positive:
-        raise BadRequest("At least one positive vector ID required with this strategy")
-    return require_examples(recommend)
 
 
 def _examples(
@@ -154,11 +150,8 @@ def _examples(
 
 def _decode_discovery(message: pb.DiscoverPoints) -> Discover | Context:
     pairs = each_inside("context", _decode_pair, message.context)
-    if message.target.WhichOneof("target") is not None:
-        return Discover(_decode_example(message.target.single), pairs)
-    if not pairs:
-        raise BadRequest("target and/or context_pairs must be specified")
-    return Context(pairs)
+    given = message.target.WhichOneof("target") is not None
+    return checked_query.old_discover(_decode_example(message.target.single) if given else None, pairs)
 
 
 def _decode_pair(message: pb.ContextExamplePair) -> ContextPair:

@@ -3,9 +3,7 @@
 ``decode_upsert`` is the hot path of loading data: one loop over points, nothing else per point than ``_decode_point``.
 """
 
-from collections.abc import Sequence
-
-from qdrantlite.errors import BadRequest, MalformedRequest, ValidationFailed
+from qdrantlite.errors import BadRequest, MalformedRequest
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import (
     ClearPayload,
@@ -24,6 +22,7 @@ from qdrantlite.query.operation import (
 )
 from qdrantlite.values.payload import Path, parse_path
 from qdrantlite.wire.bounds import each_inside, inside, not_empty
+from qdrantlite.wire.checked import points as checked
 from qdrantlite.wire.grpc.decode_filter import decode_filter
 from qdrantlite.wire.grpc.decode_vector import decode_vectors
 from qdrantlite.wire.grpc.id_codec import decode_id, decode_ids
@@ -43,10 +42,10 @@ def check_ordering(message: pb.WriteOrdering) -> None:
 
 def decode_upsert(message: pb.UpsertPoints | Batch.PointStructList) -> Upsert:
     """Raises InvalidRequest; the text of a bad vector tells which point it belongs to."""
-    return Upsert(
-        points=_decode_points(message.points),
-        mode=_MODES.get(message.update_mode, UpdateMode.UPSERT),
-        update_filter=_update_filter(message),
+    return checked.upsert(
+        each_inside("points", _decode_point, message.points),
+        _MODES.get(message.update_mode, UpdateMode.UPSERT),
+        _update_filter(message),
     )
 
 
@@ -56,12 +55,6 @@ def _update_filter(
     if not message.HasField("update_filter"):
         return None
     return inside("update_filter", decode_filter, message.update_filter)
-
-
-def _decode_points(messages: Sequence[pb.PointStruct]) -> tuple[PointWrite, ...]:
-    if not messages:
-        raise BadRequest("Empty update request")
-    return each_inside("points", _decode_point, messages)
 
 
 def _decode_point(message: pb.PointStruct) -> PointWrite:
@@ -89,17 +82,13 @@ def decode_delete(message: pb.DeletePoints | Batch.DeletePoints) -> DeletePoints
 
 
 def _delete(selector: pb.PointsSelector) -> DeletePoints:
-    selection = decode_selection(selector)
-    if selection.ids == ():
-        raise BadRequest("Empty update request")
-    return DeletePoints(selection)
+    return checked.delete(decode_selection(selector))
 
 
 def decode_update_vectors(message: pb.UpdatePointVectors | Batch.UpdateVectors) -> UpdateVectors:
     """Raises InvalidRequest."""
-    not_empty("points", message.points)
     points = each_inside("points", _decode_point_vectors, message.points)
-    return UpdateVectors(points, _update_filter(message))
+    return checked.update_vectors(points, _update_filter(message))
 
 
 def _decode_point_vectors(message: pb.PointVectors) -> VectorsWrite:
@@ -107,10 +96,7 @@ def _decode_point_vectors(message: pb.PointVectors) -> VectorsWrite:
         raise MalformedRequest("id is expected")
     if not message.HasField("vectors"):
         raise MalformedRequest("vectors is expected")
-    vectors = decode_vectors(message.vectors)
-    if not vectors:
-        raise ValidationFailed("vectors: must specify vectors to update for point")
-    return VectorsWrite(decode_id(message.id), vectors)
+    return checked.vectors_write(decode_id(message.id), decode_vectors(message.vectors), field="vectors")
 
 
 def decode_delete_vectors(message: pb.DeletePointVectors | Batch.DeleteVectors) -> DeleteVectors:
@@ -119,9 +105,8 @@ def decode_delete_vectors(message: pb.DeletePointVectors | Batch.DeleteVectors) 
         raise MalformedRequest("points_selector is expected")
     if not message.HasField("vectors"):
         raise MalformedRequest("vectors is expected")
-    names = tuple(message.vectors.names)
-    not_empty("vectors.names", names)
-    return DeleteVectors(decode_selection(message.points_selector), names)
+    selection = decode_selection(message.points_selector)
+    return checked.delete_vectors(selection, message.vectors.names, field="vectors.names")
 
 
 def decode_set_payload(message: pb.SetPayloadPoints | Batch.SetPayload) -> SetPayload:

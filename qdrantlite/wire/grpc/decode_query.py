@@ -1,6 +1,6 @@
 """What one stage asks: ``Query`` messages to the ``Query`` classes of ``query.search``."""
 
-from qdrantlite.errors import BadInput, BadRequest, MalformedRequest
+from qdrantlite.errors import MalformedRequest
 from qdrantlite.query.search import (
     Context,
     ContextPair,
@@ -17,13 +17,13 @@ from qdrantlite.query.search import (
     Sample,
     TextQuery,
 )
-from qdrantlite.wire.bounds import at_least, at_most, each_inside, inside, within
+from qdrantlite.wire.bounds import each_inside, inside
+from qdrantlite.wire.checked import query as checked
 from qdrantlite.wire.grpc.decode_formula import decode_formula
 from qdrantlite.wire.grpc.decode_selector import decode_order_by
 from qdrantlite.wire.grpc.decode_vector import decode_input
 from qdrantlite.wire.pb import points as pb
 
-MMR_CANDIDATES_MAX = 16_384
 _SAMPLE = Sample()
 _STRATEGIES = {strategy.value: strategy for strategy in RecommendStrategy}
 
@@ -70,10 +70,7 @@ def _decode_fusion(number: int) -> Fusion:
 
 
 def _decode_rrf(message: pb.Rrf) -> Fusion:
-    if message.HasField("k"):
-        at_least("k", message.k, 1)
-        return Fusion(FusionKind.RRF, k=message.k, weights=tuple(message.weights) or None)
-    return Fusion(FusionKind.RRF, weights=tuple(message.weights) or None)
+    return checked.rrf(message.k if message.HasField("k") else None, message.weights or None)
 
 
 def decode_strategy(number: int) -> RecommendStrategy:
@@ -81,23 +78,11 @@ def decode_strategy(number: int) -> RecommendStrategy:
     return _STRATEGIES.get(number, RecommendStrategy.AVERAGE_VECTOR)
 
 
-def require_examples(recommend: Recommend) -> Recommend:
-    """Raises InvalidRequest when the strategy has nothing to work with."""
-    if recommend.strategy is RecommendStrategy.AVERAGE_VECTOR:
-        if not recommend.positive:
-            raise BadInput("Positive vectors should not be empty with `average` strategy")
-    elif not (recommend.positive or recommend.negative):
-        raise BadRequest("At least one positive or negative vector ID required with this strategy")
-    return recommend
-
-
 def _decode_recommend(message: pb.RecommendInput) -> Recommend:
-    return require_examples(
-        Recommend(
-            each_inside("positive", decode_input, message.positive),
-            each_inside("negative", decode_input, message.negative),
-            decode_strategy(message.strategy),
-        )
+    return checked.recommend(
+        each_inside("positive", decode_input, message.positive),
+        each_inside("negative", decode_input, message.negative),
+        decode_strategy(message.strategy),
     )
 
 
@@ -127,13 +112,10 @@ def _decode_mmr(message: pb.NearestInputWithMmr) -> NearestMmr:
     if not message.HasField("mmr"):
         raise MalformedRequest("NearestInputWithMmr mmr is missing")
     mmr = message.mmr
-    if mmr.HasField("diversity"):
-        within("mmr.diversity", mmr.diversity, 0.0, 1.0)
-    at_most("mmr.candidates_limit", mmr.candidates_limit, MMR_CANDIDATES_MAX)
-    return NearestMmr(
+    return checked.mmr(
         inside("nearest", decode_input, message.nearest),
-        diversity=mmr.diversity if mmr.HasField("diversity") else 0.5,
-        candidates_limit=mmr.candidates_limit if mmr.HasField("candidates_limit") else None,
+        mmr.diversity if mmr.HasField("diversity") else None,
+        mmr.candidates_limit if mmr.HasField("candidates_limit") else None,
     )
 
 
@@ -143,13 +125,12 @@ def _decode_feedback(message: pb.RelevanceFeedbackInput) -> RelevanceFeedback:
     if message.strategy.WhichOneof("variant") is None:
         raise MalformedRequest("FeedbackStrategy variant is missing")
     naive = message.strategy.naive
-    at_least("strategy.naive.b", naive.b, 0.0)
-    return RelevanceFeedback(
-        target=inside("target", decode_input, message.target),
-        feedback=each_inside("feedback", _decode_feedback_item, message.feedback),
-        a=naive.a,
-        b=naive.b,
-        c=naive.c,
+    return checked.feedback(
+        inside("target", decode_input, message.target),
+        each_inside("feedback", _decode_feedback_item, message.feedback),
+        naive.a,
+        naive.b,
+        naive.c,
     )
 
 

@@ -9,7 +9,6 @@ from functools import lru_cache
 
 from qdrantlite.query.search import (
     DEFAULT_PARAMS,
-    GROUP_SIZE_DEFAULT,
     GROUPS_DEFAULT,
     LIMIT_DEFAULT,
     NO_PAYLOAD,
@@ -19,9 +18,9 @@ from qdrantlite.query.search import (
     Prefetch,
     Search,
 )
-from qdrantlite.values.payload import parse_path
 from qdrantlite.values.vector import DenseVector
-from qdrantlite.wire.bounds import at_least, collection_name, each_inside, inside, not_empty
+from qdrantlite.wire.bounds import collection_name, each_inside, inside
+from qdrantlite.wire.checked import search as checked
 from qdrantlite.wire.grpc.decode_filter import decode_filter
 from qdrantlite.wire.grpc.decode_query import decode_query
 from qdrantlite.wire.grpc.decode_selector import (
@@ -99,10 +98,8 @@ def decode_group_search(message: pb.QueryPointGroups) -> GroupSearch:
     """Raises InvalidRequest."""
     collection_name(message.collection_name)
     decode_timeout(message)
-    group_size = message.group_size if message.HasField("group_size") else GROUP_SIZE_DEFAULT
-    at_least("group_size", group_size, 1)
-    return GroupSearch(
-        search=Search(
+    return checked.group_search(
+        Search(
             stage=_decode_stage(message, GROUPS_DEFAULT),
             with_payload=decode_payload_selector(message.with_payload)
             if message.HasField("with_payload")
@@ -111,26 +108,15 @@ def decode_group_search(message: pb.QueryPointGroups) -> GroupSearch:
             if message.HasField("with_vectors")
             else NO_VECTORS,
         ),
-        group_by=group_path(message.group_by),
-        group_size=group_size,
-        with_lookup=decode_with_lookup(message.with_lookup) if message.HasField("with_lookup") else None,
+        message.group_by,
+        message.group_size if message.HasField("group_size") else None,
+        decode_with_lookup(message.with_lookup) if message.HasField("with_lookup") else None,
     )
-
-
-def group_path(key: str) -> str:
-    """Raises InvalidRequest for a key that is empty or no path."""
-    not_empty("group_by", key)
-    parse_path(key)
-    return key
 
 
 def _decode_stage(message: pb.QueryPoints | pb.QueryPointGroups | pb.PrefetchQuery, limit_default: int) -> Prefetch:
     """The fields that the root and every prefetch share. Absent messages cost one ``HasField`` each."""
-    limit = message.limit
-    if limit == 0:
-        if message.HasField("limit"):
-            at_least("limit", 0, 1)
-        limit = limit_default
+    limit = checked.limit_of(message.limit, limit_default) if message.HasField("limit") else limit_default
     prefetch = message.prefetch
     return Prefetch(
         prefetch=each_inside("prefetch", _decode_prefetch, prefetch) if prefetch else (),

@@ -9,7 +9,6 @@ from qdrantlite.errors import MalformedRequest
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.search import (
     ALL_PAYLOAD,
-    DEFAULT_PARAMS,
     NO_PAYLOAD,
     NO_VECTORS,
     Direction,
@@ -22,13 +21,13 @@ from qdrantlite.query.search import (
     WithLookup,
 )
 from qdrantlite.values.payload import parse_path
-from qdrantlite.wire.bounds import at_least, collection_name, inside, within
+from qdrantlite.wire.bounds import at_least, collection_name, inside
+from qdrantlite.wire.checked import search as checked
 from qdrantlite.wire.grpc.decode_filter import decode_filter, decode_timestamp
 from qdrantlite.wire.grpc.remembered import remembered
 from qdrantlite.wire.pb import points as pb
 
 TIMEOUT_DEFAULT_S = 60.0
-ACORN_SELECTIVITY_DEFAULT = 0.4
 _ENABLED_PAYLOAD = {True: ALL_PAYLOAD, False: NO_PAYLOAD}
 _ENABLED_VECTORS = {True: VectorsSelector(everything=True), False: NO_VECTORS}
 
@@ -131,9 +130,7 @@ def _decode_start_from(message: pb.StartFrom) -> int | float | str | None:
 @remembered(pb.SearchParams, bytes_max=64, entries=128)
 def decode_search_params(message: pb.SearchParams) -> SearchParams:
     """Raises ValidationFailed for values out of bounds."""
-    if message.HasField("hnsw_ef"):
-        at_least("hnsw_ef", message.hnsw_ef, 1)
-    params = SearchParams(
+    return checked.search_params(
         hnsw_ef=message.hnsw_ef if message.HasField("hnsw_ef") else None,
         exact=message.exact,
         quantization=inside("quantization", _decode_quantization, message.quantization)
@@ -143,13 +140,10 @@ def decode_search_params(message: pb.SearchParams) -> SearchParams:
         acorn_max_selectivity=inside("acorn", _decode_acorn, message.acorn) if message.HasField("acorn") else None,
         idf_corpus=inside("idf", _decode_corpus, message.idf) if message.HasField("idf") else None,
     )
-    return DEFAULT_PARAMS if params == DEFAULT_PARAMS else params
 
 
 def _decode_quantization(message: pb.QuantizationSearchParams) -> QuantizationParams:
-    if message.HasField("oversampling"):
-        at_least("oversampling", message.oversampling, 1.0)
-    return QuantizationParams(
+    return checked.quantization_params(
         ignore=message.ignore,
         rescore=message.rescore if message.HasField("rescore") else None,
         oversampling=message.oversampling if message.HasField("oversampling") else None,
@@ -157,11 +151,8 @@ def _decode_quantization(message: pb.QuantizationSearchParams) -> QuantizationPa
 
 
 def _decode_acorn(message: pb.AcornSearchParams) -> float | None:
-    if message.HasField("max_selectivity"):
-        within("max_selectivity", message.max_selectivity, 0.0, 1.0)
-    if not message.enable:
-        return None
-    return message.max_selectivity if message.HasField("max_selectivity") else ACORN_SELECTIVITY_DEFAULT
+    selectivity = message.max_selectivity if message.HasField("max_selectivity") else None
+    return checked.acorn(enable=message.enable, max_selectivity=selectivity)
 
 
 def _decode_corpus(message: pb.IdfParams) -> Filter | None:

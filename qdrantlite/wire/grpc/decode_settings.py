@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from qdrantlite.errors import BadInput, MalformedRequest, ValidationFailed
+from qdrantlite.errors import BadInput, MalformedRequest
 from qdrantlite.values.distance import Datatype
 from qdrantlite.values.schema import (
     BinaryEncoding,
@@ -29,7 +29,8 @@ from qdrantlite.values.schema import (
     TurboQuantization,
     WalConfig,
 )
-from qdrantlite.wire.bounds import at_least, inside, within
+from qdrantlite.wire.bounds import inside
+from qdrantlite.wire.checked import settings as checked
 from qdrantlite.wire.pb import collections as pb
 
 HNSW_SCALARS = (
@@ -106,9 +107,7 @@ def decode_memory(message: Message, *, pinnable: bool = True) -> Memory | None:
     if number == pb.Memory.MemoryUnknown:
         return None
     memory: Memory = known("memory", number, MEMORY)
-    if memory is Memory.PINNED and not pinnable:
-        raise ValidationFailed("memory: value pinned invalid, must be cold or cached")
-    return memory
+    return memory if pinnable else checked.unpinned(memory)
 
 
 def decode_datatype(number: int) -> Datatype | None:
@@ -123,22 +122,13 @@ def decode_datatype(number: int) -> Datatype | None:
 
 def decode_hnsw(message: pb.HnswConfigDiff) -> HnswConfig:
     """Raises InvalidRequest."""
-    if message.HasField("ef_construct"):
-        at_least("ef_construct", message.ef_construct, 4)
-    if message.HasField("full_scan_threshold"):
-        at_least("full_scan_threshold", message.full_scan_threshold, 10)
-    return HnswConfig(**given(message, HNSW_SCALARS), memory=decode_memory(message))
+    return checked.hnsw(HnswConfig(**given(message, HNSW_SCALARS), memory=decode_memory(message)))
 
 
 def decode_optimizers(message: pb.OptimizersConfigDiff) -> OptimizersConfig:
     """Raises InvalidRequest."""
-    if message.HasField("deleted_threshold"):
-        within("deleted_threshold", message.deleted_threshold, 0.0, 1.0)
-    if message.HasField("vacuum_min_vector_number"):
-        at_least("vacuum_min_vector_number", message.vacuum_min_vector_number, 100)
-    if message.HasField("max_segment_size"):
-        at_least("max_segment_size", message.max_segment_size, 1)
-    return OptimizersConfig(**given(message, OPTIMIZER_SCALARS), max_optimization_threads=_decode_threads(message))
+    threads = _decode_threads(message)
+    return checked.optimizers(OptimizersConfig(**given(message, OPTIMIZER_SCALARS), max_optimization_threads=threads))
 
 
 def _decode_threads(message: pb.OptimizersConfigDiff) -> int | OptimizationThreads | None:
@@ -155,18 +145,13 @@ def _decode_threads(message: pb.OptimizersConfigDiff) -> int | OptimizationThrea
 
 def decode_wal(message: pb.WalConfigDiff) -> WalConfig:
     """Raises ValidationFailed."""
-    if message.HasField("wal_capacity_mb"):
-        at_least("wal_capacity_mb", message.wal_capacity_mb, 1)
-    return WalConfig(**given(message, WAL_SCALARS))
+    return checked.wal(WalConfig(**given(message, WAL_SCALARS)))
 
 
 def decode_strict_mode(message: pb.StrictModeConfig) -> StrictMode:
     """Raises ValidationFailed."""
-    limits = given(message, ("max_query_limit", "max_timeout", "read_rate_limit", "write_rate_limit"))
-    for name, limit in limits.items():
-        at_least(name, limit, 1)
     multi, sparse = message.multivector_config.multivector_config, message.sparse_config.sparse_config
-    return StrictMode(
+    settings = StrictMode(
         **given(message, STRICT_SCALARS),
         multivector_config={
             name: rows.max_vectors if rows.HasField("max_vectors") else None for name, rows in multi.items()
@@ -179,6 +164,7 @@ def decode_strict_mode(message: pb.StrictModeConfig) -> StrictMode:
         if message.HasField("sparse_config")
         else None,
     )
+    return checked.strict_mode(settings)
 
 
 def decode_quantization(message: pb.QuantizationConfig) -> Quantization:
@@ -216,9 +202,8 @@ def decode_quantization_diff(message: pb.QuantizationConfigDiff) -> Quantization
 def _decode_scalar(message: pb.ScalarQuantization) -> ScalarQuantization:
     if message.type != pb.QuantizationType.Int8:
         raise MalformedRequest("Unknown quantization type")
-    if message.HasField("quantile"):
-        within("quantile", message.quantile, 0.5, 1.0)
-    return ScalarQuantization(**given(message, ("quantile", "always_ram")), memory=decode_memory(message))
+    settings = ScalarQuantization(**given(message, ("quantile", "always_ram")), memory=decode_memory(message))
+    return checked.scalar_quantization(settings)
 
 
 def _decode_product(message: pb.ProductQuantization) -> ProductQuantization:

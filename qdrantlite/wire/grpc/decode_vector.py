@@ -8,12 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qdrantlite.errors import BadInput, MalformedRequest, ValidationFailed
+from qdrantlite.errors import MalformedRequest, ValidationFailed
 from qdrantlite.query.search import VectorInput
 from qdrantlite.values.vector import (
     DEFAULT_VECTOR,
     F32,
-    U32,
     DenseVector,
     Document,
     InferenceInput,
@@ -23,11 +22,11 @@ from qdrantlite.values.vector import (
     VectorSource,
 )
 from qdrantlite.wire.bounds import inside
+from qdrantlite.wire.checked import vector as checked
 from qdrantlite.wire.grpc.id_codec import decode_id
 from qdrantlite.wire.grpc.json_codec import decode_fields
 from qdrantlite.wire.pb import points as pb
 
-MULTIVECTOR_FLOATS_MAX = 1_048_576
 _LITTLE_F32 = np.dtype("<f4")
 
 
@@ -38,10 +37,7 @@ def decode_vectors(message: pb.Vectors) -> NamedVectors:
             only = message.vector
             if only.WhichOneof("vector") == "dense":
                 return {DEFAULT_VECTOR: inside("vectors", decode_dense, only.dense)}
-            vector = inside("vectors", decode_vector, only)
-            if isinstance(vector, SparseVector):
-                raise BadInput("Sparse vector must be named")
-            return {DEFAULT_VECTOR: vector}
+            return checked.unnamed(inside("vectors", decode_vector, only))
         case "vectors":
             named = message.vectors.vectors
             try:
@@ -76,11 +72,11 @@ def _decode_flat(message: pb.Vector) -> VectorSource:
         return decode_sparse(message.indices.data, message.data)
     values = np.array(message.data, dtype=np.float32)
     if not message.HasField("vectors_count"):
-        return dense(values)
+        return checked.dense(values)
     rows = message.vectors_count
     if rows == 0 or len(values) == 0 or len(values) % rows:
         raise ValidationFailed(f"data: {len(values)} values cannot be {rows} rows of equal length")
-    _require_multivector_size(len(values))
+    checked.check_size(len(values))
     return MultiVector(values.reshape(rows, -1))
 
 
@@ -102,48 +98,19 @@ def packed_floats(encoded: bytes, count: int, start: int) -> F32:
     return np.frombuffer(encoded, _LITTLE_F32, count, start).astype(np.float32)
 
 
-def dense(values: F32) -> DenseVector:
-    """A dense vector of at least one component. Raises ValidationFailed."""
-    if len(values) == 0:
-        raise ValidationFailed('data: value "[]" invalid, must be 1 or more elements')
-    return DenseVector(values)
-
-
 def decode_dense(message: pb.DenseVector) -> DenseVector:
     """Raises ValidationFailed for a vector without components."""
-    return dense(floats_of(message))
+    return checked.dense(floats_of(message))
 
 
 def decode_sparse(index_list: Sequence[int], weight_list: Sequence[float]) -> SparseVector:
     """Sorted by index. Raises ValidationFailed for unequal lengths and repeated indices."""
-    indices: U32 = np.array(index_list, dtype=np.uint32)
-    weights: F32 = np.array(weight_list, dtype=np.float32)
-    if len(indices) != len(weights):
-        lengths = f"{len(weights)} values, {len(indices)} indices"
-        raise ValidationFailed(f"values: Validation error: must be the same length as indices [{lengths}]")
-    vector = SparseVector.from_unsorted(indices, weights)
-    if (vector.indices[1:] == vector.indices[:-1]).any():
-        raise ValidationFailed("indices: Validation error: must be unique []")
-    return vector
+    return checked.sparse(np.array(index_list, dtype=np.uint32), np.array(weight_list, dtype=np.float32))
 
 
 def decode_multi(message: pb.MultiDenseVector) -> MultiVector:
     """Raises ValidationFailed for no rows, empty rows and rows of unequal length."""
-    rows = [floats_of(row) for row in message.vectors]
-    if not rows:
-        raise ValidationFailed("vectors: multivector must have at least one vector")
-    dimension = len(rows[0])
-    if dimension == 0 or any(len(row) == 0 for row in rows):
-        raise ValidationFailed("vectors: all vectors must be non-empty")
-    if any(len(row) != dimension for row in rows):
-        raise ValidationFailed("vectors: all vectors must have the same dimension")
-    _require_multivector_size(len(rows) * dimension)
-    return MultiVector(np.stack(rows))
-
-
-def _require_multivector_size(floats: int) -> None:
-    if floats >= MULTIVECTOR_FLOATS_MAX:
-        raise ValidationFailed(f"vectors: value {floats} invalid, must be less than {MULTIVECTOR_FLOATS_MAX} floats")
+    return checked.multi([floats_of(row) for row in message.vectors])
 
 
 def decode_document(message: pb.Document) -> Document:

@@ -7,7 +7,6 @@ from qdrantlite.query.formula import (
     Constant,
     Datetime,
     DatetimeKey,
-    Decay,
     DecayKind,
     Div,
     Expression,
@@ -23,9 +22,6 @@ from qdrantlite.values.payload import Json
 from qdrantlite.wire.checked import query as checked
 from qdrantlite.wire.rest.decode.filter import decode_condition, geo_point
 from qdrantlite.wire.rest.reading import Misread, fields, inside, items, path, small_number, text
-
-SCALE_DEFAULT = 1.0
-MIDPOINT_DEFAULT = 0.5
 
 
 def decode_expression(value: Json) -> Expression:
@@ -74,13 +70,12 @@ def _unary(kind: UnaryKind) -> Callable[[Json], Expression]:
 def _decay(kind: DecayKind) -> Callable[[Json], Expression]:
     def decode(value: Json) -> Expression:
         members = fields(value)
-        scale, midpoint = members.small_number("scale"), members.small_number("midpoint")
-        return Decay(
-            kind=kind,
-            x=members.needed("x", decode_expression),
+        return checked.decay(
+            kind,
+            members.needed("x", decode_expression),
             target=members.read("target", decode_expression),
-            scale=SCALE_DEFAULT if scale is None else scale,
-            midpoint=MIDPOINT_DEFAULT if midpoint is None else midpoint,
+            scale=members.small_number("scale"),
+            midpoint=members.small_number("midpoint"),
         )
 
     return decode

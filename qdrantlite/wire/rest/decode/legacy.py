@@ -1,7 +1,6 @@
 """Search, recommend and discover, the routes that query replaced: decoded into the same tree, without prefetches."""
 
-from qdrantlite.errors import BadRequest
-from qdrantlite.query.search import Context, Discover, GroupSearch, Nearest, Prefetch, Query, Search
+from qdrantlite.query.search import GroupSearch, Nearest, Prefetch, Query, Search
 from qdrantlite.values.payload import Json
 from qdrantlite.wire.checked import query as checked_query
 from qdrantlite.wire.checked import search as checked
@@ -60,10 +59,7 @@ def decode_discover(value: Json) -> Search:
     members = fields(value)
     pairs = members.each(members.given("context", "context_pairs"), context_pair) or ()
     target = members.read("target", asked)
-    if target is None and not pairs:
-        raise BadRequest("target and/or context_pairs must be specified")
-    query = Context(pairs) if target is None else Discover(target, pairs)
-    return _search(members, query, _using(members))
+    return _search(members, checked_query.old_discover(target, pairs), _using(members))
 
 
 def decode_discover_batch(value: Json) -> tuple[Search, ...]:

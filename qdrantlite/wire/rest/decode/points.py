@@ -140,7 +140,7 @@ def decode_update_vectors(value: Json) -> UpdateVectors:
 
 def _point_vectors(value: Json) -> VectorsWrite:
     members = fields(value)
-    return checked.vectors_write(members.needed("id", point_id), members.needed("vector", stored))
+    return checked.vectors_write(members.needed("id", point_id), members.needed("vector", stored), field="vector")
 
 
 def decode_delete_vectors(value: Json) -> DeleteVectors:
