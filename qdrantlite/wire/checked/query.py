@@ -1,6 +1,7 @@
 """Queries within their bounds, with their defaults."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from qdrantlite.errors import BadInput, BadRequest
 from qdrantlite.query.formula import Decay, DecayKind, Expression, Extreme
@@ -52,10 +53,12 @@ def recommend(
 def old_recommend(
     positive: tuple[VectorInput, ...], negative: tuple[VectorInput, ...], strategy: RecommendStrategy
 ) -> Recommend:
-    """The same for the older request, which has words of its own. Raises BadRequest."""
+    """The same for the older request, which has words of its own and leaves out what lacks the vector. Raises
+    BadRequest.
+    """
     if strategy is RecommendStrategy.AVERAGE_VECTOR and not positive:
         raise BadRequest("At least one positive vector ID required with this strategy")
-    return recommend(positive, negative, strategy)
+    return replace(recommend(positive, negative, strategy), lenient=True)
 
 
 def old_discover(target: VectorInput | None, pairs: tuple[ContextPair, ...]) -> Discover | Context:

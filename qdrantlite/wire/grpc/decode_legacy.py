@@ -138,7 +138,6 @@ def _decode_examples(message: pb.RecommendPoints | pb.RecommendPointGroups) -> R
         _examples("positive_vectors", message.positive, message.positive_vectors),
         _examples("negative_vectors", message.negative, message.negative_vectors),
         decode_strategy(message.strategy),
-        lenient=True,
     )
 
 

@@ -1,0 +1,145 @@
+"""Searches and filters of ``query`` as models of the official client, which sends them over either transport."""
+
+from typing import Any, assert_never
+from uuid import UUID
+
+from qdrant_client import models
+
+from qdrantlite.query import filter as f
+from qdrantlite.query import search as s
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
+
+
+def id_model(point_id: PointId) -> int | str:
+    """As JSON has it."""
+    return str(point_id) if isinstance(point_id, UUID) else point_id
+
+
+def vector_model(vector: Vector) -> Any:
+    """A list, a list of lists or a sparse vector."""
+    match vector:
+        case DenseVector(values):
+            return values.tolist()
+        case MultiVector(rows):
+            return rows.tolist()
+        case SparseVector(indices, weights):
+            return models.SparseVector(indices=indices.tolist(), values=weights.tolist())
+        case _:
+            assert_never(vector)
+
+
+def filter_model(tree: f.Filter | None) -> models.Filter | None:
+    """Lists that are empty are left out."""
+    if tree is None:
+        return None
+    minimum = tree.min_should
+    return models.Filter(
+        should=_conditions(tree.should),
+        must=_conditions(tree.must),
+        must_not=_conditions(tree.must_not),
+        min_should=None
+        if minimum is None
+        else models.MinShould(conditions=_conditions(minimum.conditions) or [], min_count=minimum.min_count),
+    )
+
+
+def _conditions(conditions: tuple[f.Condition, ...]) -> list[Any] | None:
+    return [_condition(condition) for condition in conditions] or None
+
+
+def _condition(condition: f.Condition) -> Any:
+    match condition:
+        case f.FieldCondition(key, predicate):
+            return models.FieldCondition(key=key, **_predicate(predicate))
+        case f.IsEmpty(key):
+            return models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
+        case f.IsNull(key):
+            return models.IsNullCondition(is_null=models.PayloadField(key=key))
+        case f.HasId(ids):
+            return models.HasIdCondition(has_id=[id_model(each) for each in ids])
+        case f.HasVector(name):
+            return models.HasVectorCondition(has_vector=name)
+        case f.Slice(total, index):
+            return models.SliceCondition(slice=models.Slice(total=total, index=index))
+        case f.Nested(key, inner):
+            return models.NestedCondition(nested=models.Nested(key=key, filter=filter_model(inner) or models.Filter()))
+        case f.Filter():
+            return filter_model(condition)
+        case _:
+            assert_never(condition)
+
+
+def _predicate(predicate: f.Predicate) -> dict[str, Any]:
+    match predicate:
+        case f.MatchKeyword(value) | f.MatchInteger(value) | f.MatchBool(value):
+            return {"match": models.MatchValue(value=value)}
+        case f.MatchAnyKeyword(values) | f.MatchAnyInteger(values):
+            return {"match": models.MatchAny.model_validate({"any": list(values)})}
+        case f.MatchExceptKeyword(values) | f.MatchExceptInteger(values):
+            return {"match": models.MatchExcept.model_validate({"except": list(values)})}
+        case f.MatchPrefix(prefix):
+            return {"match": models.MatchPrefix(prefix=prefix)}
+        case f.MatchSubstring(substring):
+            return {"match": models.MatchSubstring(substring=substring)}
+        case f.Range():
+            return {"range": models.Range(lt=predicate.lt, gt=predicate.gt, gte=predicate.gte, lte=predicate.lte)}
+        case f.ValuesCount():
+            bounds = {name: getattr(predicate, name) for name in ("lt", "gt", "gte", "lte")}
+            return {"values_count": models.ValuesCount(**bounds)}
+        case f.IsEmptyFlag(wanted):
+            return {"is_empty": wanted}
+        case f.IsNullFlag(wanted):
+            return {"is_null": wanted}
+        case _:
+            raise NotImplementedError(predicate)
+
+
+def _input(given: s.VectorInput) -> Any:
+    if isinstance(given, int | UUID):
+        return id_model(given)
+    assert isinstance(given, DenseVector | MultiVector | SparseVector)
+    return vector_model(given)
+
+
+def query_model(query: s.Query | None) -> Any:
+    """What ``query`` of a request is."""
+    match query:
+        case None:
+            return None
+        case s.Nearest(given):
+            return models.NearestQuery(nearest=_input(given))
+        case s.Fusion(s.FusionKind.RRF, k, weights):
+            return models.RrfQuery(rrf=models.Rrf(k=k, weights=None if weights is None else list(weights)))
+        case s.OrderBy(key, direction, start_from):
+            assert not isinstance(start_from, str)
+            return models.OrderByQuery(
+                order_by=models.OrderBy(
+                    key=key, direction=models.Direction(direction.name.lower()), start_from=start_from
+                )
+            )
+        case _:
+            raise NotImplementedError(query)
+
+
+def prefetch_model(stage: s.Prefetch) -> models.Prefetch:
+    """A stage below the root."""
+    return models.Prefetch(
+        prefetch=[prefetch_model(each) for each in stage.prefetch] or None,
+        query=query_model(stage.query),
+        using=stage.using,
+        filter=filter_model(stage.filter),
+        score_threshold=stage.score_threshold,
+        limit=stage.limit,
+    )
+
+
+def request_model(search: s.Search) -> models.QueryRequest:
+    """A whole search, with payload and vectors."""
+    root = prefetch_model(search.stage)
+    return models.QueryRequest(
+        **{name: getattr(root, name) for name in models.Prefetch.model_fields if name != "lookup_from"},
+        offset=search.offset,
+        with_payload=True,
+        with_vector=True,
+    )
