@@ -28,16 +28,19 @@ from qdrantlite.wire.rest.bodies import (
     too_large,
 )
 from qdrantlite.wire.rest.call import Call, Client
+from qdrantlite.wire.rest.described import described
 from qdrantlite.wire.rest.encode.answer import Answer
 from qdrantlite.wire.rest.routes import Route, RouteTable
 from qdrantlite.wire.status import failure_of
 
-ROUTES: Final = RouteTable((*service.ROUTES, *collections.ROUTES, *point_reads.ROUTES, *point_writes.ROUTES))
+ROUTES: Final = RouteTable(described((*service.ROUTES, *collections.ROUTES, *point_reads.ROUTES, *point_writes.ROUTES)))
 
 WATCHED_AFTER_S: Final = 0.05
 """A call that takes longer ends when its client leaves; sooner, watching would cost more than it saves."""
 
-_JSON, _TEXT = b"application/json", b"text/plain; charset=utf-8"
+_JSON = b"application/json"
+_TEXTS: Final = {"text": b"text/plain; charset=utf-8", "html": b"text/html; charset=utf-8"}
+"""Kinds of what goes out as it is, by the route's result."""
 _CLOSE = ((b"connection", b"close"),)
 """After a body that is not read."""
 
@@ -193,7 +196,9 @@ def _refusal(headers: Mapping[bytes, bytes], body_bytes_max: int) -> MalformedRe
 
 def _succeeded(answer: Answer, route: Route, started: float) -> Response:
     if not route.enveloped:
-        return Response(200, answer.encode(), _TEXT) if isinstance(answer, str) else Response(200, written(answer))
+        if isinstance(answer, str):
+            return Response(200, answer.encode(), _TEXTS[route.result])
+        return Response(200, written(answer))
     envelope = {"result": answer, "status": "ok", "time": perf_counter() - started}
     return Response(200, written(envelope))
 

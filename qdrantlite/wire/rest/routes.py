@@ -25,8 +25,8 @@ TIMED = ("timeout",)
 @dataclass(frozen=True, slots=True)
 class Route:
     """One operation. ``request`` and ``result`` name schemas (``X[]`` is a list of X), ``parameters`` those of the
-    query. ``kind`` tells on which threads it is answered. What is not ``enveloped`` goes out as it is: a text as plain
-    text, anything else as JSON.
+    query. ``kind`` tells on which threads it is answered. What is not ``enveloped`` goes out as it is: ``text`` and
+    ``html`` as what they are, anything else as JSON.
     """
 
     method: str

@@ -4,7 +4,7 @@ Pure; made once. A name that a route uses and no table holds is our own mistake.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from qdrantlite.version import API_VERSION
 from qdrantlite.wire.rest.openapi.collections import CLUSTER, COLLECTIONS, SERVICE, SETTINGS
@@ -12,6 +12,7 @@ from qdrantlite.wire.rest.openapi.filters import FILTERS, FORMULAS
 from qdrantlite.wire.rest.openapi.points import POINTS, READS, WRITES
 from qdrantlite.wire.rest.openapi.queries import LEGACY, QUERIES
 from qdrantlite.wire.rest.openapi.schema import FLAG, FLOAT, TEXT, Schema, Schemas, at_least, gives, one, ref, words
+from qdrantlite.wire.rest.routes import Route
 
 SCHEMAS: Schemas = {
     **POINTS,
@@ -41,26 +42,7 @@ PARAMETERS: Schemas = {
 """Of the query string."""
 
 
-class Described(Protocol):
-    """What is told of a route; see ``routes.Route``."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def handler(self) -> Any: ...
-    @property
-    def request(self) -> str | None: ...
-    @property
-    def result(self) -> str: ...
-    @property
-    def parameters(self) -> tuple[str, ...]: ...
-    @property
-    def enveloped(self) -> bool: ...
-
-
-def make_document(routes: Iterable[Described]) -> dict[str, Any]:
+def make_document(routes: Iterable[Route]) -> dict[str, Any]:
     """The whole document, as JSON wants it."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -77,8 +59,9 @@ def make_document(routes: Iterable[Described]) -> dict[str, Any]:
     }
 
 
-def _operation(route: Described) -> dict[str, Any]:
+def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
+        "summary": (route.handler.__doc__ or route.request or route.path).strip().partition("\n")[0],
         "operationId": operation_id(route),
         "tags": [_tag(route.path)],
         "parameters": [*_in_path(route.path), *_in_query(route.parameters)],
@@ -96,11 +79,11 @@ def _operation(route: Described) -> dict[str, Any]:
     return operation
 
 
-def operation_id(route: Described) -> str:
+def operation_id(route: Route) -> str:
     """A name for generated clients, made of method and path: ``put_collections_points``."""
     parts = [part for part in route.path.split("/") if part and not part.startswith("{")]
     ends_in_parameter = route.path.endswith("}")
-    return "_".join([route.method.lower(), *parts, *(["one"] if ends_in_parameter else [])]) or "root"
+    return "_".join([route.method.lower(), *parts, *(["one"] if ends_in_parameter else [])])
 
 
 def _tag(path: str) -> str:
@@ -108,8 +91,8 @@ def _tag(path: str) -> str:
     return parts[2] if len(parts) > 2 and parts[0] == "collections" else parts[0] or "service"
 
 
-def _answer(description: str, schema: Schema, route: Described) -> dict[str, Any]:
-    kind = "text/plain" if not route.enveloped and route.result == "string" else "application/json"
+def _answer(description: str, schema: Schema, route: Route) -> dict[str, Any]:
+    kind = {"text": "text/plain", "html": "text/html"}.get(route.result, "application/json")
     return {"description": description, "content": {kind: {"schema": schema}}}
 
 

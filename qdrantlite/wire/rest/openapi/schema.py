@@ -25,7 +25,7 @@ def ref(name: str) -> Schema:
     """A schema by its name; ``X[]`` is a list of X."""
     if name.endswith("[]"):
         return array(ref(name.removesuffix("[]")))
-    plain = {"boolean": FLAG, "string": TEXT, "object": OBJECT}
+    plain = {"boolean": FLAG, "text": TEXT, "html": TEXT, "object": OBJECT}
     return plain.get(name, {"$ref": f"#/components/schemas/{name}"})
 
 
