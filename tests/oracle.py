@@ -21,6 +21,7 @@ from qdrantlite.values.schema import CollectionConfig, Modifier
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
 from tests.oracle_custom import custom_score, inputs, picked
 from tests.oracle_filter import Point, holds
+from tests.oracle_formula import formula_score
 from tests.oracle_scores import average, max_sim, rows_of, similarity, sparse_score, stored
 
 F = np.float32
@@ -83,6 +84,9 @@ class Oracle:
                 hits = _ordered(order, among)
             case s.Fusion() as fusion:
                 hits = _fused(fusion, sources)
+                hits = [hit for hit in hits if node.score_threshold is None or hit.score >= F(node.score_threshold)]
+            case s.Formula() as formula:
+                hits = _computed(formula, among, sources)
                 hits = [hit for hit in hits if node.score_threshold is None or hit.score >= F(node.score_threshold)]
             case s.Nearest(given):
                 hits = self._nearest(node, self.vector(node, given), among, rescoring=bool(sources))
@@ -199,6 +203,13 @@ def _ordered(order: s.OrderBy, among: Sequence[Point]) -> list[Hit]:
         if start is None or sign * value >= sign * start
     ]
     return sorted(entries, key=lambda hit: (hit.order_value, id_order(hit.id)), reverse=sign < 0)
+
+
+def _computed(formula: s.Formula, among: Sequence[Point], sources: Sequence[Sequence[Hit]]) -> list[Hit]:
+    known = [{hit.id: hit.score for hit in source} for source in sources]
+    scored = [(point.id, formula_score(formula, point, [scores.get(point.id) for scores in known])) for point in among]
+    hits = [Hit(point_id, float(F(score))) for point_id, score in scored]
+    return sorted(hits, key=lambda hit: (-hit.score, id_order(hit.id)))
 
 
 def _without_neighbours(hits: Sequence[Hit]) -> list[Hit]:

@@ -5,7 +5,7 @@ cosine vectors of norm 1 (or along one axis). So ties are frequent, are ties in 
 compare exactly; only DBSF and IDF need a tolerance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from uuid import UUID
 
@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from qdrantlite.query import filter as f
+from qdrantlite.query import formula as e
 from qdrantlite.query import search as s
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.payload import Json, Payload
@@ -25,6 +26,7 @@ DIMENSION = 4
 COLORS = ("red", "green", "blue")
 NUMBER_KEY = "size"
 """The payload field of integers, fit for an integer index and for orders by value."""
+FORMULA_DEFAULTS: Mapping[str, Json] = {"price": 0.25, "$score[1]": -0.5}
 UUIDS = tuple(UUID(int=number << 64 | number) for number in (1, 2, 2**63))
 
 
@@ -169,6 +171,28 @@ def searches(config: CollectionConfig, stored: Sequence[Point], *, depth: int = 
     return st.builds(s.Search, stages(config, stored, depth=depth), offset=st.integers(0, 4))
 
 
+@cache
+def expressions() -> st.SearchStrategy[e.Expression]:
+    """Parts of formulas that are exact in float64 and never fail; on fields of the type they ask for."""
+    names = st.sampled_from(["$score", "$score[0]", "$score[1]", "$score[5]", "price"])
+    constants = st.sampled_from([-1.0, 0.0, 0.5, 2.0])
+    leaves: st.SearchStrategy[e.Expression] = st.one_of(
+        st.builds(e.Constant, constants), st.builds(e.Variable, names), st.builds(e.ConditionValue, predicates())
+    )
+
+    def larger(parts: st.SearchStrategy[e.Expression]) -> st.SearchStrategy[e.Expression]:
+        some = st.lists(parts, max_size=3).map(tuple)
+        least_one = st.lists(parts, min_size=1, max_size=3).map(tuple)
+        return st.one_of(
+            st.builds(e.Sum, some),
+            st.builds(e.Mult, some),
+            st.builds(e.Div, parts, parts, constants),
+            st.builds(e.Extreme, least_one, st.booleans()),
+        )
+
+    return st.recursive(leaves, larger, max_leaves=6)
+
+
 def stages(config: CollectionConfig, stored: Sequence[Point], *, depth: int) -> st.SearchStrategy[s.Prefetch]:
     """One stage: a leaf, or one that merges up to three stages below it."""
     names = (*config.vectors, *config.sparse_vectors)
@@ -184,7 +208,8 @@ def stages(config: CollectionConfig, stored: Sequence[Point], *, depth: int) -> 
     found = st.builds(_stage, st.just(()), leaf_queries, narrowed, limits)
     thresholds = st.one_of(st.none(), st.sampled_from([0.2, 0.4]))
     fusions = st.tuples(st.just(""), st.builds(s.Fusion, st.just(s.FusionKind.RRF), st.integers(1, 4)), thresholds)
-    merging = st.one_of(queries, orders, fusions)
+    formulas = st.tuples(st.just(""), st.builds(s.Formula, expressions(), st.just(FORMULA_DEFAULTS)), thresholds)
+    merging = st.one_of(queries, orders, fusions, formulas)
     for _ in range(depth):
         children = st.lists(found, min_size=1, max_size=3).map(tuple)
         found = st.one_of(found, st.builds(_stage, children, merging, narrowed, limits))

@@ -124,8 +124,8 @@ def test_readme_lists_rpcs(service: str) -> None:
 
 def test_readme_lists_queries(client: QdrantClient) -> None:
     def ask(query: models.Query) -> object:
-        fused = isinstance(query, models.FusionQuery)
-        return client.query_points("c", query=query, prefetch=models.Prefetch(query=VECTOR) if fused else None)
+        merging = isinstance(query, models.FusionQuery | models.FormulaQuery)
+        return client.query_points("c", query=query, prefetch=models.Prefetch(query=VECTOR) if merging else None)
 
     there = {name for name, query in QUERIES.items() if _is_there(partial(ask, query))}
     assert _row("Queries") == (there, QUERIES.keys() - there)

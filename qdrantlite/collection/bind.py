@@ -4,21 +4,24 @@ Ids become vectors (those looked up in other collections included), texts become
 offsets, index keys are checked. Only what must belong to one commit happens under the shard's publish lock: opening
 the read transaction, taking the state, asking the indexes. What the bound tree holds is immutable.
 
-Not bound yet, and refused as Unsupported: formula and text queries.
+Not bound yet, and refused as Unsupported: text queries.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from qdrantlite.collection.bind_vectors import OpenCollection, VectorBinder
-from qdrantlite.collection.filter_source import ShardFilterSource, StoredPoints
+from qdrantlite.collection.filter_source import ShardFilterSource, StoredPoints, sieve
+from qdrantlite.collection.formulas import bind_formula
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import BadInput, BadRequest, Unsupported
 from qdrantlite.plan.bound import (
     BoundDiversity,
+    BoundFormula,
     BoundFusion,
     BoundOrderBy,
     BoundQuery,
@@ -28,10 +31,11 @@ from qdrantlite.plan.bound import (
     NearestDense,
     NearestMulti,
     NearestSparse,
+    PointTest,
 )
 from qdrantlite.plan.custom import CustomScore
 from qdrantlite.query.check import vector_kind
-from qdrantlite.query.filter import Filter, HasId, merge_filters
+from qdrantlite.query.filter import Condition, Filter, HasId, merge_filters
 from qdrantlite.query.search import (
     PREFETCH_DEPTH_MAX,
     Context,
@@ -126,7 +130,12 @@ def bind(
     settled = dict(zip(distinct, selections, strict=True))
     with ExitStack() as failed:
         failed.callback(snapshot.close)
-        binder = _Binder(snapshot, collection, open_other, needs, settled)
+
+        def test_of(condition: Condition) -> PointTest:
+            return sieve(shard, snapshot, Filter(must=(condition,)), deadline)
+
+        formula = partial(bind_formula, schema=shard.schema, test_of=test_of)
+        binder = _Binder(snapshot, VectorBinder(snapshot, collection, open_other), needs, settled, formula)
         bound = [BoundSearch(binder.stage(search.stage, root=True), search.offset) for search in searches]
         for search in searches:
             check_vectors(snapshot.state.config, search.with_vectors)
@@ -178,13 +187,14 @@ class _Binder:
     def __init__(
         self,
         snapshot: Snapshot,
-        collection: str,
-        open_other: OpenCollection,
+        vectors: VectorBinder,
         needs: _Needs,
         settled: Mapping[Filter | None, Selection | None],
+        formula: Callable[[Formula], BoundFormula],
     ) -> None:
         self._snapshot = snapshot
-        self._vectors = VectorBinder(snapshot, collection, open_other)
+        self._vectors = vectors
+        self._formula = formula
         self._leaves = iter(needs.leaves)
         self._corpora = iter(needs.corpora)
         self._settled = settled
@@ -245,16 +255,13 @@ class _Binder:
                 return BoundFusion(kind, k, weights)
             case Sample():
                 return BoundSample()
-            case Formula() | TextQuery():
-                raise Unsupported(f"{_SPOKEN[type(query)]} queries are not supported yet")
+            case Formula():
+                return self._formula(query)
+            case TextQuery():
+                raise Unsupported("Text queries are not supported yet")
 
 
 _VECTOR_QUERIES = (NearestDense, NearestSparse, NearestMulti, CustomScore)
-
-_SPOKEN: Mapping[type, str] = {
-    Formula: "Formula",
-    TextQuery: "Text",
-}
 
 
 def order_start(start_from: int | float | str | None) -> int | float | None:

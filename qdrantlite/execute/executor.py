@@ -22,6 +22,7 @@ from qdrantlite.execute.dense_leaves import (
     first_limit,
 )
 from qdrantlite.execute.diversify import diversified
+from qdrantlite.execute.formula import scored_by_formula
 from qdrantlite.execute.fuse import fuse_dbsf, fuse_rrf
 from qdrantlite.execute.merge import Fetch, best_first, fetch_best, passing_threshold, settled
 from qdrantlite.execute.ranking import OrderValues, Ranking
@@ -33,6 +34,7 @@ from qdrantlite.plan.nodes import (
     DenseLeaf,
     Diversify,
     ExactScan,
+    Formula,
     Fuse,
     GraphScan,
     GuidedScan,
@@ -161,6 +163,8 @@ class _Run:
                 return _sample(_among(node, view).offsets(), node.limit, view)
             case Fuse():
                 return _fused(node, sources, view)
+            case Formula():
+                return scored_by_formula(node, _union(sources), sources, view)
             case Rescore():
                 return _rescored(node, _union(sources), view, self.deadline)
             case GuidedScan():

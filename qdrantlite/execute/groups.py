@@ -19,6 +19,7 @@ from qdrantlite.execute.ranking import Positions, Ranking
 from qdrantlite.execute.view import Sieve
 from qdrantlite.plan.bound import (
     BoundDiversity,
+    BoundFormula,
     BoundFusion,
     BoundOrderBy,
     BoundQuery,
@@ -177,7 +178,7 @@ def _larger_is_better(query: BoundQuery | None) -> bool:
             return query.larger_is_better
         case BoundDiversity():
             return _larger_is_better(query.query)
-        case NearestSparse() | CustomScore() | BoundFusion() | BoundOrderBy() | BoundSample() | None:
+        case NearestSparse() | CustomScore() | BoundFusion() | BoundFormula() | BoundOrderBy() | BoundSample() | None:
             return True
         case _:
             assert_never(query)

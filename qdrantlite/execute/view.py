@@ -17,6 +17,7 @@ from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseView
+from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.vector import U32, SparseVector
 
@@ -64,6 +65,10 @@ class ShardView(Protocol):
 
     def ids(self, offsets: U32) -> Sequence[PointId]:
         """Ids of live points, in the order of ``offsets`` ``(n,) uint32``. Asked for ties only."""
+        ...
+
+    def payloads(self, offsets: U32) -> Sequence[Payload]:
+        """Payloads of live points, in the order of ``offsets`` ``(n,) uint32``."""
         ...
 
     def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int) -> U32:

@@ -5,13 +5,20 @@ of the shard. A stage that Qdrant refuses cannot be built: the constructor raise
 Knows no segment: a set of offsets is whatever tells its length.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from qdrantlite.errors import BadRequest
 from qdrantlite.plan.custom import CustomScore
+from qdrantlite.query.formula import Expression, everything_in
 from qdrantlite.query.search import DEFAULT_PARAMS, LIMIT_DEFAULT, Direction, FusionKind, SearchParams
-from qdrantlite.values.vector import DEFAULT_VECTOR, F32, SparseVector
+from qdrantlite.values.payload import Json, Path
+from qdrantlite.values.schema import FieldKind
+from qdrantlite.values.vector import DEFAULT_VECTOR, F32, U32, SparseVector
 
 
 class OffsetSet(Protocol):
@@ -86,6 +93,34 @@ class BoundSample:
     """A random subset."""
 
 
+class PointTest(Protocol):
+    """Something that holds for some points of the state."""
+
+    def passes(self, offsets: U32) -> NDArray[np.bool_]:
+        """For which of these live points it holds, ``(n,) bool``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundFormula:
+    """An expression for each candidate of the children.
+
+    ``defaults`` are by path, ``score_defaults`` by child. A field that is ``indexed`` has the values that its index
+    holds. ``conditions`` are by the identity of the conditions in the expression.
+    """
+
+    expression: Expression
+    defaults: Mapping[Path, Json]
+    score_defaults: Mapping[int, float]
+    indexed: Mapping[Path, FieldKind]
+    conditions: Mapping[int, PointTest]
+
+    @property
+    def parts(self) -> int:
+        """How many expressions are in it."""
+        return sum(1 for _ in everything_in(self.expression))
+
+
 NearestQuery: TypeAlias = NearestDense | NearestSparse | NearestMulti
 BoundVectorQuery: TypeAlias = NearestQuery | CustomScore
 
@@ -101,7 +136,7 @@ class BoundDiversity:
     diversity: float
 
 
-BoundQuery: TypeAlias = BoundVectorQuery | BoundOrderBy | BoundFusion | BoundSample | BoundDiversity
+BoundQuery: TypeAlias = BoundVectorQuery | BoundOrderBy | BoundFusion | BoundFormula | BoundSample | BoundDiversity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +163,8 @@ class BoundStage:
                 self._require_no_query_needed()
             case BoundFusion() as fusion:
                 self._require_fusible(fusion)
+            case BoundFormula() if not self.children:
+                raise BadRequest("cannot apply Formula without prefetches")
             case BoundOrderBy() if self.score_threshold is not None:
                 raise BadRequest("Can't use score_threshold with an order_by query.")
             case _:

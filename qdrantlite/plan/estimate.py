@@ -64,6 +64,9 @@ GUIDE_SPARE = 2
 GUIDED_PAIRS_MAX = 20
 """A million points about one guide are never cheaper than all."""
 PICK_US = 20.0
+FORMULA_US = 40.0
+FORMULA_ROW_US = 4.0
+FORMULA_PART_US = 6.0
 FUSE_US = 40.0
 FUSE_ROW_US = 0.1
 TOP_US = 2.0
@@ -192,6 +195,11 @@ def sample_cost(passing: int) -> float:
 def id_cost(rows: int) -> float:
     """Walking so many ids."""
     return ID_US + rows * ID_ROW_US
+
+
+def formula_cost(rows: int, parts: int) -> float:
+    """Reading the payloads of so many rows, and computing an expression of so many parts."""
+    return FORMULA_US + rows * FORMULA_ROW_US + parts * FORMULA_PART_US
 
 
 def fuse_cost(rows: int) -> float:

@@ -9,6 +9,7 @@ from typing import assert_never
 from qdrantlite.plan import estimate
 from qdrantlite.plan.bound import (
     BoundDiversity,
+    BoundFormula,
     BoundFusion,
     BoundOrderBy,
     BoundSample,
@@ -60,8 +61,8 @@ def leaf(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> Reading
             return _sample(stage, statistics)
         case None:
             return _by_id(stage, statistics)
-        case BoundFusion() | BoundDiversity():
-            raise AssertionError("a stage that fuses or picks has children")
+        case BoundFusion() | BoundFormula() | BoundDiversity():
+            raise AssertionError("a stage that fuses, computes or picks has children")
         case _:
             assert_never(stage.query)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from qdrantlite.plan.bound import (
+    BoundFormula,
     BoundVectorQuery,
     NearestDense,
     NearestMulti,
@@ -313,6 +314,22 @@ class Fuse(_Merging):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Formula(_Merging):
+    """Scores the union of the sources by an expression."""
+
+    sources: "tuple[Node, ...]"
+    query: BoundFormula
+    limit: int
+    threshold: float | None
+    estimate: Estimate
+
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f" parts={self.query.parts}" + _bounds(None, self.limit, self.threshold)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Order(_Merging):
     """Orders the union of the sources as ``OrderScan`` does; points without a value are dropped."""
 
@@ -366,7 +383,7 @@ class Top(_Merging):
 
 DenseLeaf: TypeAlias = ExactScan | SubsetScan | GraphScan
 ReadingLeaf: TypeAlias = DenseLeaf | SparseScan | MultiScan | CustomScan | IdScan | OrderScan | SampleScan
-Merge: TypeAlias = Rescore | GuidedScan | Diversify | Fuse | Order | SampleOf
+Merge: TypeAlias = Rescore | GuidedScan | Diversify | Fuse | Formula | Order | SampleOf
 Node: TypeAlias = Nothing | ReadingLeaf | Merge | Top
 
 

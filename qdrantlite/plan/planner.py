@@ -11,6 +11,7 @@ from typing import assert_never
 from qdrantlite.plan import estimate
 from qdrantlite.plan.bound import (
     BoundDiversity,
+    BoundFormula,
     BoundFusion,
     BoundOrderBy,
     BoundSample,
@@ -26,6 +27,7 @@ from qdrantlite.plan.nodes import (
     Diversify,
     Estimate,
     ExactScan,
+    Formula,
     Fuse,
     GraphScan,
     Merge,
@@ -115,6 +117,10 @@ def _merge(stage: BoundStage, sources: tuple[Node, ...], statistics: Statistics,
             rows = estimate.rows_up(given, stage.limit, certain=False)
             expected = Estimate(rows, below_us + estimate.fuse_cost(given))
             return Fuse(sources, kind, k, weights, stage.limit, stage.score_threshold, expected)
+        case BoundFormula():
+            rows = estimate.rows_up(given, stage.limit, certain=False)
+            expected = Estimate(rows, below_us + estimate.formula_cost(given, stage.query.parts))
+            return Formula(sources, stage.query, stage.limit, stage.score_threshold, expected)
         case BoundOrderBy(key, direction, start_from):
             entries = statistics.ordered_entries(key)
             rows = estimate.rows_up(entries, stage.limit, certain=False)

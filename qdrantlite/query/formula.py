@@ -1,8 +1,9 @@
 """Expressions of a formula query: a tree evaluated for every candidate, from its scores and its payload."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from qdrantlite.query.filter import Condition
 from qdrantlite.values.geo import GeoPoint
@@ -144,3 +145,29 @@ Expression: TypeAlias = (
     | Extreme
     | Decay
 )
+
+
+def parts_of(expression: Expression) -> tuple[Expression, ...]:
+    """The expressions right below."""
+    match expression:
+        case Constant() | Variable() | ConditionValue() | GeoDistance() | Datetime() | DatetimeKey():
+            return ()
+        case Mult(parts) | Sum(parts) | Extreme(parts):
+            return parts
+        case Div(left, right) | Pow(left, right):
+            return left, right
+        case Unary(_, argument):
+            return (argument,)
+        case Decay(_, x, target):
+            return (x,) if target is None else (x, target)
+        case _:
+            assert_never(expression)
+
+
+def everything_in(expression: Expression) -> Iterator[Expression]:
+    """An expression and all below it, in the order in which they are written; as deep as they like."""
+    waiting = [expression]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        waiting.extend(reversed(parts_of(one)))

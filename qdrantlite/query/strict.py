@@ -12,19 +12,11 @@ from typing import assert_never
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.formula import (
     ConditionValue,
-    Constant,
-    Datetime,
     DatetimeKey,
-    Decay,
-    Div,
     Expression,
-    Extreme,
     GeoDistance,
-    Mult,
-    Pow,
-    Sum,
-    Unary,
     Variable,
+    everything_in,
 )
 from qdrantlite.query.operation import (
     ClearPayload,
@@ -163,33 +155,19 @@ def _check_graph(limits: StrictMode, stage: Prefetch, config: CollectionConfig) 
         )
 
 
-def _formula_needs(expression: Expression) -> Iterator[tuple[str, tuple[Need, ...]]]:
-    match expression:
-        case Variable(name):
-            if not name.startswith("$"):
+def _formula_needs(formula: Expression) -> Iterator[tuple[str, tuple[Need, ...]]]:
+    for expression in everything_in(formula):
+        match expression:
+            case Variable(name) if not name.startswith("$"):
                 yield name, (RANGE, Need(FieldKind.FLOAT))
-        case ConditionValue(condition):
-            yield from needed_indexes(condition)
-        case GeoDistance(_, key):
-            yield key, (Need(FieldKind.GEO),)
-        case DatetimeKey(key):
-            yield key, (Need(FieldKind.DATETIME),)
-        case Constant() | Datetime():
-            return
-        case Mult(parts) | Sum(parts) | Extreme(parts):
-            for part in parts:
-                yield from _formula_needs(part)
-        case Div(left, right) | Pow(left, right):
-            yield from _formula_needs(left)
-            yield from _formula_needs(right)
-        case Unary(_, argument):
-            yield from _formula_needs(argument)
-        case Decay(_, x, target):
-            yield from _formula_needs(x)
-            if target is not None:
-                yield from _formula_needs(target)
-        case _:
-            assert_never(expression)
+            case ConditionValue(condition):
+                yield from needed_indexes(condition)
+            case GeoDistance(_, key):
+                yield key, (Need(FieldKind.GEO),)
+            case DatetimeKey(key):
+                yield key, (Need(FieldKind.DATETIME),)
+            case _:
+                pass
 
 
 # -- writes

@@ -209,9 +209,73 @@ def _query(given: models.Prefetch) -> Any:
             return edge.Fusion.Dbsf()
         case models.RrfQuery(rrf=rrf):
             return edge.Fusion.Rrf(k=rrf.k or 2, weights=rrf.weights)
+        case models.FormulaQuery():
+            return edge.Formula(expression(given.query.formula), given.query.defaults or {})
         case models.OrderByQuery(order_by=models.OrderBy() as order):
             down, start = order.direction == models.Direction.DESC, order.start_from
             assert start is None or isinstance(start, int | float)
             return edge.OrderBy(order.key, edge.Direction.Desc if down else edge.Direction.Asc, start)
         case _:
             return edge.Query.Nearest(vector(given.query), using=given.using)
+
+
+def expression(given: Any) -> Any:
+    """A part of a formula."""
+    of = edge.Expression
+    match given:
+        case float() | int():
+            return of.Constant(float(given))
+        case str():
+            return of.Variable(given)
+        case models.GeoDistance(geo_distance=params):
+            return of.GeoDistance(geo_point(params.origin), params.to)
+        case models.DatetimeExpression():
+            return of.Datetime(given.datetime)
+        case models.DatetimeKeyExpression():
+            return of.DatetimeKey(given.datetime_key)
+        case models.MultExpression():
+            return of.Mult([expression(each) for each in given.mult])
+        case models.SumExpression():
+            return of.Sum([expression(each) for each in given.sum])
+        case models.MaxExpression():
+            return of.Max([expression(each) for each in given.max])
+        case models.MinExpression():
+            return of.Min([expression(each) for each in given.min])
+        case models.DivExpression(div=params):
+            return of.Div(expression(params.left), expression(params.right), params.by_zero_default)
+        case models.PowExpression(pow=params):
+            return of.Pow(expression(params.base), expression(params.exponent))
+        case models.LinDecayExpression(lin_decay=params):
+            return _decay(edge.DecayKind.Lin, params)
+        case models.ExpDecayExpression(exp_decay=params):
+            return _decay(edge.DecayKind.Exp, params)
+        case models.GaussDecayExpression(gauss_decay=params):
+            return _decay(edge.DecayKind.Gauss, params)
+        case _:
+            return _one_argument(given)
+
+
+def _one_argument(given: Any) -> Any:
+    of = edge.Expression
+    match given:
+        case models.NegExpression():
+            return of.Neg(expression(given.neg))
+        case models.AbsExpression():
+            return of.Abs(expression(given.abs))
+        case models.SqrtExpression():
+            return of.Sqrt(expression(given.sqrt))
+        case models.ExpExpression():
+            return of.Exp(expression(given.exp))
+        case models.Log10Expression():
+            return of.Log10(expression(given.log10))
+        case models.LnExpression():
+            return of.Ln(expression(given.ln))
+        case models.AcoshExpression():
+            return of.Acosh(expression(given.acosh))
+        case _:
+            return of.Condition(_condition(given))
+
+
+def _decay(kind: Any, params: models.DecayParamsExpression) -> Any:
+    target = None if params.target is None else expression(params.target)
+    return edge.Expression.Decay(kind, expression(params.x), target, params.midpoint, params.scale)

@@ -1,9 +1,11 @@
 """Binds a search to a listed shard as the specification says, filters answered by the oracle."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from qdrantlite.collection.formulas import bind_formula
 from qdrantlite.plan import bound as b
 from qdrantlite.plan.custom import (
     BestScore,
@@ -18,13 +20,14 @@ from qdrantlite.plan.custom import (
     feedback_weights,
 )
 from qdrantlite.query import search as s
-from qdrantlite.query.filter import Filter, HasId
+from qdrantlite.query.filter import Condition, Filter, HasId
 from qdrantlite.segment.vector_index.row_encoding import prepare_query
 from qdrantlite.values.distance import Datatype
-from qdrantlite.values.vector import SparseVector, Vector
+from qdrantlite.values.vector import U32, SparseVector, Vector
 from tests.execute.listed_shard import ListedShard
 from tests.oracle import Oracle, referenced
 from tests.oracle_custom import inputs
+from tests.oracle_filter import holds
 from tests.oracle_scores import average, rows_of
 
 
@@ -35,13 +38,24 @@ def bind(search: s.Search, oracle: Oracle, shard: ListedShard) -> b.BoundSearch:
     return b.BoundSearch(_stage(search.stage, above, oracle, shard, root=True), search.offset)
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A condition answered by the oracle."""
+
+    shard: ListedShard
+    condition: Condition
+
+    def passes(self, offsets: U32) -> NDArray[np.bool_]:
+        return np.array([holds(self.condition, self.shard.points[offset]) for offset in offsets.tolist()], np.bool_)
+
+
 def _stage(
     node: s.Prefetch, above: tuple[Filter, ...], oracle: Oracle, shard: ListedShard, *, root: bool
 ) -> b.BoundStage:
     filters = above if node.filter is None else (*above, node.filter)
     stage = b.BoundStage(
         children=tuple(_stage(child, filters, oracle, shard, root=False) for child in node.prefetch),
-        query=_query(node, oracle),
+        query=_query(node, oracle, shard),
         using=node.using,
         selection=shard.select(oracle.passing(filters)) if filters and not node.prefetch else None,
         score_threshold=node.score_threshold,
@@ -57,7 +71,7 @@ def _stage(
     return b.BoundStage(children=children, query=picks, using=node.using, limit=node.limit)
 
 
-def _query(node: s.Prefetch, oracle: Oracle) -> b.BoundQuery | None:
+def _query(node: s.Prefetch, oracle: Oracle, shard: ListedShard) -> b.BoundQuery | None:
     match node.query:
         case None:
             return None
@@ -68,6 +82,8 @@ def _query(node: s.Prefetch, oracle: Oracle) -> b.BoundQuery | None:
             return b.BoundFusion(kind, k, weights)
         case s.Sample():
             return b.BoundSample()
+        case s.Formula():
+            return bind_formula(node.query, {}, lambda condition: _Listed(shard, condition))
         case s.Nearest(given) | s.NearestMmr(given):
             return _nearest(node, oracle.vector(node, given), oracle)
         case s.Recommend(positive, negative, s.RecommendStrategy.AVERAGE_VECTOR):

@@ -20,7 +20,7 @@ from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseView
 from qdrantlite.values.distance import Datatype, Distance
-from qdrantlite.values.payload import elements_at, parse_path
+from qdrantlite.values.payload import Payload, elements_at, parse_path
 from qdrantlite.values.point_id import PointId, id_order
 from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.values.vector import F32, U32, SparseVector
@@ -189,6 +189,10 @@ class ListedShard:
     def ids(self, offsets: U32) -> list[PointId]:
         """Ids of live points."""
         return [self.points[offset].id for offset in offsets.tolist()]
+
+    def payloads(self, offsets: U32) -> list[Payload]:
+        """Payloads of live points."""
+        return [dict(self.points[offset].payload) for offset in offsets.tolist()]
 
     def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int) -> U32:
         """By id, ascending."""

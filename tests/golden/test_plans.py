@@ -6,6 +6,7 @@ from qdrantlite.plan import bound as b
 from qdrantlite.plan.explain import explain
 from qdrantlite.plan.planner import plan
 from qdrantlite.plan.trace import Step, Trace
+from qdrantlite.query.formula import Constant, Mult, Sum, Variable
 from qdrantlite.query.search import Direction, FusionKind
 from qdrantlite.values.vector import SparseVector
 from tests.golden.recorded import assert_as_recorded
@@ -16,6 +17,7 @@ BYTE = b.NearestDense(np.zeros(64, dtype=np.float32), larger_is_better=False)
 TOKENS = b.NearestMulti(np.zeros((8, 64), dtype=np.float32), larger_is_better=True)
 TERMS = b.NearestSparse(SparseVector(np.arange(5, dtype=np.uint32), np.ones(5, dtype=np.float32)))
 RRF = b.BoundFusion(FusionKind.RRF)
+AGED = b.BoundFormula(Sum((Variable("$score[1]"), Mult((Constant(0.5), Variable("age"))))), {}, {}, {}, {})
 BY_SIZE = b.BoundOrderBy("size", Direction.DESC, 100)
 
 
@@ -55,6 +57,7 @@ SEARCHES = {
     "hybrid of nothing": b.BoundSearch(merge(RRF, dense(20, passing=0), dense(5, passing=0)), offset=3),
     "three stages": b.BoundSearch(merge(TOKENS, merge(DENSE, BYTES, using="dense", limit=100), using="tokens")),
     "two filtered prefetches by size": b.BoundSearch(merge(BY_SIZE, dense(50, passing=900), dense(50, passing=4000))),
+    "formula over two prefetches": b.BoundSearch(merge(AGED, dense(50, passing=0), terms(30)), offset=5),
     "sample of a spread fusion": b.BoundSearch(
         merge(b.BoundSample(), merge(b.BoundFusion(FusionKind.DBSF), dense(30), terms(30), limit=20), limit=3)
     ),

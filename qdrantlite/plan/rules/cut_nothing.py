@@ -7,7 +7,8 @@ from qdrantlite.plan.nodes import Node, Nothing
 def cut_nothing(node: Node) -> Node:
     """``Nothing`` in place of a node that cannot hand up a row.
 
-    A fusion keeps its empty sources while another one has rows: weights belong to sources by position.
+    A fusion or a formula keeps its empty sources while another one has rows: weights and scores belong to sources by
+    position.
     """
     if node.sources:
         return Nothing(NOTHING) if all(isinstance(source, Nothing) for source in node.sources) else node

@@ -10,7 +10,7 @@ from qdrantlite.query.filter import Predicate
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.payload_index.bool import BoolIndex
 from qdrantlite.segment.payload_index.keyword import KeywordIndex
-from qdrantlite.segment.payload_index.numeric import float_index, integer_index
+from qdrantlite.segment.payload_index.numeric import float_index, float_of, integer_index, integer_of
 from qdrantlite.segment.payload_index.parts import Part, Parts
 from qdrantlite.values.payload import Json
 from qdrantlite.values.schema import FieldIndex, FieldKind
@@ -85,6 +85,21 @@ def make_index(field: FieldIndex) -> PayloadIndex:
             return BoolIndex()
         case FieldKind.GEO | FieldKind.TEXT | FieldKind.DATETIME | FieldKind.UUID:
             raise Unsupported(f"Payload indexes of kind `{field.kind.value}` are not supported yet")
+
+
+def held_elements(kind: FieldKind, elements: Sequence[Json]) -> list[Json]:
+    """What an index of a kind holds of the elements of its field, as it holds it."""
+    match kind:
+        case FieldKind.INTEGER:
+            return list(dict.fromkeys(number for element in elements if (number := integer_of(element)) is not None))
+        case FieldKind.FLOAT:
+            return [found for element in elements if (found := float_of(element)) is not None]
+        case FieldKind.KEYWORD:
+            return [element for element in elements if isinstance(element, str)]
+        case FieldKind.BOOL:
+            return list(dict.fromkeys(element for element in elements if isinstance(element, bool)))
+        case FieldKind.GEO | FieldKind.TEXT | FieldKind.DATETIME | FieldKind.UUID:
+            raise Unsupported(f"Payload indexes of kind `{kind.value}` are not supported yet")
 
 
 def supports_order_by(field: FieldIndex) -> bool:

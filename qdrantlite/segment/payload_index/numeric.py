@@ -122,15 +122,15 @@ class NumericIndex(Generic[Number]):
 
 def integer_index() -> NumericIndex[np.int64]:
     """An empty index of integers."""
-    return NumericIndex(FieldKind.INTEGER, np.int64, _integer_of)
+    return NumericIndex(FieldKind.INTEGER, np.int64, integer_of)
 
 
 def float_index() -> NumericIndex[np.float64]:
     """An empty index of floats."""
-    return NumericIndex(FieldKind.FLOAT, np.float64, _float_of)
+    return NumericIndex(FieldKind.FLOAT, np.float64, float_of)
 
 
-def _integer_of(element: Json) -> int | None:
+def integer_of(element: Json) -> int | None:
     """An integer, or a float that is one and lies within 64 bits; 2**63 is taken for the last of them."""
     if element.__class__ is int:
         number = element
@@ -144,7 +144,8 @@ def _integer_of(element: Json) -> int | None:
     return INT64_MAX if float(number) == 2.0**63 else None
 
 
-def _float_of(element: Json) -> float | None:
+def float_of(element: Json) -> float | None:
+    """A number as float64."""
     if isinstance(element, (int, float)) and not isinstance(element, bool):
         return float(element)
     return None

@@ -88,7 +88,7 @@ def feedback(target: VectorInput, items: tuple[FeedbackItem, ...], a: float, b: 
 def extreme(operands: tuple[Expression, ...], *, largest: bool) -> Extreme:
     """Raises BadInput for no operands."""
     if not operands:
-        raise BadInput(f"{'max' if largest else 'min'} expression needs at least one operand")
+        raise BadInput(f"Validation failed: `{'max' if largest else 'min'}` needs at least one operand")
     return Extreme(operands, largest)
 
 
