@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from qdrantlite.errors import MalformedRequest
+from qdrantlite.errors import MalformedRequest, QdrantliteError
 from qdrantlite.wire.call_pools import CallPools, overloaded
 from qdrantlite.wire.call_threads import CallThreads
 from qdrantlite.wire.engine import Engine
@@ -37,6 +37,9 @@ ROUTES: Final = RouteTable(described((*service.ROUTES, *collections.ROUTES, *poi
 
 WATCHED_AFTER_S: Final = 0.05
 """A call that takes longer ends when its client leaves; sooner, watching would cost more than it saves."""
+
+HELD_BYTES_MAX: Final = 2**30
+"""All bodies together, until they are answered; clients beyond that are asked to come back."""
 
 _JSON = b"application/json"
 _TEXTS: Final = {"text": b"text/plain; charset=utf-8", "html": b"text/html; charset=utf-8"}
@@ -79,6 +82,7 @@ class App:
         self._engine = engine
         self._pools = pools
         self._body_bytes_max = body_bytes_max
+        self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, as ASGI has it."""
@@ -99,13 +103,29 @@ class App:
             return Response(404)
         route, arguments = found
         headers = dict(scope["headers"])
-        content = b""
-        if route.request is not None:
-            refusal = _refusal(headers, self._body_bytes_max)
-            if refusal is None:
-                content, refusal = await self._body(receive)
-            if refusal is not None:
-                return replace(_failed(refusal, route, 0.0), headers=_CLOSE)
+        if route.request is None:
+            return await self._call(scope, receive, route, arguments, headers, b"", started)
+        chunks: list[bytes] = []
+        try:
+            _refuse_unread(headers, self._body_bytes_max)
+            await self._receive_body(receive, chunks)
+            return await self._call(scope, receive, route, arguments, headers, b"".join(chunks), started)
+        except QdrantliteError as refusal:
+            refused = _failed(refusal, route, 0.0)
+            return replace(refused, headers=(*refused.headers, *_CLOSE))
+        finally:
+            self._held_bytes -= sum(map(len, chunks))
+
+    async def _call(
+        self,
+        scope: Scope,
+        receive: Receive,
+        route: Route,
+        arguments: Mapping[str, str],
+        headers: Mapping[bytes, bytes],
+        content: bytes,
+        started: float,
+    ) -> Response:
         threads = self._pools.of(route.kind)
         if threads.is_full:
             return _failed(overloaded(), route, 0.0)
@@ -113,20 +133,21 @@ class App:
         request = _Request(route, arguments, scope["query_string"], headers, content, client, started)
         return await self._on_thread(threads, request, receive)
 
-    async def _body(self, receive: Receive) -> tuple[bytes, MalformedRequest | None]:
-        """The body, or its refusal. Raises _Gone."""
-        chunks, size = [], 0
-        while True:
+    async def _receive_body(self, receive: Receive, chunks: list[bytes]) -> None:
+        """Appends the body, which counts as held. Raises _Gone, MalformedRequest, RateLimited."""
+        size, more = 0, True
+        while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise _Gone
-            chunk = message.get("body", b"")
+            chunk, more = message.get("body", b""), message.get("more_body", False)
             size += len(chunk)
             if size > self._body_bytes_max:
-                return b"", too_large(self._body_bytes_max)
+                raise too_large(self._body_bytes_max)
+            if self._held_bytes + len(chunk) > HELD_BYTES_MAX:
+                raise overloaded()
+            self._held_bytes += len(chunk)
             chunks.append(chunk)
-            if not message.get("more_body", False):
-                return b"".join(chunks), None
 
     async def _on_thread(self, threads: CallThreads, request: _Request, receive: Receive) -> Response:
         loop = asyncio.get_running_loop()
@@ -183,15 +204,14 @@ def _settle(answered: "asyncio.Future[Response]", response: Response) -> None:
         answered.set_result(response)
 
 
-def _refusal(headers: Mapping[bytes, bytes], body_bytes_max: int) -> MalformedRequest | None:
-    """Why a body need not be read."""
+def _refuse_unread(headers: Mapping[bytes, bytes], body_bytes_max: int) -> None:
+    """Raises MalformedRequest for a body that need not be read."""
     kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     if kind != _JSON and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
-        return MalformedRequest("Payload error: Content type error")
+        raise MalformedRequest("Payload error: Content type error")
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > body_bytes_max:
-        return too_large(body_bytes_max, int(length))
-    return None
+        raise too_large(body_bytes_max, int(length))
 
 
 def _succeeded(answer: Answer, route: Route, started: float) -> Response:

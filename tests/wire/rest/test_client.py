@@ -8,12 +8,6 @@ from qdrant_client import QdrantClient, models
 from qdrantlite.testing import Server
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as started:
-        yield started
-
-
 @pytest.fixture
 def client(server: Server) -> Iterator[QdrantClient]:
     connected = QdrantClient(**server.rest_options)

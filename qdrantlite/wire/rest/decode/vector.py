@@ -103,10 +103,10 @@ def asked(value: Json) -> VectorInput:
             found = _listed(value)
         case dict():
             found = _tagged(value)
+        case bool() | float() | None:
+            pass
         case str() | int():
             return point_id(value)
-        case _:
-            pass
     if found is None:
         raise Misread("Expected some form of vector, id, or a type of query")
     return found
