@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from qdrantlite.query.check import fit_vector
+from qdrantlite.query.check import fit_vector, require_dimension
 from qdrantlite.query.operation import PointWrite, VectorsWrite
 from qdrantlite.segment.vector_index.exact import prepare_rows
 from qdrantlite.text.inference import embed_stored
@@ -130,6 +130,15 @@ def point_columns(config: CollectionConfig, points: Sequence[PointWrite]) -> Poi
         texts=[payload_text(payload) for payload in payloads],
         vectors=vector_columns(config, [point.vectors for point in kept]),
     )
+
+
+def check_dimensions(config: CollectionConfig, points: Sequence[PointWrite | VectorsWrite]) -> None:
+    """Raises BadInput for a vector of another dimension than its slot's, and for no other misfit."""
+    for point in points:
+        for name, source in point.vectors.items():
+            params = config.vectors.get(name)
+            if params is not None and isinstance(source, DenseVector | MultiVector):
+                require_dimension(params, source)
 
 
 def merged_vector_writes(points: Sequence[VectorsWrite]) -> dict[PointId, NamedVectors]:

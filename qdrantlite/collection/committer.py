@@ -6,18 +6,23 @@ rows are appended and synced, SQLite commits (visible), derived state follows, t
 request is answered.
 """
 
+import logging
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
 from qdrantlite.collection.changes import Changes
-from qdrantlite.collection.columns import PointColumns, point_columns
+from qdrantlite.collection.columns import PointColumns, check_dimensions, point_columns
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.transaction import ResolveFilter, Transaction
 from qdrantlite.deadline import FOREVER, Deadline
-from qdrantlite.errors import StorageFailed
-from qdrantlite.query.operation import Operation, Upsert
+from qdrantlite.errors import BadInput, NotFound, StorageFailed
+from qdrantlite.query.operation import Operation, UpdateVectors, Upsert
 from qdrantlite.values.schema import CollectionConfig
+
+log = logging.getLogger(__name__)
 
 GROUP_REQUESTS_MAX = 64
 GROUP_POINTS_MAX = 20_000
@@ -30,6 +35,8 @@ class WriteRequest:
     operations: tuple[Operation, ...]
     config: CollectionConfig
     columns: list[PointColumns | None]
+    """Of upserts, prepared before any lock is held; None = not yet, or it does not fit."""
+    wait: bool
     deadline: Deadline
     done: bool = False
     operation_ids: tuple[int, ...] = ()
@@ -56,11 +63,15 @@ class Committer:
     ) -> tuple[tuple[int, ...], bool]:
         """Applies a request whole or not at all; returns its operation ids and whether it was seen to be durable.
 
+        Without ``wait`` each operation is applied as far as it can be: ids that do not exist are passed over, and an
+        operation that does not fit the collection is dropped; only a wrong dimension is refused.
         With ``wait`` it is on disk when this returns; False tells that the deadline passed before. Raises what the
         request deserves, StorageFailed, ShardRetired; TimedOut, Cancelled from filters, with ``wait`` only and with
         nothing written.
         """
-        request = WriteRequest(operations, config, _prepared(operations, config), deadline if wait else FOREVER)
+        request = WriteRequest(
+            operations, config, _prepared(operations, config, wait=wait), wait, deadline if wait else FOREVER
+        )
         with self._waiting_lock:
             self._waiting.append(request)
         with self._shard.writer_lock:
@@ -134,28 +145,55 @@ class Committer:
             request.commit_seq = commit_seq
 
     def _write_request(self, transaction: Transaction, request: WriteRequest) -> None:
+        transaction.deadline = request.deadline
+        transaction.missing_pass = not request.wait
+        if request.config is not transaction.config:
+            request.columns = [None] * len(request.operations)
+        try:
+            with self._savepoint(transaction):
+                request.operation_ids = tuple(
+                    self._apply(transaction, operation, columns, droppable=not request.wait)
+                    for operation, columns in zip(request.operations, request.columns, strict=True)
+                )
+        except StorageFailed:
+            raise
+        except Exception as error:  # also what nobody expected: it is this request's, not its neighbours'
+            request.error = error
+
+    def _apply(
+        self, transaction: Transaction, operation: Operation, columns: PointColumns | None, *, droppable: bool
+    ) -> int:
+        """Writes an operation and returns its id. One that nobody waits for is dropped when it cannot be written."""
+        if not droppable:
+            return transaction.apply(operation, columns)
+        operation_id = transaction.operation_id + 1
+        try:
+            with self._savepoint(transaction):
+                return transaction.apply(operation, columns)
+        except (BadInput, NotFound) as error:
+            log.warning("an acknowledged write was dropped: %s", error.message)
+            transaction.operation_id = operation_id
+            return operation_id
+
+    @contextmanager
+    def _savepoint(self, transaction: Transaction) -> Iterator[None]:
+        """What fails within leaves nothing behind, unless the store itself failed."""
         writer, changes = transaction.writer, transaction.changes
         mark = changes.mark()
         offset_next, operation_id = transaction.offset_next, transaction.operation_id
         marks = [(slot.file, slot.file.mark()) for slot in self._shard.row_slots()]
         writer.savepoint()
-        transaction.deadline = request.deadline
         try:
-            if request.config is not transaction.config:
-                request.columns = _prepared(request.operations, transaction.config)
-            request.operation_ids = tuple(
-                transaction.apply(operation, columns)
-                for operation, columns in zip(request.operations, request.columns, strict=True)
-            )
+            yield
         except StorageFailed:
             raise
-        except Exception as error:  # also what nobody expected: it is this request's, not its neighbours'
+        except Exception:
             writer.rollback_to()
             for file, file_mark in marks:
                 file.rewind(file_mark)
             changes.undo_to(mark)
             transaction.offset_next, transaction.operation_id = offset_next, operation_id
-            request.error = error
+            raise
         else:
             writer.release()
 
@@ -171,7 +209,22 @@ class Committer:
         writer.put_operation(transaction.operation_id)
 
 
-def _prepared(operations: tuple[Operation, ...], config: CollectionConfig) -> list[PointColumns | None]:
-    return [
-        point_columns(config, operation.points) if isinstance(operation, Upsert) else None for operation in operations
-    ]
+def _prepared(operations: tuple[Operation, ...], config: CollectionConfig, *, wait: bool) -> list[PointColumns | None]:
+    """Columns of each upsert. Raises BadInput: without ``wait`` for dimensions only, as Qdrant does at once; other
+    operations that do not fit have no columns, and are dropped.
+    """
+    prepared: list[PointColumns | None] = []
+    for operation in operations:
+        columns = None
+        try:
+            if isinstance(operation, Upsert):
+                columns = point_columns(config, operation.points)
+            elif isinstance(operation, UpdateVectors) and not wait:
+                check_dimensions(config, operation.points)
+        except BadInput:
+            if wait:
+                raise
+            assert isinstance(operation, Upsert | UpdateVectors)
+            check_dimensions(config, operation.points)
+        prepared.append(columns)
+    return prepared

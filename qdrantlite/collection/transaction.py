@@ -29,6 +29,7 @@ from qdrantlite.collection.columns import (
     merged_vector_writes,
     payload_of,
     payload_text,
+    point_columns,
     presence_of,
     vector_columns,
 )
@@ -75,14 +76,15 @@ class Transaction:
     operation_id: int
     deadline: Deadline = FOREVER
     """Of the request whose operations are applied."""
+    missing_pass: bool = False
+    """Whether ids that do not exist are passed over, instead of raising NotFound."""
 
     def apply(self, operation: Operation, columns: PointColumns | None) -> int:
-        """Writes one operation and returns its id. ``columns`` are an upsert's points, prepared outside the lock."""
+        """Writes one operation and returns its id. ``columns`` are an upsert's points, if prepared outside the lock."""
         self.operation_id += 1
         match operation:
-            case Upsert(_, mode, update_filter):
-                assert columns is not None
-                self._upsert(columns, mode, update_filter)
+            case Upsert(points, mode, update_filter):
+                self._upsert(columns or point_columns(self.config, points), mode, update_filter)
             case DeletePoints(selection):
                 self._delete(self._selected(selection, missing_is_error=False))
             case UpdateVectors(_, update_filter):
@@ -195,10 +197,13 @@ class Transaction:
     def _update_vectors(self, operation: UpdateVectors, update_filter: Filter | None) -> None:
         merged = merged_vector_writes(operation.points)
         ids = list(merged)
-        found = self._existing(ids)
+        found = self.writer.offsets_of(ids)
+        wanted = self._exist(ids, found)
         brought = vector_columns(self.config, list(merged.values()))
         if update_filter is not None:
-            kept = np.flatnonzero(np.isin(found, self._passing(update_filter)))
+            wanted &= np.isin(found, self._passing(update_filter))
+        if not wanted.all():
+            kept = np.flatnonzero(wanted)
             brought = {name: column.take(kept, len(ids)) for name, column in brought.items()}
             brought = {name: column for name, column in brought.items() if len(column.positions)}
             ids, found = [ids[i] for i in kept.tolist()], found[kept]
@@ -303,11 +308,17 @@ class Transaction:
         return self.resolve_filter(filter, self.changes, self.deadline)
 
     def _existing(self, ids: list[PointId]) -> U32:
+        """Offsets of ids. Raises NotFound for one that does not exist, unless those are passed over."""
         found = self.writer.offsets_of(ids)
-        if len(found) and (found == MISSING).any():
-            missing = ids[int(np.argmax(found == MISSING))]
-            raise NotFound(f"No point with id {missing} found")
-        return found
+        existing: U32 = found[self._exist(ids, found)]
+        return existing
+
+    def _exist(self, ids: list[PointId], found: U32) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        """Which of the ids exist, given their offsets, ``(n,) bool``. Raises NotFound as ``_existing`` does."""
+        exist: np.ndarray[tuple[int], np.dtype[np.bool_]] = found != MISSING
+        if not self.missing_pass and not exist.all():
+            raise NotFound(f"No point with id {ids[int(np.argmin(exist))]} found")
+        return exist
 
 
 def _without(before: Payload, operation: DeletePayload) -> Payload:

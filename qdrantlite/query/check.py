@@ -41,15 +41,17 @@ def _fit_dense(params: VectorParams, vector: Vector) -> Vector:
         case SparseVector():
             raise BadInput("Conversion between sparse and regular vectors failed")
         case DenseVector(values):
-            _require_dimension(params.size, len(values))
+            require_dimension(params, vector)
             return MultiVector(np.reshape(values, (1, -1))) if params.multivector else vector
-        case MultiVector(rows):
+        case MultiVector():
             if not params.multivector:
                 raise BadInput("Conversion between multi and regular vectors failed")
-            _require_dimension(params.size, rows.shape[1])
+            require_dimension(params, vector)
             return vector
 
 
-def _require_dimension(expected: int, got: int) -> None:
-    if expected != got:
-        raise BadInput(f"Vector dimension error: expected dim: {expected}, got {got}")
+def require_dimension(params: VectorParams, vector: DenseVector | MultiVector) -> None:
+    """Raises BadInput for a vector whose rows are not as long as the slot's."""
+    got = len(vector.values) if isinstance(vector, DenseVector) else vector.rows.shape[1]
+    if params.size != got:
+        raise BadInput(f"Vector dimension error: expected dim: {params.size}, got {got}")

@@ -37,7 +37,7 @@ class StoreWriter(StoreReader):
         super().__init__(connection, path)
         self._wal = wal
         self._saved = self._counters = StoreReader.state(self)
-        self._at_savepoint: StoreState | None = None
+        self._at_savepoints: list[StoreState] = []
 
     def state(self) -> StoreState:
         """The counters, the open transaction's changes included."""
@@ -60,7 +60,7 @@ class StoreWriter(StoreReader):
 
         When it fails, nothing of the transaction is visible or will be.
         """
-        assert self._at_savepoint is None
+        assert not self._at_savepoints
         try:
             self._put_counters()
             self._run("COMMIT")
@@ -72,29 +72,26 @@ class StoreWriter(StoreReader):
 
     def rollback(self) -> None:
         """Undoes all since ``begin``; does nothing outside a transaction."""
-        self._at_savepoint = None
+        self._at_savepoints.clear()
         self._counters = self._saved
         if self.in_transaction:
             self._run("ROLLBACK")
 
     def savepoint(self) -> None:
-        """Opens the savepoint of one request; they do not nest."""
+        """Opens a savepoint, within the last one if that has not ended."""
         assert self.in_transaction
-        assert self._at_savepoint is None
         self._run("SAVEPOINT request")
-        self._at_savepoint = self._counters
+        self._at_savepoints.append(self._counters)
 
     def rollback_to(self) -> None:
-        """Undoes all since ``savepoint`` and ends it."""
-        assert self._at_savepoint is not None
-        self._counters, self._at_savepoint = self._at_savepoint, None
+        """Undoes all since the last ``savepoint`` and ends it."""
+        self._counters = self._at_savepoints.pop()
         self._run("ROLLBACK TO request")
         self._run("RELEASE request")
 
     def release(self) -> None:
-        """Ends the savepoint, keeping what was done."""
-        assert self._at_savepoint is not None
-        self._at_savepoint = None
+        """Ends the last savepoint, keeping what was done."""
+        self._at_savepoints.pop()
         self._run("RELEASE request")
 
     def insert_points(

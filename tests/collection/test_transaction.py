@@ -22,6 +22,7 @@ from tests.collection.small import (
     dense,
     found,
     ids,
+    multi,
     nearest,
     opened,
     passing,
@@ -187,3 +188,37 @@ def test_unknown_collection_and_vector_are_refused_by_reads(database: Database) 
     named = s.VectorsSelector(names=("nobody",))
     with pytest.raises(BadInput, match="Not existing vector name error: nobody"):
         database.search(NAME, s.Search(s.Prefetch(), with_vectors=named))
+
+
+def test_without_waiting_what_fits_is_applied_and_the_rest_dropped(database: Database) -> None:
+    write(database, upsert(point(1, n=1), point(2, n=2), point(3, n=3)))
+    misfit = o.PointWrite(9, {"nowhere": dense(1, 2)}, {})
+    operations = (
+        o.SetPayload({"x": 1}, ids(1, 99, 3)),
+        o.UpdateVectors((o.VectorsWrite(99, {"": dense(7, 7)}), o.VectorsWrite(2, {"": dense(8, 8)}))),
+        upsert(point(4), misfit),
+        o.UpdateVectors((o.VectorsWrite(1, {"": dense(7, 7)}), o.VectorsWrite(2, {"": sparse(i1=1)}))),
+        o.DeleteVectors(ids(1, 99), ("",)),
+        o.DeleteVectors(ids(2), ("nowhere",)),
+        upsert(point(5)),
+    )
+    before = database.write(NAME, (upsert(point(6)),), wait=False)[0].operation_id
+    results = database.write(NAME, operations, wait=False)
+    assert [result.operation_id for result in results] == list(range(before + 1, before + 8))
+    assert {result.status for result in results} == {UpdateStatus.ACKNOWLEDGED}
+    assert passing(database) == [1, 2, 3, 5, 6]
+    assert found(database, nearest(dense(1, 1))) == [2, 6, 5, 3]
+    page = database.scroll(NAME, s.Scroll(limit=3))
+    assert [record.payload for record in page.records] == [{"n": 1, "x": 1}, {"n": 2}, {"n": 3, "x": 1}]
+    assert write(database, upsert(point(7))) == (before + 8,)
+
+
+@pytest.mark.parametrize("operation", [upsert(point(4), point(5, {"": dense(1)})), "vectors"])
+def test_wrong_dimension_is_refused_whether_waited_for_or_not(database: Database, operation: o.Operation | str) -> None:
+    write(database, upsert(point(1)))
+    if isinstance(operation, str):
+        operation = o.UpdateVectors((o.VectorsWrite(1, {"many": multi((1, 2, 3))}),))
+    for wait in (True, False):
+        with pytest.raises(BadInput, match="Vector dimension error: expected dim: 2, got"):
+            database.write(NAME, (upsert(point(2)), operation), wait=wait)
+    assert passing(database) == [1]
