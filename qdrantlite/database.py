@@ -247,9 +247,8 @@ class Database:
         groups = self._collection(name).search_groups(request, open_other=self._open_other, deadline=deadline)
         if request.with_lookup is None:
             return groups
-        return self._collection(request.with_lookup.collection).looked_up(
-            groups, request.with_lookup, deadline=deadline
-        )
+        other = self._other(request.with_lookup.collection)
+        return other.looked_up(groups, request.with_lookup, deadline=deadline)
 
     def explain(self, name: str, search: Search, *, deadline: Deadline = FOREVER) -> str:
         """The plan of a search, with what was expected and what happened, as text."""
@@ -258,7 +257,14 @@ class Database:
     # -- opening
 
     def _open_other(self, name: str) -> Snapshot:
-        return self._collection(name).open_snapshot()
+        return self._other(name).open_snapshot()
+
+    def _other(self, name: str) -> Collection:
+        """The collection in which a request to another one looks something up. Raises NotFound in Qdrant's words."""
+        try:
+            return self._collection(name)
+        except NotFound:
+            raise NotFound(f"Collection {name} not found") from None
 
     def _collection(self, name: str) -> Collection:
         """The open collection behind a name or alias. Raises NotFound, and what opening it raises."""

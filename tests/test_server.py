@@ -22,7 +22,7 @@ from qdrantlite.database import Database
 from qdrantlite.errors import Locked
 from qdrantlite.server import CannotListen, Server
 from qdrantlite.settings import Settings
-from qdrantlite.version import API_VERSION, __version__
+from qdrantlite.version import API_VERSION, COMMIT, __version__
 from qdrantlite.wire.pb.collections import ListCollectionsRequest, ListCollectionsResponse
 from qdrantlite.wire.pb.qdrant import HealthCheckReply, HealthCheckRequest
 
@@ -122,7 +122,8 @@ def test_both_ports_answer(settings: Settings) -> None:
         url = f"http://127.0.0.1:{addresses.http_port}"
         status, body = _get(url + "/")
         assert status == 200
-        assert json.loads(body) == {"title": "qdrant - vector search engine", "version": API_VERSION}
+        root = {"title": "qdrant - vector search engine", "version": API_VERSION, "commit": COMMIT}
+        assert json.loads(body) == root
         assert _get(url + "/healthz") == (200, "healthz check passed")
         assert _get(url + "/livez") == (200, "healthz check passed")
         assert _get(url + "/readyz") == (200, "all shards are ready")

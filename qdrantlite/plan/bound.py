@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from qdrantlite.errors import BadRequest
+from qdrantlite.errors import BadInput, BadRequest
 from qdrantlite.plan.custom import CustomScore
 from qdrantlite.query.formula import Expression, everything_in
 from qdrantlite.query.search import DEFAULT_PARAMS, LIMIT_DEFAULT, Direction, FusionKind, SearchParams
@@ -146,7 +146,7 @@ class BoundStage:
     ``selection`` counts at leaves only: the live points that pass the filters of the leaf and of all stages above it,
     None = no filter. ``limit`` is how many candidates the stage hands up.
 
-    Raises BadRequest for a combination that has no meaning (a fusion of nothing, a threshold without scores …).
+    Raises InvalidRequest for a combination that has no meaning (a fusion of nothing, a threshold without scores …).
     """
 
     children: "tuple[BoundStage, ...]" = ()
@@ -182,7 +182,7 @@ class BoundStage:
 
     def _require_fusible(self, fusion: BoundFusion) -> None:
         if not self.children:
-            raise BadRequest("cannot apply Fusion without prefetches")
+            raise BadInput("Validation failed: cannot apply Fusion without prefetches")
         if self.using != DEFAULT_VECTOR:
             raise BadRequest("Fusion queries cannot be combined with the 'using' field.")
         if fusion.weights is not None and len(fusion.weights) != len(self.children):

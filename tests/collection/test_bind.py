@@ -116,7 +116,7 @@ def test_lookup_in_the_searched_collection_takes_its_own_vector_name(database: D
         (s.Prefetch(query=s.Nearest(404)), NotFound, "No point with id 404 found"),
         (s.Prefetch(query=s.Nearest(20)), NotFound, 'Vector with name "" for point not found'),
         (s.Prefetch(query=s.Nearest(1), using="nobody"), BadInput, "Not existing vector name error: nobody"),
-        (s.Prefetch(query=s.Nearest(1), lookup_from=s.LookupFrom("nowhere")), NotFound, "`nowhere` doesn't exist!"),
+        (s.Prefetch(query=s.Nearest(1), lookup_from=s.LookupFrom("nowhere")), NotFound, "Collection nowhere not found"),
         (s.Prefetch(query=s.Nearest(0), lookup_from=s.LookupFrom(OTHER, "near")), BadInput, "name error: near"),
         (s.Prefetch(query=s.Nearest(1), lookup_from=s.LookupFrom(OTHER)), BadInput, "expected dim: 2, got 3"),
         (s.Prefetch(query=s.Nearest(7), lookup_from=s.LookupFrom(OTHER, "far")), NotFound, "No point with id 7 found"),
@@ -189,5 +189,5 @@ def test_groups_look_up_their_keys_elsewhere(database: Database) -> None:
     with_lookup = replace(request, search=s.Search(stage(s.Nearest(dense(-1, 0)), limit=3)))
     looked_up = database.search_groups(NAME, with_lookup)
     assert [(group.key, group.lookup and group.lookup.id) for group in looked_up] == [(0, 0), (1, 1), (2, None)]
-    with pytest.raises(NotFound, match="`nowhere` doesn't exist!"):
+    with pytest.raises(NotFound, match="Collection nowhere not found"):
         database.search_groups(NAME, replace(request, with_lookup=s.WithLookup("nowhere")))

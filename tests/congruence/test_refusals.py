@@ -16,6 +16,7 @@ INVALID = transport.StatusCode.INVALID_ARGUMENT
 NOT_FOUND = transport.StatusCode.NOT_FOUND
 EXISTS = transport.StatusCode.ALREADY_EXISTS
 NO_COLLECTION = "Not found: Collection `none` doesn't exist!"
+NO_LOOKUP = "Not found: Collection none not found"
 NO_NAME = "Wrong input: Not existing vector name error: none"
 NO_POINT = "Not found: No point with id 99 found"
 SPARSE_MIX = "Wrong input: Conversion between sparse and regular vectors failed"
@@ -199,9 +200,9 @@ READS: list[tuple[Call, Any, str]] = [
     ),
     (by_id(99), NOT_FOUND, NO_POINT),
     (by_id(2), NOT_FOUND, 'Not found: Vector with name "row" for point not found'),
-    (by_id(1, lookup_from=grpc.LookupLocation(collection_name="none")), NOT_FOUND, NO_COLLECTION),
+    (by_id(1, lookup_from=grpc.LookupLocation(collection_name="none")), NOT_FOUND, NO_LOOKUP),
     (by_id(1, lookup_from=grpc.LookupLocation(collection_name="c", vector_name="none")), INVALID, NO_NAME),
-    (query(query=RRF, using=None), INVALID, "Bad request: cannot apply Fusion without prefetches"),
+    (query(query=RRF, using=None), INVALID, "Wrong input: Validation failed: cannot apply Fusion without prefetches"),
     (merged(RRF, using="row"), INVALID, "Fusion queries cannot be combined with the 'using' field."),
     (merged(), INVALID, "Bad request: A query is needed to merge the prefetches."),
     (merged(RRF, limit=0), INVALID, BODY + "prefetch[0].limit: value 0 invalid, must be 1 or larger]"),
@@ -223,7 +224,7 @@ READS: list[tuple[Call, Any, str]] = [
     (count(min_should=grpc.MinShould(min_count=0)), INVALID, BODY),
     (groups(group_by=""), INVALID, BODY),
     (groups(group_by="k", group_size=0), INVALID, BODY + "group_size: value 0 invalid, must be 1 or larger]"),
-    (groups(group_by="k", with_lookup=grpc.WithLookup(collection="none")), NOT_FOUND, NO_COLLECTION),
+    (groups(group_by="k", with_lookup=grpc.WithLookup(collection="none")), NOT_FOUND, NO_LOOKUP),
     (
         (
             "QueryBatch",
@@ -297,6 +298,7 @@ def refuse(call: Callable[[Any], object], request: Any, code: Any, text: str) ->
 def test_writes(stubs: tuple[QdrantClient, Any, Any], call: Call, code: Any, text: str) -> None:
     client, points, _ = stubs
     rpc, request = call
+    request.wait = True  # Otherwise what does not fit is acknowledged, and dropped.
     before = client.scroll("c", with_vectors=True), client.get_collection("c")
     refuse(getattr(points, rpc), request, code, text)
     assert (client.scroll("c", with_vectors=True), client.get_collection("c")) == before

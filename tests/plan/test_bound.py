@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qdrantlite.errors import BadRequest
+from qdrantlite.errors import BadInput, BadRequest
 from qdrantlite.plan.bound import BoundFusion, BoundOrderBy, BoundSample, BoundStage, NearestDense, widened
 from qdrantlite.query.search import FusionKind
 
@@ -26,7 +26,7 @@ def test_threshold_needs_a_query_with_scores() -> None:
 
 
 def test_fusion_needs_prefetches_and_no_vector_name() -> None:
-    with pytest.raises(BadRequest, match="cannot apply Fusion without prefetches"):
+    with pytest.raises(BadInput, match="Validation failed: cannot apply Fusion without prefetches"):
         BoundStage(query=RRF)
     with pytest.raises(BadRequest, match="Fusion queries cannot be combined with the 'using' field"):
         BoundStage(children=(LEAF,), query=RRF, using="dense")

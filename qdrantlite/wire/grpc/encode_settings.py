@@ -74,13 +74,13 @@ def encode_hnsw(settings: HnswConfig) -> pb.HnswConfigDiff:
 
 
 def encode_optimizers(settings: OptimizersConfig) -> pb.OptimizersConfigDiff:
-    """Fields that are given."""
+    """Fields that are given; how many threads there may be is always told."""
     message = pb.OptimizersConfigDiff()
     copy_given(settings, message, decode_settings.OPTIMIZER_SCALARS)
     threads = settings.max_optimization_threads
-    if isinstance(threads, OptimizationThreads):
+    if threads is None or isinstance(threads, OptimizationThreads):
         message.max_optimization_threads.setting = pb.MaxOptimizationThreads.Setting.Auto
-    elif threads is not None:
+    else:
         message.max_optimization_threads.value = threads
     return message
 

@@ -4,7 +4,7 @@ from typing import NoReturn
 
 from qdrantlite.errors import Unsupported
 from qdrantlite.values.schema import CollectionConfig
-from qdrantlite.version import API_VERSION, TITLE
+from qdrantlite.version import API_VERSION, COMMIT, TITLE
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.rest.call import Call
 from qdrantlite.wire.rest.encode.answer import Answer
@@ -17,7 +17,7 @@ _CONFIG_LEVEL = 2
 
 def root(_engine: Engine, _call: Call) -> Answer:
     """Title and version of the API: the first thing clients read, without an envelope."""
-    return {"title": TITLE, "version": API_VERSION}
+    return {"title": TITLE, "version": API_VERSION, "commit": COMMIT}
 
 
 def alive(_engine: Engine, _call: Call) -> Answer:

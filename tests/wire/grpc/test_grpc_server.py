@@ -179,6 +179,7 @@ def test_official_client_is_at_home(port: int, engine: FakeEngine) -> None:
 def test_health_check_tells_title_and_version(channel: grpc.Channel) -> None:
     reply: qdrant.HealthCheckReply = call(channel, "/qdrant.Qdrant/HealthCheck")
     assert (reply.title, reply.version) == ("qdrant - vector search engine", API_VERSION)
+    assert len(bytes.fromhex(reply.commit)) == 20
 
 
 def test_reflection_and_standard_health_are_served(channel: grpc.Channel) -> None:
