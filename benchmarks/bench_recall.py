@@ -64,6 +64,10 @@ class Shard:
         """All rows."""
         return Selection.of_range(0, self.rows)
 
+    def present(self, _: str) -> Selection:
+        """All rows."""
+        return self.live
+
     def dense(self, _: str) -> DenseView:
         """The vector."""
         return self.view

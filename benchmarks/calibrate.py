@@ -77,6 +77,17 @@ def subsets(rows: NDArray[np.generic], query: NDArray[np.float32]) -> tuple[floa
     return line(xs, ys)
 
 
+def customs(rows: NDArray[np.float32], queries: NDArray[np.float32]) -> tuple[float, float]:
+    """A component of a point scored by its similarities, and what each example adds."""
+    offsets, counts = np.arange(len(rows), dtype=np.uint32), (1, 3, 8, 16)
+    times = []
+    for count in counts:
+        examples = np.ascontiguousarray(queries[:count])
+        times.append(micros(lambda examples=examples: view_of(rows).similarities(examples, offsets)))  # type: ignore[misc] # bound by default
+    component_us, example_us = line([float(count) for count in counts], [each / rows.size for each in times])
+    return component_us, example_us
+
+
 def walks(rows: NDArray[np.float32], queries: NDArray[np.float32]) -> tuple[float, float]:
     """Opening a walk, and a candidate of the beam; over many queries, so that rows come from everywhere."""
     segment = sealed.seal(
@@ -107,6 +118,9 @@ def main() -> None:
         lines.setdefault("SCAN_COMPONENT_US", []).append(component_us)
         lines.setdefault("MASK_US", []).append(mask_us - scan_us)
         lines.setdefault("MASK_ROW_US", []).append(mask_row_us)
+        custom_us, example_us = customs(rows, queries)
+        lines.setdefault("CUSTOM_COMPONENT_US", []).append(custom_us)
+        lines.setdefault("CUSTOM_EXAMPLE_US", []).append(example_us)
         for size, dtype in DTYPES.items():
             stored = (rows * 100 + 100 if size == 1 else rows).astype(dtype)
             subset_us, chosen_us = subsets(stored, queries[0])

@@ -56,8 +56,8 @@ RESCORE_US = 30.0
 RESCORE_COMPONENT_US = 0.001
 RESCORE_INDEX_US = 0.01
 CUSTOM_US = 60.0
-CUSTOM_COMPONENT_US = 0.0003
-CUSTOM_EXAMPLE_US = 0.0001
+CUSTOM_COMPONENT_US = 0.00025
+CUSTOM_EXAMPLE_US = 0.00011
 """A component of a point that is scored, and what each example compared with it adds."""
 GUIDE_SPARE = 2
 """How many times the limit are sought about each guide where examples may reject what is found."""

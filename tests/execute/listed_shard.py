@@ -78,7 +78,7 @@ class ListedVector:
     def only(self, offsets: U32) -> "ListedVector":
         """As ``DenseView.only``."""
         rows = {place: self.rows[offset] for place, offset in enumerate(offsets.tolist())}
-        return ListedVector(rows, self.distance, Datatype.FLOAT32)
+        return ListedVector(rows, self.distance, self.datatype)
 
     def has(self, offsets: U32) -> NDArray[np.bool_]:
         """As in both."""
@@ -87,7 +87,7 @@ class ListedVector:
     def _asked(self, query: F32) -> NDArray[np.float64]:
         rows = np.atleast_2d(query).astype(np.float64)
         unit = self.datatype is Datatype.UINT8 and self.distance is Distance.COSINE
-        return stored(rows, self.distance, self.datatype) if unit else rows
+        return stored(rows, self.distance, Datatype.FLOAT32) if unit else rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from qdrantlite.plan import bound as b
-from qdrantlite.plan.nodes import ExactScan, GraphScan, Node, SubsetScan, Top
+from qdrantlite.plan.custom import BestScore, CustomScore, DenseExamples, PairLosses, PairRanks, Scorer, WeightedSum
+from qdrantlite.plan.nodes import ExactScan, GraphScan, GuidedScan, Node, SubsetScan, Top
 from qdrantlite.plan.planner import plan
 from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.query.search import SearchParams
@@ -45,6 +46,39 @@ def test_choices_are_as_recorded() -> None:
             found = [choice(points, dimension, share, beam) for share in SELECTIVITIES]
             lines.append(f"{points:>9} {dimension:>4} {beam or '-':>5} " + " ".join(f"{each:>10}" for each in found))
     assert_as_recorded("choices.txt", "\n".join(lines) + "\n")
+
+
+def guided(points: int, dimension: int, scorer: Scorer, examples: int, share: float) -> str:
+    facts = VectorStatistics(points, points, dimension, 4, (points,), beam=100)
+    query = CustomScore(DenseExamples(np.zeros((examples, dimension), dtype=np.float32)), scorer, larger_is_better=True)
+    selection = None if share == 1 else range(max(1, round(points * share)))
+    node = plan(
+        b.BoundSearch(b.BoundStage(query=query, selection=selection, limit=LIMIT)), Counted(points, {"": facts})
+    )
+    return f"{len(node.sources)} x {node.sources[0].ef}" if isinstance(node, GuidedScan) else "all"
+
+
+def test_choices_of_custom_scores_are_as_recorded() -> None:
+    """Walks around guides and their beams, or all points that pass."""
+    scorers: dict[str, tuple[Scorer, int]] = {
+        "best of 1": (BestScore(1), 1),
+        "best of 3 + 2": (BestScore(3), 5),
+        "best of 40": (BestScore(40), 40),
+        "best of 100": (BestScore(100), 100),
+        "only negatives": (BestScore(0), 3),
+        "ranks of 0 pairs": (PairRanks(0), 1),
+        "ranks of 2 pairs": (PairRanks(2), 5),
+        "ranks of 5 pairs": (PairRanks(5), 11),
+        "ranks of 30 pairs": (PairRanks(30), 61),
+        "losses of 2 pairs": (PairLosses(2), 4),
+        "sum": (WeightedSum(np.ones(3, dtype=np.float32)), 3),
+    }
+    lines = [f"{'':>18} {'points':>9} {'dim':>4} " + " ".join(f"{share:>10.2%}" for share in SELECTIVITIES)]
+    for name, (scorer, examples) in scorers.items():
+        for points, dimension in SIZES:
+            found = [guided(points, dimension, scorer, examples, share) for share in SELECTIVITIES]
+            lines.append(f"{name:>18} {points:>9} {dimension:>4} " + " ".join(f"{each:>10}" for each in found))
+    assert_as_recorded("custom_choices.txt", "\n".join(lines) + "\n")
 
 
 def test_fewer_passing_points_never_turn_a_comparison_of_all_into_a_walk() -> None:

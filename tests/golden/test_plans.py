@@ -3,11 +3,20 @@
 import numpy as np
 
 from qdrantlite.plan import bound as b
+from qdrantlite.plan.custom import (
+    BestScore,
+    CustomScore,
+    DenseExamples,
+    MultiExamples,
+    PairLosses,
+    PairRanks,
+    SparseExamples,
+)
 from qdrantlite.plan.explain import explain
 from qdrantlite.plan.planner import plan
 from qdrantlite.plan.trace import Step, Trace
 from qdrantlite.query.formula import Constant, Mult, Sum, Variable
-from qdrantlite.query.search import Direction, FusionKind
+from qdrantlite.query.search import Direction, FusionKind, SearchParams
 from qdrantlite.values.vector import SparseVector
 from tests.golden.recorded import assert_as_recorded
 from tests.plan.counted import PACKAGES
@@ -16,6 +25,11 @@ DENSE = b.NearestDense(np.zeros(384, dtype=np.float32), larger_is_better=True)
 BYTE = b.NearestDense(np.zeros(64, dtype=np.float32), larger_is_better=False)
 TOKENS = b.NearestMulti(np.zeros((8, 64), dtype=np.float32), larger_is_better=True)
 TERMS = b.NearestSparse(SparseVector(np.arange(5, dtype=np.uint32), np.ones(5, dtype=np.float32)))
+LIKE = CustomScore(DenseExamples(np.zeros((5, 384), dtype=np.float32)), BestScore(3), larger_is_better=True)
+TOWARD = CustomScore(DenseExamples(np.zeros((5, 384), dtype=np.float32)), PairRanks(2), larger_is_better=True)
+APART = CustomScore(DenseExamples(np.zeros((4, 384), dtype=np.float32)), PairLosses(2), larger_is_better=True)
+WORDS = CustomScore(SparseExamples((TERMS.vector, TERMS.vector)), BestScore(1), larger_is_better=True)
+PAGES = CustomScore(MultiExamples((TOKENS.rows, TOKENS.rows)), BestScore(2), larger_is_better=True)
 RRF = b.BoundFusion(FusionKind.RRF)
 AGED = b.BoundFormula(Sum((Variable("$score[1]"), Mult((Constant(0.5), Variable("age"))))), {}, {}, {}, {})
 BY_SIZE = b.BoundOrderBy("size", Direction.DESC, 100)
@@ -57,6 +71,21 @@ SEARCHES = {
     "hybrid of nothing": b.BoundSearch(merge(RRF, dense(20, passing=0), dense(5, passing=0)), offset=3),
     "three stages": b.BoundSearch(merge(TOKENS, merge(DENSE, BYTES, using="dense", limit=100), using="tokens")),
     "two filtered prefetches by size": b.BoundSearch(merge(BY_SIZE, dense(50, passing=900), dense(50, passing=4000))),
+    "best score without a graph": b.BoundSearch(b.BoundStage(query=LIKE, using="dense")),
+    "best score behind a graph": b.BoundSearch(b.BoundStage(query=LIKE, using="graph"), offset=10),
+    "best score behind a graph, few pass": b.BoundSearch(
+        b.BoundStage(query=LIKE, using="graph", selection=range(2000), score_threshold=0.5)
+    ),
+    "best score behind a graph, exact": b.BoundSearch(
+        b.BoundStage(query=LIKE, using="graph", params=SearchParams(exact=True))
+    ),
+    "discover behind a graph": b.BoundSearch(b.BoundStage(query=TOWARD, using="graph")),
+    "context behind a graph": b.BoundSearch(b.BoundStage(query=APART, using="graph")),
+    "best score of sparse vectors": b.BoundSearch(b.BoundStage(query=WORDS, using="bm25")),
+    "best score of multivectors, over prefetches": b.BoundSearch(
+        merge(PAGES, dense(50), terms(50), using="tokens", limit=5)
+    ),
+    "diverse": b.BoundSearch(merge(b.BoundDiversity(DENSE, 0.5), dense(100), using="dense"), offset=5),
     "formula over two prefetches": b.BoundSearch(merge(AGED, dense(50, passing=0), terms(30)), offset=5),
     "sample of a spread fusion": b.BoundSearch(
         merge(b.BoundSample(), merge(b.BoundFusion(FusionKind.DBSF), dense(30), terms(30), limit=20), limit=3)

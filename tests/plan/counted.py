@@ -26,6 +26,7 @@ PACKAGES = Counted(
     vectors={
         "dense": VectorStatistics(points=60_000, rows=60_000, dimension=384),
         "half": VectorStatistics(points=60_000, rows=60_000, dimension=384, component_bytes=2),
+        "graph": VectorStatistics(points=60_000, rows=60_000, dimension=384, sealed=(55_000,)),
         "byte": VectorStatistics(points=50_000, rows=60_000, dimension=64, component_bytes=1),
         "tokens": VectorStatistics(points=60_000, rows=600_000, dimension=64),
         "bm25": VectorStatistics(points=60_000, rows=1_200_000, dimension=0),
