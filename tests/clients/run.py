@@ -35,14 +35,15 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="words in the names of clients; none = all clients")
     asked = parser.parse_args()
     programs = [each for each in PROGRAMS if not asked.names or any(word in key_of(each) for word in asked.names)]
+    builds = list({(each.folder, each.build): each for each in programs}.values())
     with ThreadPoolExecutor(BUILDS_AT_ONCE) as pool:
-        failures = dict(zip((each.name for each in programs), pool.map(_built, programs), strict=True))
+        failures = dict(zip((each.build for each in builds), pool.map(_built, builds), strict=True))
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder, "points")
         data.mkdir()
         dataset.write(data)
         with ServerProcess(Path(folder, "storage")) as server:
-            rows = {key_of(each): _row(each, server, data, failures[each.name]) for each in programs}
+            rows = {key_of(each): _row(each, server, data, failures[each.build]) for each in programs}
     print("\n".join(matrix(rows)))
     return _concluded(rows, asked.record)
 
@@ -84,7 +85,7 @@ def _built(program: Program) -> str:
         if failure:
             return f"build failed: {failure}"
     if program.build:
-        print(f"built {key_of(program)} in {time.monotonic() - started:.0f} s", flush=True)
+        print(f"built {program.name} in {time.monotonic() - started:.0f} s", flush=True)
     return ""
 
 
@@ -104,7 +105,8 @@ def _row(program: Program, server: ServerProcess, data: Path, failure: str) -> R
 
 def _words(command: str, program: Program, given: Mapping[str, str]) -> list[str]:
     build = str(ROOT / ".clients" / program.folder)
-    return [word.format(build=build, python=sys.executable, **given) for word in shlex.split(command)]
+    given = {"build": build, "python": sys.executable, "path": os.environ["PATH"], **given}
+    return [word.format(**given) for word in shlex.split(command)]
 
 
 def _done(command: Sequence[str], program: Program, seconds: float) -> tuple[str, str]:
