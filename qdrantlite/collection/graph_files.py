@@ -16,6 +16,7 @@ from uuid import uuid4
 from qdrantlite.errors import Corrupted, StorageFailed
 from qdrantlite.segment import sealed
 from qdrantlite.segment.sealed import Coding, GraphParams, SealedSegment
+from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.quantized import BitCodes, CodeKind, ProductCodes, ScalarCodes
 from qdrantlite.segment.vector_index.row_encoding import Rows
 from qdrantlite.storage import file_names
@@ -69,7 +70,9 @@ def save(
     return SavedSegment(vector_id, graph, codes, segment.first, segment.linked, segment.params, segment.coding)
 
 
-def load(saved: SavedSegment, *, rows: Rows, distance: Distance, folder: Path, files: Files) -> SealedSegment | None:
+def load(
+    saved: SavedSegment, *, rows: Rows, present: Selection, distance: Distance, folder: Path, files: Files
+) -> SealedSegment | None:
     """Maps a saved segment over its rows; None when its graph is missing or damaged. Damaged codes are left out."""
     if not _is_whole(folder, saved.graph, files):
         return None
@@ -77,6 +80,7 @@ def load(saved: SavedSegment, *, rows: Rows, distance: Distance, folder: Path, f
         segment = sealed.load(
             folder / saved.graph.name,
             rows,
+            present,
             first=saved.first,
             distance=distance,
             params=saved.params,

@@ -217,6 +217,7 @@ class Optimizer:
         return graph_files.load(
             saved,
             rows=slot.file.rows(slot.file.rows_appended),
+            present=slot.present,
             distance=slot.params.distance,
             folder=self._folder,
             files=self._shard.files,

@@ -68,7 +68,7 @@ class DenseView:
         tail: bool = True,
         refinement: Refinement = PLAIN,
     ) -> tuple[Offsets, F32]:
-        """Best of all present along the graphs, and by scanning what they do not cover.
+        """Best of all present along the graphs, and by scanning what they do not cover or link.
 
         Approximate: may miss some. Without ``tail`` only the graphs are asked. ``refinement`` counts where a segment
         has codes.
@@ -80,6 +80,7 @@ class DenseView:
         parts = [
             segment.walk(several, limit=width, ef=ef, passing=passing, refinement=refinement) for segment in self.sealed
         ]
+        parts += self._apart(several, width, passing)
         if tail:
             parts += [self._scanned(several, span, width, passing) for span in self.unsealed]
         return self._together(parts, limit=width, single=single)
@@ -111,6 +112,7 @@ class DenseView:
             offsets, scores, met = segment.sift(several, limit=width, ef=ef, passing=passing, refinement=refinement)
             parts.append((offsets, scores))
             sure &= met
+        parts += self._apart(several, width, passing)
         if tail:
             parts += [self._scanned(several, span, width, passing) for span in self.unsealed]
         return *self._together(parts, limit=width, single=single), sure
@@ -124,6 +126,17 @@ class DenseView:
         offsets, scores = offsets[..., :limit], scores[..., :limit]
         self.verify(offsets if single else offsets[offsets != exact.MISSING])
         return offsets, scores
+
+    def _apart(self, queries: F32, limit: int, passing: Selection | None) -> list[tuple[Offsets, F32]]:
+        """Best of what lies within the range of a graph that could not link it; usually there is nothing."""
+        parts = []
+        for segment in self.sealed:
+            if segment.apart is not None:
+                left = segment.apart if passing is None else segment.apart.intersection(passing)
+                offsets = left.offsets()
+                self.verify(offsets)
+                parts.append(exact.subset(self.rows, queries, offsets, distance=self.distance, limit=limit))
+        return parts
 
     def _scanned(
         self, queries: F32, span: tuple[int, int], limit: int, passing: Selection | None

@@ -6,7 +6,6 @@ selection keeps them out of the answer.
 """
 
 from dataclasses import dataclass, replace
-from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index import hnsw, quantized
 from qdrantlite.segment.vector_index.hnsw import Graph, Progress
+from qdrantlite.segment.vector_index.preconditions import oversampled
 from qdrantlite.segment.vector_index.quantized import QUERY_BITS, BitCodes, CodeKind, Codes, ScalarCodes
 from qdrantlite.segment.vector_index.row_encoding import Rows
 from qdrantlite.values.distance import Distance
@@ -90,7 +90,9 @@ class SealedSegment:
     graph: Graph
     params: GraphParams
     linked: int
-    """Points that the graph can find, those that have died since included."""
+    """Points that the segment was made of, those that have died since included."""
+    apart: Selection | None = None
+    """Those of them that the graph cannot find, because they cannot be linked; None: there are none."""
     coded: Coded | None = None
 
     @property
@@ -151,12 +153,12 @@ class SealedSegment:
             ef = max(ef, limit) * (2 if kind == BitCodes(1) and graph.rows.shape[1] < FEW_COMPONENTS else 1)
             least = ef / max(limit, 1)
         oversampling = max(least, refinement.oversampling or 1.0)
-        return _Walk(graph, max(ef, ceil(limit * oversampling)), oversampling, rescored=True)
+        reach = max(ef, oversampled(limit, oversampling, graph.count))
+        return _Walk(graph, reach, oversampling, rescored=True)
 
     def over(self, rows: Rows) -> "SealedSegment":
         """The same segment reading a newer mapping of the same rows."""
-        graph = hnsw.over(self.graph, rows)
-        segment = SealedSegment(graph, self.params, self.linked)
+        segment = replace(self, graph=hnsw.over(self.graph, rows), coded=None)
         if self.coded is None:
             return segment
         return with_codes(segment, replace(self.coded.codes, rows=rows), self.coded.coding)
@@ -203,7 +205,7 @@ def seal(
         threads=threads,
         progress=progress,
     )
-    return SealedSegment(graph, params, len(offsets))
+    return SealedSegment(graph, params, len(offsets), _apart(graph, present))
 
 
 def extend(
@@ -225,7 +227,16 @@ def extend(
         threads=threads,
         progress=progress,
     )
-    return SealedSegment(graph, segment.params, segment.linked + len(beyond))
+    return SealedSegment(graph, segment.params, segment.linked + len(beyond), _apart(graph, present))
+
+
+def _apart(graph: Graph, present: Selection) -> Selection | None:
+    """Of the points that have the vector, those in the graph's range that it does not link.
+
+    A point that gets the vector later is at a new offset, so that each of these was there when the graph was built.
+    """
+    holes = present.intersection(Selection.from_offsets(graph.holes()))
+    return holes if len(holes) else None
 
 
 def save_graph(segment: SealedSegment, path: Path) -> None:
@@ -238,9 +249,19 @@ def save_codes(coded: Coded, path: Path) -> None:
     quantized.save(coded.codes, path)
 
 
-def load(path: Path, rows: Rows, *, first: int, distance: Distance, params: GraphParams, linked: int) -> SealedSegment:
-    """Maps a saved graph over its rows. Raises Corrupted."""
-    return SealedSegment(hnsw.load(path, rows, first=first, distance=distance), params, linked)
+def load(
+    path: Path,
+    rows: Rows,
+    present: Selection,
+    *,
+    first: int,
+    distance: Distance,
+    params: GraphParams,
+    linked: int,
+) -> SealedSegment:
+    """Maps a saved graph over its rows; ``present`` are the points that have the vector now. Raises Corrupted."""
+    graph = hnsw.load(path, rows, first=first, distance=distance)
+    return SealedSegment(graph, params, linked, _apart(graph, present))
 
 
 def load_codes(segment: SealedSegment, path: Path, coding: Coding) -> SealedSegment:

@@ -9,6 +9,7 @@ import faiss
 import numpy as np
 
 from qdrantlite.segment.vector_index.exact import MISSING, score, subset
+from qdrantlite.segment.vector_index.preconditions import trainable, training_rows
 from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32
 from qdrantlite.segment.vector_index.row_view import metric_of
 from qdrantlite.values.distance import Distance
@@ -48,7 +49,7 @@ def choose_codes(rows: Rows, offsets: U32, distance: Distance) -> faiss.IndexFla
     if rows.dtype == np.uint8 and distance is not Distance.COSINE:
         return faiss.IndexScalarQuantizer(dim, quantizer.QT_8bit_direct, metric)
     chance = np.random.default_rng(SEED)
-    sample = as_float32(rows[_sample(offsets, TRAINING_ROWS, chance)], distance)
+    sample = trainable(as_float32(rows[_sample(offsets, training_rows(TRAINING_ROWS, dim), chance)], distance))
     pools = _nearest_pools(rows, offsets, distance, chance)
     for kind in (quantizer.QT_8bit, quantizer.QT_fp16):
         codes = faiss.IndexScalarQuantizer(dim, kind, metric)
@@ -66,7 +67,8 @@ def shares_direction(rows: Rows, offsets: U32) -> bool:
     """
     if len(offsets) == 0:
         return False
-    sample = rows[_sample(offsets, TRAINING_ROWS, np.random.default_rng(SEED))].astype(np.float32)
+    chosen = _sample(offsets, training_rows(TRAINING_ROWS, rows.shape[1]), np.random.default_rng(SEED))
+    sample = rows[chosen].astype(np.float32)
     mean = sample.mean(axis=0, dtype=np.float64)
     return bool(mean @ mean >= DIRECTION_SHARE_MIN * np.mean(np.einsum("ij,ij->i", sample, sample, dtype=np.float64)))
 
@@ -93,7 +95,9 @@ def _nearest_pools(
     """For each trial row, its offset and those of its true nearest rows."""
     trial = _sample(offsets, TRIAL_QUERIES, chance)
     found, _ = subset(rows, rows[trial].astype(np.float32), offsets, distance=distance, limit=TRIAL_POOL)
-    return [(int(offset), near[near != MISSING]) for offset, near in zip(trial, found, strict=True)]
+    return [
+        (int(offset), near[near != MISSING]) for offset, near in zip(trial, found, strict=True) if near[0] != MISSING
+    ]
 
 
 def _agreement(codes: faiss.ScalarQuantizer, rows: Rows, pools: list[tuple[int, U32]], distance: Distance) -> float:
@@ -114,7 +118,7 @@ def _agreement(codes: faiss.ScalarQuantizer, rows: Rows, pools: list[tuple[int, 
         slack = 1e-6 * abs(float(bound))
         best = np.argsort(-rough, kind="stable")[:kept]
         shares.append(float(np.mean(near[best] >= bound - slack)))
-    return float(np.mean(shares))
+    return float(np.mean(shares)) if shares else 0.0
 
 
 def _similarity(decoded: F32, query: F32, distance: Distance) -> F32:

@@ -103,11 +103,12 @@ def unpack(source: faiss.HNSW, links: Links, target: faiss.HNSW) -> None:
 
 def holes(hnsw: faiss.HNSW, links: Links) -> Ints:
     """Nodes that no walk can find, ascending: those without links, but for the one where every walk begins."""
-    starts = faiss.vector_to_array(hnsw.offsets)[:-1].astype(np.int64)
-    unlinked = links.places[starts] < 0
-    if hnsw.entry_point >= 0:
-        unlinked[hnsw.entry_point] = False
-    return np.flatnonzero(unlinked)
+    nodes = np.arange(len(links.levels))
+    if len(links.places) < len(nodes) * int(_layers(hnsw)[1]):
+        nodes = np.flatnonzero(widths(hnsw) == 1)  # Packed: the links of others need not even be read from the file.
+    starts = _view(hnsw.offsets, np.uint64)[nodes].astype(np.int64)
+    unlinked: Ints = nodes[(links.places[starts] < 0) & (nodes != hnsw.entry_point)]
+    return unlinked
 
 
 def widths(hnsw: faiss.HNSW) -> npt.NDArray[np.uint32]:

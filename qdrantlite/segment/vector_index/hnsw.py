@@ -2,8 +2,8 @@
 
 Node i of a graph is the row at offset ``first + i``. The graph keeps only links; vectors are read from the stored rows
 where they lie. Where FAISS cannot compare the rows as stored, the graph keeps codes of its own and rescores what it
-finds, so that returned scores are exact either way. Rows that were not given to ``build``, and rows that are not
-finite, are holes: nodes without links, never found.
+finds, so that returned scores are exact either way. Rows that were not given to ``build``, and rows that cannot be
+linked (``preconditions.are_tame``), are holes: nodes without links, never found.
 
 Invariants: nothing outside the selector is returned; a search changes nothing and may run in many threads at once.
 Fewer than ``limit`` rows may come back, above all under a narrow selector: choosing something else then, and widening
@@ -14,7 +14,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from math import ceil
 from pathlib import Path
 
 import faiss
@@ -22,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrantlite.errors import Corrupted
-from qdrantlite.segment.vector_index import graph_format
+from qdrantlite.segment.vector_index import graph_format, preconditions
 from qdrantlite.segment.vector_index.cores import use_cores
 from qdrantlite.segment.vector_index.exact import as_best, rescore
 from qdrantlite.segment.vector_index.graph_codes import choose_codes, lift, shares_direction
@@ -33,12 +32,6 @@ from qdrantlite.values.distance import Distance
 from qdrantlite.values.vector import F32, U32
 
 __all__ = ["Graph", "build", "extend", "load", "over", "rescored_unasked", "save"]
-
-BATCH_ROWS = 4096
-BATCH_COMPONENTS = 1 << 20
-"""Rows, and components of rows, linked at most between two calls of ``progress``: a second or so, so that a build stops
-soon when told.
-"""
 
 SAMPLED_ROWS = 100_000
 """Rows of a graph looked at when codes are chosen for extending it."""
@@ -68,10 +61,13 @@ class Graph:
     view: RowView | None
     count: int = field(init=False)
     """Nodes, holes included: the graph covers offsets ``first`` to ``first + count - 1``."""
+    is_empty: bool = field(init=False)
+    """Whether all nodes are holes."""
 
     def __post_init__(self) -> None:
         # Kept, because asking FAISS gives the interpreter lock away, several times in each search.
         object.__setattr__(self, "count", int(self.index.ntotal))
+        object.__setattr__(self, "is_empty", self.index.hnsw.entry_point < 0)
 
     def holes(self) -> U32:
         """Offsets inside the range that the graph can never find, ascending."""
@@ -100,11 +96,12 @@ class Graph:
         width = min(limit, self.count)
         if width == 0 or len(queries) == 0:
             return _nothing(len(queries), width)
+        reach = preconditions.beam(ef, width, self.count)
         if selector is None:
-            parameters = _beam(max(ef, width))
+            parameters = _beam(reach)
         else:
             chosen = faiss.IDSelectorBitmap(len(selector), faiss.swig_ptr(selector))
-            parameters = faiss.SearchParametersHNSW(efSearch=max(ef, width), sel=chosen)
+            parameters = faiss.SearchParametersHNSW(efSearch=preconditions.even(reach), sel=chosen)
         candidates = self._candidates(width, oversampling) if rescored else width
         raw, ids = self._walk(queries, min(self.count, candidates), parameters)
         return self._scored(queries, raw, ids, limit=width, rescored=rescored)
@@ -129,7 +126,7 @@ class Graph:
         width = min(limit, self.count)
         if width == 0 or len(queries) == 0:
             return *_nothing(len(queries), width), np.ones(len(queries), dtype=np.bool_)
-        reach = min(max(ef, width), self.count)
+        reach = preconditions.beam(ef, width, self.count)
         raw, ids = self._walk(queries, reach, _beam(reach))
         trusted = reach if reach == self.count else max(width, int(reach * TRUSTED_SHARE))
         candidates = self._candidates(width, oversampling) if rescored else width
@@ -147,6 +144,9 @@ class Graph:
         self, queries: F32, width: int, parameters: faiss.SearchParametersHNSW
     ) -> tuple[F32, npt.NDArray[np.int64]]:
         """FAISS's scores and node numbers ``(q, width)``, best first, -1 where there are fewer."""
+        if self.is_empty:
+            shape = (len(queries), width)
+            return np.zeros(shape, dtype=np.float32), np.full(shape, -1, dtype=np.int64)
         use_cores(1 if len(queries) == 1 else os.cpu_count() or 1)
         raw, ids = self.index.search(unit_query(queries, self.rows, self.distance), width, params=parameters)
         return raw, ids
@@ -155,7 +155,9 @@ class Graph:
         """How many nodes to find so that the best ``width`` are among them, once scored by their rows."""
         if self.view is not None:
             return width
-        return max(width, rescored_unasked(width) if oversampling is None else ceil(width * oversampling))
+        if oversampling is None:
+            return rescored_unasked(width)
+        return preconditions.oversampled(width, oversampling, self.count)
 
     def _scored(
         self, queries: F32, raw: F32, ids: npt.NDArray[np.int64], *, limit: int, rescored: bool
@@ -179,7 +181,7 @@ def _nothing(queries: int, width: int) -> tuple[U32, F32]:
 @lru_cache(maxsize=64)
 def _beam(ef: int) -> faiss.SearchParametersHNSW:
     """Parameters of a walk without a selector; only ever read, so all threads share them."""
-    return faiss.SearchParametersHNSW(efSearch=ef)
+    return faiss.SearchParametersHNSW(efSearch=preconditions.even(ef))
 
 
 def build(
@@ -194,7 +196,8 @@ def build(
 ) -> Graph:
     """Build a graph over the rows at ``offsets``, ascending and unique, at least one.
 
-    ``m`` links per node (twice that in the lowest layer), ``ef_construct`` candidates for each. The graph covers the
+    ``m`` links per node (twice that in the lowest layer), ``ef_construct`` candidates for each, both within what FAISS
+    bears (``preconditions``). The graph covers the
     range from the first to the last offset; what lies between and is not listed becomes a hole (13 bytes).
     Uses up to ``threads`` cores; the operating system's priority is that of the calling thread. ``progress`` is called
     with rows done and rows in all after each batch, and abandons the build by raising.
@@ -203,15 +206,15 @@ def build(
     first = int(offsets[0])
     count = int(offsets[-1]) - first + 1
     squares = _squared_norms(rows, offsets)
-    linked = offsets[np.isfinite(squares)]
-    largest = np.max(squares, where=np.isfinite(squares), initial=0)
+    linked = offsets[preconditions.are_tame(squares)]
+    largest = np.max(squares, where=preconditions.are_tame(squares), initial=0)
     use_cores(threads)
     lifted = distance is Distance.DOT and shares_direction(rows, linked)
     storage = faiss.IndexFlat(rows.shape[1] + 1, faiss.METRIC_L2) if lifted else choose_codes(rows, linked, distance)
     _reserve(storage.codes, len(linked) * storage.code_size)
-    index = faiss.IndexHNSW(storage, m)
-    index.hnsw.efConstruction = ef_construct
-    batch = _batch_rows(rows)
+    index = faiss.IndexHNSW(storage, preconditions.links(m))
+    index.hnsw.efConstruction = preconditions.construction_beam(ef_construct, len(linked))
+    batch = preconditions.batch_rows(rows.shape[1])
     for at in range(0, len(linked), batch):
         use_cores(threads)
         floats = as_float32(rows[linked[at : at + batch]], distance)
@@ -245,20 +248,20 @@ def extend(
             *(rows, both), m=m, ef_construct=ef_construct, distance=graph.distance, threads=threads, progress=progress
         )
     squares = _squared_norms(rows, offsets)
-    new = offsets[np.isfinite(squares)]
+    new = offsets[preconditions.are_tame(squares)]
     use_cores(threads)
     storage = choose_codes(rows, np.concatenate((_linked_sample(graph), new)), graph.distance)
     _reserve(storage.codes, (count + len(new)) * storage.code_size)
-    for at in range(graph.first, graph.first + count, BATCH_ROWS):
-        floats = as_float32(rows[at : min(at + BATCH_ROWS, graph.first + count)], graph.distance)
-        storage.add(np.where(np.isfinite(floats), floats, np.float32(0)))
+    batch = preconditions.batch_rows(rows.shape[1])
+    for at in range(graph.first, graph.first + count, batch):
+        floats = as_float32(rows[at : min(at + batch, graph.first + count)], graph.distance)
+        storage.add(preconditions.tame(floats))
         if progress is not None:
             progress(0, len(new))
     index = faiss.IndexHNSW(storage, m)
-    index.hnsw.efConstruction = ef_construct
+    index.hnsw.efConstruction = preconditions.construction_beam(ef_construct, count + len(new))
     unpack(graph.index.hnsw, graph.links, index.hnsw)
     index.ntotal = count
-    batch = _batch_rows(rows)
     for at in range(0, len(new), batch):
         use_cores(threads)
         index.add(as_float32(rows[new[at : at + batch]], graph.distance))
@@ -368,19 +371,14 @@ def _reserve(codes: faiss.MaybeOwnedVectorUInt8, size: int) -> None:
     codes.resize(0)
 
 
-def _batch_rows(rows: Rows) -> int:
-    """Rows linked at a time."""
-    dim: int = rows.shape[1]
-    return max(1, min(BATCH_ROWS, BATCH_COMPONENTS // dim))
-
-
 def _squared_norms(rows: Rows, offsets: U32) -> F32:
-    """Squared norms of the rows at ``offsets``. Those that are not finite would break the order of a beam."""
+    """Squared norms of the rows at ``offsets``."""
     squares = np.empty(len(offsets), dtype=np.float32)
+    batch = preconditions.batch_rows(rows.shape[1])
     with np.errstate(over="ignore", invalid="ignore"):
-        for at in range(0, len(offsets), BATCH_ROWS):
-            block = rows[offsets[at : at + BATCH_ROWS]].astype(np.float32, copy=False)
-            squares[at : at + BATCH_ROWS] = np.einsum("ij,ij->i", block, block)
+        for at in range(0, len(offsets), batch):
+            block = rows[offsets[at : at + batch]].astype(np.float32, copy=False)
+            squares[at : at + batch] = np.einsum("ij,ij->i", block, block)
     return squares
 
 

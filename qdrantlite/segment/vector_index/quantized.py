@@ -5,8 +5,10 @@ Candidates are ordered by codes and, unless told otherwise, rescored, so that re
 
 The settings of the API map to FAISS as follows. Scalar int8: one byte a component. Product: 256 centroids a piece.
 Binary and turbo: RaBitQ (Gao and Long, SIGMOD 2024) of 1, 2, 4 or 8 bits a component after a random rotation, which
-recalls more per byte than signs alone. Single bits meet a query that is rounded too, to ``query_bits`` a component;
-more bits meet the query as it is. Manhattan has no codes. Knows no plans and chooses nothing.
+recalls more per byte than signs alone. The rotation is made of signs and Hadamard transforms: its cost grows hardly
+faster than the number of components, which are filled up to a power of two. (Codes saved with a dense matrix are read
+as they are.) Single bits meet a query that is rounded too, to ``query_bits`` a component; more bits meet the query as
+it is. Manhattan has no codes. Knows no plans and chooses nothing.
 """
 
 from dataclasses import dataclass
@@ -22,6 +24,14 @@ from qdrantlite.errors import Corrupted, StorageFailed
 from qdrantlite.segment.vector_index.cores import use_cores
 from qdrantlite.segment.vector_index.exact import Bitmap, as_best, rescore
 from qdrantlite.segment.vector_index.hnsw import Graph, Progress, walk_over
+from qdrantlite.segment.vector_index.preconditions import (
+    as_many_as,
+    batch_rows,
+    oversampled,
+    tame,
+    trainable,
+    training_rows,
+)
 from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
 from qdrantlite.segment.vector_index.row_view import metric_of
 from qdrantlite.values.distance import Distance
@@ -29,9 +39,9 @@ from qdrantlite.values.vector import F32, U32
 
 __all__ = ["QUERY_BITS", "BitCodes", "CodeKind", "Codes", "ProductCodes", "ScalarCodes", "encode", "load", "save"]
 
-BATCH_ROWS = 4096
-TRAINING_ROWS = 10_240
-"""Rows from which ranges and centroids are learned: 40 for each of 256 centroids, as FAISS asks."""
+CENTROIDS = 256
+TRAINING_ROWS = 40 * CENTROIDS
+"""Rows from which ranges and centroids are learned: 40 for each centroid, as FAISS asks."""
 
 PRODUCT_ROUNDS = 10
 """Rounds of k-means. 25 take twice as long and moved recall of 10 among 40 candidates from 0.957 to 0.961."""
@@ -64,7 +74,7 @@ class ProductCodes:
 
 @dataclass(frozen=True, slots=True)
 class BitCodes:
-    """``bits`` (1 to 8) a component and some 20 bytes of factors a row."""
+    """``bits`` (1 to 8) a component, of a power of two of them, and some 20 bytes of factors a row."""
 
     bits: int
 
@@ -107,7 +117,7 @@ class Codes:
         if width == 0 or len(queries) == 0:
             return np.empty((len(queries), width), np.uint32), np.empty((len(queries), width), np.float32)
         use_cores(1)
-        asked = min(self.count, max(width, ceil(limit * oversampling)))
+        asked = oversampled(width, oversampling, self.count)
         unit = unit_query(queries, self.rows, self.distance)
         raw, ids = self._nearest(unit, asked if rescored else width, selector)
         if not rescored:
@@ -157,12 +167,14 @@ def encode(
     assert distance is not Distance.MANHATTAN
     covered = rows[first : first + count]
     use_cores(threads)
-    index = _trained(kind, _finite_floats(covered[:: max(1, count // TRAINING_ROWS)], distance), distance)
-    for at in range(0, count, BATCH_ROWS):
+    step = max(1, count // training_rows(TRAINING_ROWS, rows.shape[1]))
+    index = _trained(kind, trainable(as_float32(covered[::step], distance)), distance)
+    batch = batch_rows(rows.shape[1])
+    for at in range(0, count, batch):
         use_cores(threads)
-        index.add(_finite_floats(covered[at : at + BATCH_ROWS], distance))
+        index.add(tame(as_float32(covered[at : at + batch], distance)))
         if progress is not None:
-            progress(min(at + BATCH_ROWS, count), count)
+            progress(min(at + batch, count), count)
     return Codes(_asked_with(index, query_bits), rows, first, distance)
 
 
@@ -193,7 +205,7 @@ def load(
 def _trained(kind: CodeKind, sample: F32, distance: Distance) -> faiss.Index:
     """An empty FAISS index for codes of a kind, learned from ``sample`` ``(n, dim)``."""
     index = _untrained(kind, sample.shape[1], distance)
-    index.train(sample)
+    index.train(as_many_as(sample, CENTROIDS) if isinstance(kind, ProductCodes) else sample)
     if not isinstance(kind, ScalarCodes) or kind.quantile is None or kind.quantile >= 1:
         return index
     narrowed = _untrained(kind, sample.shape[1], distance)
@@ -225,10 +237,8 @@ def _untrained(kind: CodeKind, dim: int, distance: Distance) -> faiss.Index:
                 return index
             return faiss.IndexPreTransform(faiss.RemapDimensionsTransform(dim, filled, False), index)
         case BitCodes():
-            rotation = faiss.RandomRotationMatrix(dim, dim)
-            rotation.init(ROTATION_SEED)
-            bits = faiss.IndexRaBitQ(dim, metric, kind.bits)
-            return faiss.IndexPreTransform(rotation, bits)
+            rotation = faiss.HadamardRotation(dim, ROTATION_SEED)
+            return faiss.IndexPreTransform(rotation, faiss.IndexRaBitQ(rotation.d_out, metric, kind.bits))
     assert_never(kind)
 
 
@@ -257,9 +267,3 @@ def _nearest_product_codes(
         raw[:, :width], found = few.search(queries, width)
         ids[:, :width] = passing[found]
     return raw, ids
-
-
-def _finite_floats(rows: Rows, distance: Distance) -> F32:
-    """Rows as float32 with anything that is not finite set to 0: one such row would spoil means and ranges for all."""
-    floats = as_float32(rows, distance)
-    return floats if np.isfinite(floats).all() else np.nan_to_num(floats, nan=0.0, posinf=0.0, neginf=0.0)

@@ -11,7 +11,8 @@ from qdrantlite.errors import Corrupted
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index import graph_codes
 from qdrantlite.segment.vector_index.exact import MISSING, Bitmap, prepare_query, prepare_rows, scan
-from qdrantlite.segment.vector_index.hnsw import BATCH_ROWS, Graph, build, load, save
+from qdrantlite.segment.vector_index.hnsw import Graph, build, load, save
+from qdrantlite.segment.vector_index.preconditions import BATCH_ROWS
 from qdrantlite.segment.vector_index.row_encoding import Rows
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32, U32

@@ -268,6 +268,31 @@ def test_a_row_that_is_not_finite_leaves_the_others_findable(kind: CodeKind) -> 
     assert recall(offsets, rows, queries, Distance.DOT, others) >= FLOOR[kind]
 
 
+def test_codes_saved_with_a_dense_rotation_are_read_as_they_are(tmp_path: Path) -> None:
+    rows, queries = make(Distance.EUCLID)
+    rotation = faiss.RandomRotationMatrix(DIM, DIM)
+    rotation.init(7)
+    index = faiss.IndexPreTransform(rotation, faiss.IndexRaBitQ(DIM, faiss.METRIC_L2, 1))
+    covered = np.asarray(rows[FIRST:], dtype=np.float32)
+    index.train(covered)
+    index.add(covered)
+    faiss.write_index(index, str(tmp_path / "codes"))
+    loaded = load(tmp_path / "codes", rows, first=FIRST, distance=Distance.EUCLID, mapped=True)
+    offsets, _ = loaded.search(queries, limit=10, oversampling=12)
+    assert recall(offsets, rows, queries, Distance.EUCLID, np.arange(FIRST, COUNT, dtype=np.uint32)) >= 0.8
+
+
+@pytest.mark.parametrize("bits", [1, 4])
+def test_bits_of_long_vectors_cost_in_proportion_to_their_length(bits: int, tmp_path: Path) -> None:
+    """A dense rotation would be 64 MiB in the file, and its making would take half a minute."""
+    rows = prepare_rows(np.random.default_rng(3).normal(size=(20, 4096)), Distance.COSINE, Datatype.FLOAT32)
+    codes = encode(rows, BitCodes(bits), first=0, count=20, distance=Distance.COSINE, threads=1)
+    save(codes, tmp_path / "codes")
+    assert (tmp_path / "codes").stat().st_size < 20 * (4096 * bits // 8 + 64) + 4 * 4096 * 8
+    offsets, _ = codes.search(np.asarray(rows[:5], dtype=np.float32), limit=1, rescored=False)
+    assert offsets[:, 0].tolist() == list(range(5))
+
+
 def test_a_file_that_holds_no_fitting_codes_is_corrupted(tmp_path: Path) -> None:
     rows, _ = make(Distance.EUCLID)
     path = tmp_path / "codes"
