@@ -1,27 +1,30 @@
 """The database: names, aliases and the storage folder. Everything a client can ask comes through here.
 
 Invariants: one process owns the folder (its lock); a name leads to one collection, an alias to a name; the catalogue
-says which collections exist, folders it does not know are garbage. Collections open in the background after start; a
-request for one that is not open yet opens it itself.
+says which collections exist, folders it does not know are garbage. The catalogue is changed before memory is: what
+failed there has not happened. Collections open in the background after start; a request for one that is not open opens
+it itself. When many files are open, collections at rest are closed again.
 """
 
 import logging
-import os
-import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from threading import Event, Lock, Thread, get_native_id
-from time import monotonic, time
+from threading import Lock
+from time import time
 from types import TracebackType
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 from qdrantlite.collection.collection import Collection
 from qdrantlite.collection.compaction import Undecided
+from qdrantlite.collection.listed import ListedCollection
 from qdrantlite.collection.snapshot import Snapshot
+from qdrantlite.collection.upkeep import Upkeep
 from qdrantlite.deadline import FOREVER, Deadline
-from qdrantlite.errors import AlreadyExists, BadInput, NotFound, QdrantliteError, StorageFailed
+from qdrantlite.errors import AlreadyExists, BadInput, NotFound, StorageFailed
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import Operation, SchemaOperation
 from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector
@@ -30,11 +33,13 @@ from qdrantlite.storage import file_names
 from qdrantlite.storage.catalogue import Catalogue, CollectionRecord
 from qdrantlite.storage.directory_lock import lock_directory
 from qdrantlite.storage.files import Files, PosixFiles
+from qdrantlite.storage.open_files import is_crowded
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.record import (
     AliasAction,
     ClusterInfo,
     CollectionInfo,
+    CollectionStatus,
     CreateAlias,
     DeleteAlias,
     Group,
@@ -49,17 +54,20 @@ from qdrantlite.values.schema_format import config_from_json, config_to_json
 
 log = logging.getLogger(__name__)
 
-MAINTENANCE_S = 1.0
-OPTIMIZE_S = 0.2
-IDLE_S = 5.0
-BUILD_NICENESS = 10
+PARKED_AT_ONCE_FILES = 64
+"""When there is no room, so many files are closed beyond what is needed, so that not each opening closes one."""
+
+Answer = TypeVar("Answer")
 
 
 class Database:
     """All collections of one storage folder. Thread-safe; a context manager that closes."""
 
-    def __init__(self, path: Path, *, files: Files | None = None) -> None:
-        """Opens or makes the folder. Raises Locked (naming the owner), Corrupted, StorageFailed."""
+    def __init__(self, path: Path, *, files: Files | None = None, fatal: Callable[[], object] = lambda: None) -> None:
+        """Opens or makes the folder. Raises Locked (naming the owner), Corrupted, StorageFailed.
+
+        ``fatal`` is called by a thread of upkeep that ends by a mistake, see ``Upkeep``.
+        """
         self._files = files or PosixFiles()
         self._root = path
         if not self._files.exists(path):
@@ -73,32 +81,21 @@ class Database:
             self._folder_lock.release()
             raise
         self._lock = Lock()
-        self._records = {record.name: record for record in self._catalogue.collections()}
+        records = self._catalogue.collections()
+        self._listed = {record.name: self._list(record) for record in records}
         self._aliases = self._catalogue.aliases()
-        known = {record.uuid.hex for record in self._records.values()}
+        known = {record.uuid.hex for record in records}
         self._garbage = [name for name in self._files.names(file_names.collections(path)) if name not in known]
-        self._open: dict[str, Collection] = {}
-        self._opening: dict[str, Lock] = {}
-        self._stopping = Event()
-        self._threads = [
-            Thread(target=work, name=f"qdrantlite-{name}", daemon=True)
-            for name, work in (("upkeep", self._maintain), ("optimizer", self._optimize))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._upkeep = Upkeep(begin=self._begin, opened=self._opened, fatal=fatal)
+        self._upkeep.start()
 
     def close(self) -> None:
         """Finishes writes, checkpoints and closes every collection, gives the folder up. Idempotent."""
-        if self._stopping.is_set():
+        if self._upkeep.stopping.is_set():
             return
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-        with self._lock:
-            collections, self._open = list(self._open.values()), {}
-        for collection in collections:
-            with suppress(QdrantliteError):
-                collection.close(checkpoint=True)
+        self._upkeep.stop()
+        for listed in self._opened():
+            listed.close()
         self._catalogue.close()
         self._folder_lock.release()
 
@@ -110,6 +107,11 @@ class Database:
     ) -> None:
         self.close()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether all collections that there is room for have been opened since the start, or failed to."""
+        return self._upkeep.has_begun.is_set()
+
     # -- collections
 
     def create_collection(self, name: str, config: CollectionConfig) -> bool:
@@ -117,62 +119,68 @@ class Database:
         with self._lock:
             self._require_free(name)
         record = CollectionRecord(name, uuid4(), config_to_json(config), time())
-        folder = file_names.collection(self._root, record.uuid)
-        Collection.create(folder, config, files=self._files)
-        with self._lock:
-            try:
+        folder = self._folder(record)
+        with ExitStack() as failed:
+            failed.callback(self._remove_folder, folder)
+            Collection.create(folder, config, files=self._files)
+            with self._lock:
                 self._require_free(name)
+                failed.pop_all()  # After a commit that failed the disk may name it; the next start knows.
                 self._catalogue.create_collection(record)
-            except BaseException:
-                self._files.remove_tree(folder)
-                raise
-            self._records[name] = record
+                self._listed[name] = self._list(record)
         return True
 
     def _require_free(self, name: str) -> None:
-        if name in self._records:
+        if name in self._listed:
             raise AlreadyExists(f"Collection `{name}` already exists!")
         if name in self._aliases:
             raise BadInput(f"Can't create collection with name {name}. Alias with the same name already exists")
 
     def update_collection(self, name: str, update: CollectionUpdate) -> bool:
         """Changes settings; omitted ones keep their value."""
-        self._collection(name).update_config(update)
+        self._on(name, lambda collection: collection.update_config(update))
         return True
 
     def delete_collection(self, name: str) -> bool:
         """Drops a collection and its aliases; False when there is none (an alias is none)."""
         with self._lock:
-            record = self._records.pop(name, None)
-            if record is None:
+            if name not in self._listed:
                 return False
-            collection = self._open.pop(name, None)
             self._catalogue.delete_collection(name)
-            self._aliases = self._catalogue.aliases()
-            opening = self._opening.setdefault(name, Lock())
-        if collection is not None:
-            collection.close(checkpoint=False)
-        with opening:  # whoever is just opening it finds it unknown and lets go of its files first
-            self._files.remove_tree(file_names.collection(self._root, record.uuid))
+            listed = self._listed.pop(name)
+            self._aliases = {alias: target for alias, target in self._aliases.items() if target != name}
+        listed.drop()
+        self._remove_folder(self._folder(listed.record))
         return True
+
+    def _remove_folder(self, folder: Path) -> None:
+        """Of a collection that is none; what cannot be removed is garbage for the next start."""
+        try:
+            self._files.remove_tree(folder)
+        except StorageFailed as error:
+            log.warning("a folder that no collection owns stays: %s", error.report)
 
     def collection_info(self, name: str) -> CollectionInfo:
         """Settings, counts and state."""
-        return self._collection(name).info()
+        info = self._find(name).info()
+        if self._upkeep.broken:
+            return replace(info, status=CollectionStatus.RED, optimizer_error="upkeep has ended; start the server anew")
+        return info
 
     def list_collections(self) -> tuple[str, ...]:
         """Names, sorted."""
         with self._lock:
-            return tuple(sorted(self._records))
+            return tuple(sorted(self._listed))
 
     def collection_exists(self, name: str) -> bool:
         """Whether the name, or the alias, leads to a collection."""
         with self._lock:
-            return self._aliases.get(name, name) in self._records
+            return self._aliases.get(name, name) in self._listed
 
     def cluster_info(self, name: str) -> ClusterInfo:
         """A single node that holds every shard."""
-        return ClusterInfo(peer_id=self._peer_id(), shard_points=(len(self._collection(name).shard.state.live),))
+        points = self._on(name, lambda collection: len(collection.shard.state.live))
+        return ClusterInfo(peer_id=self._peer_id(), shard_points=(points,))
 
     @staticmethod
     def _peer_id() -> int:
@@ -184,8 +192,7 @@ class Database:
         """Applies all or none, in order. Raises NotFound, AlreadyExists."""
         changes = [_alias_change(action) for action in actions]
         with self._lock:
-            self._catalogue.change_aliases(changes)
-            self._aliases = self._catalogue.aliases()
+            self._aliases = self._catalogue.change_aliases(changes)
         return True
 
     def aliases(self) -> tuple[tuple[str, str], ...]:
@@ -195,7 +202,7 @@ class Database:
 
     def collection_aliases(self, name: str) -> tuple[tuple[str, str], ...]:
         """(alias, collection) of one collection."""
-        collection = self._collection(name).name
+        collection = self._find(name).record.name
         return tuple(pair for pair in self.aliases() if pair[1] == collection)
 
     # -- points
@@ -204,13 +211,13 @@ class Database:
         self, name: str, operations: tuple[Operation, ...], *, wait: bool, deadline: Deadline = FOREVER
     ) -> tuple[UpdateResult, ...]:
         """Applies operations as one transaction, all or none; with ``wait`` durable when this returns."""
-        return self._collection(name).write(operations, wait=wait, deadline=deadline)
+        return self._on(name, lambda collection: collection.write(operations, wait=wait, deadline=deadline))
 
     def alter(
         self, name: str, operation: SchemaOperation, *, wait: bool = True, deadline: Deadline = FOREVER
     ) -> UpdateResult:
         """Changes the schema; complete when this returns, whether waited for or not."""
-        return self._collection(name).alter(operation, deadline=deadline if wait else FOREVER)
+        return self._on(name, lambda collection: collection.alter(operation, deadline=deadline if wait else FOREVER))
 
     def retrieve(
         self,
@@ -222,15 +229,17 @@ class Database:
         deadline: Deadline = FOREVER,
     ) -> list[Record]:
         """Records of the ids that exist."""
-        return self._collection(name).retrieve(ids, with_payload, with_vectors, deadline=deadline)
+        return self._on(
+            name, lambda collection: collection.retrieve(ids, with_payload, with_vectors, deadline=deadline)
+        )
 
     def scroll(self, name: str, request: Scroll, *, deadline: Deadline = FOREVER) -> ScrollPage:
         """One page by id or by value."""
-        return self._collection(name).scroll(request, deadline=deadline)
+        return self._on(name, lambda collection: collection.scroll(request, deadline=deadline))
 
     def count(self, name: str, filter: Filter | None, *, exact: bool = True, deadline: Deadline = FOREVER) -> int:
         """Number of points that pass; always exact."""
-        return self._collection(name).count(filter, exact=exact, deadline=deadline)
+        return self._on(name, lambda collection: collection.count(filter, exact=exact, deadline=deadline))
 
     def search(self, name: str, search: Search, *, deadline: Deadline = FOREVER) -> list[ScoredRecord]:
         """One page of hits."""
@@ -240,88 +249,96 @@ class Database:
         self, name: str, searches: tuple[Search, ...], *, deadline: Deadline = FOREVER
     ) -> list[list[ScoredRecord]]:
         """Pages in request order, all from one state."""
-        return self._collection(name).search(searches, open_other=self._open_other, deadline=deadline)
+        return self._on(
+            name, lambda collection: collection.search(searches, open_other=self._open_other, deadline=deadline)
+        )
 
     def search_groups(self, name: str, request: GroupSearch, *, deadline: Deadline = FOREVER) -> list[Group]:
         """Groups, best first."""
-        groups = self._collection(name).search_groups(request, open_other=self._open_other, deadline=deadline)
+        groups = self._on(
+            name, lambda collection: collection.search_groups(request, open_other=self._open_other, deadline=deadline)
+        )
         if request.with_lookup is None:
             return groups
-        other = self._other(request.with_lookup.collection)
-        return other.looked_up(groups, request.with_lookup, deadline=deadline)
+        lookup = request.with_lookup
+        return self._on_other(
+            lookup.collection, lambda collection: collection.looked_up(groups, lookup, deadline=deadline)
+        )
 
     def explain(self, name: str, search: Search, *, deadline: Deadline = FOREVER) -> str:
         """The plan of a search, with what was expected and what happened, as text."""
-        return self._collection(name).explain(search, open_other=self._open_other, deadline=deadline)
+        return self._on(
+            name, lambda collection: collection.explain(search, open_other=self._open_other, deadline=deadline)
+        )
 
     # -- opening
 
-    def _open_other(self, name: str) -> Snapshot:
-        return self._other(name).open_snapshot()
+    def _find(self, name: str) -> ListedCollection:
+        """What the catalogue lists under a name or alias. Raises NotFound."""
+        listed = self._listed.get(self._aliases.get(name, name))
+        if listed is None:
+            raise NotFound(f"Collection `{name}` doesn't exist!")
+        return listed
 
-    def _other(self, name: str) -> Collection:
-        """The collection in which a request to another one looks something up. Raises NotFound in Qdrant's words."""
+    def _on(self, name: str, work: Callable[[Collection], Answer]) -> Answer:
+        """What ``work`` answers on the collection behind a name or alias, opened and held meanwhile."""
+        return self._find(name).run(work)
+
+    def _open_other(self, name: str) -> Snapshot:
+        return self._on_other(name, lambda collection: collection.open_snapshot())
+
+    def _on_other(self, name: str, work: Callable[[Collection], Answer]) -> Answer:
+        """As ``_on`` for the collection in which a request to another one looks something up. Raises NotFound in
+        Qdrant's words.
+        """
         try:
-            return self._collection(name)
+            listed = self._find(name)
         except NotFound:
             raise NotFound(f"Collection {name} not found") from None
+        return listed.run(work)
 
-    def _collection(self, name: str) -> Collection:
-        """The open collection behind a name or alias. Raises NotFound, and what opening it raises."""
-        found = self._open.get(name)
-        if found is not None:
-            return found
+    def _list(self, record: CollectionRecord) -> ListedCollection:
+        return ListedCollection(record, open_listed=self._open, make_room=self._make_room)
+
+    def _open(self, listed: ListedCollection) -> Collection:
+        record = listed.record
+        return Collection.open(
+            record.name,
+            self._folder(record),
+            config_from_json(record.config),
+            created_at=record.created_at,
+            files=self._files,
+            save_config=partial(self._save, listed),
+            move_folder=partial(self._move, listed),
+        )
+
+    def _folder(self, record: CollectionRecord) -> Path:
+        return file_names.collection(self._root, record.uuid)
+
+    def _save(self, listed: ListedCollection, config: CollectionConfig) -> None:
         with self._lock:
-            target = self._aliases.get(name, name)
-            record = self._records.get(target)
-            if record is None:
-                raise NotFound(f"Collection `{name}` doesn't exist!")
-            if target in self._open:
-                return self._open[target]
-            opening = self._opening.setdefault(target, Lock())
-        with opening:
-            with self._lock:
-                if self._records.get(target) is not record:
-                    raise NotFound(f"Collection `{name}` doesn't exist!")
-                if target in self._open:
-                    return self._open[target]
-            collection = Collection.open(
-                target,
-                file_names.collection(self._root, record.uuid),
-                config_from_json(record.config),
-                created_at=record.created_at,
-                files=self._files,
-                save_config=self._saver(target),
-                move_folder=self._mover(target),
-            )
-            with self._lock:
-                if self._records.get(target) is not record:
-                    collection.close(checkpoint=False)
-                    raise NotFound(f"Collection `{name}` doesn't exist!")
-                self._open[target] = collection
-                return collection
+            self._require_listed(listed)
+            saved = replace(listed.record, config=config_to_json(config))
+            self._catalogue.update_config(saved.name, saved.config)
+            listed.record = saved
 
-    def _saver(self, name: str) -> Callable[[CollectionConfig], None]:
-        def save(config: CollectionConfig) -> None:
-            self._catalogue.update_config(name, config_to_json(config))
+    def _move(self, listed: ListedCollection, source: Path, target: Path) -> None:
+        with self._lock:
+            self._require_listed(listed)
+            record = listed.record
+            assert self._folder(record) == source
+            moved = replace(record, uuid=UUID(target.name))
+            try:
+                self._catalogue.move_collection(record.name, source=record.uuid, target=moved.uuid)
+            except StorageFailed as failure:
+                self._settle_folder(record, failure)
+                raise
+            listed.record = moved
 
-        return save
-
-    def _mover(self, name: str) -> Callable[[Path, Path], None]:
-        def move(source: Path, target: Path) -> None:
-            with self._lock:
-                record = self._records.get(name)
-                if record is None or file_names.collection(self._root, record.uuid) != source:
-                    raise NotFound(f"Collection `{name}` doesn't exist!")
-                moved = replace(record, uuid=UUID(target.name))
-                try:
-                    self._catalogue.move_collection(name, source=record.uuid, target=moved.uuid)
-                except StorageFailed as failure:
-                    self._settle_folder(record, failure)
-                    raise
-                self._records[name] = moved
-
-        return move
+    def _require_listed(self, listed: ListedCollection) -> None:
+        name = listed.record.name
+        if self._listed.get(name) is not listed:
+            raise NotFound(f"Collection `{name}` doesn't exist!")
 
     def _settle_folder(self, record: CollectionRecord, failure: StorageFailed) -> None:
         """Makes sure that the disk names the record's folder, after a commit that failed. Raises Undecided."""
@@ -330,40 +347,31 @@ class Database:
         except StorageFailed as again:
             raise Undecided(failure) from again
 
-    # -- upkeep
+    def _opened(self) -> list[ListedCollection]:
+        """What is open now, that used longest ago first."""
+        with self._lock:
+            opened = [listed for listed in self._listed.values() if listed.is_open]
+        return sorted(opened, key=lambda listed: listed.used_s)
 
-    def _maintain(self) -> None:
-        """Opens what is not open, removes what is garbage, then keeps collections tidy until the database closes."""
-        self._remove_garbage()
-        for name in self.list_collections():
-            if self._stopping.is_set():
+    def _make_room(self) -> None:
+        """Closes collections at rest while so many files are open that a burst of requests could exhaust them."""
+        if not is_crowded():
+            return
+        for listed in self._opened():
+            if listed.park() and not is_crowded(spare=PARKED_AT_ONCE_FILES):
                 return
-            with suppress(QdrantliteError):
-                self._collection(name)
-        while not self._stopping.wait(MAINTENANCE_S):
-            with self._lock:
-                collections = list(self._open.values())
-            for collection in collections:
-                try:
-                    collection.maintain(idle=monotonic() - collection.last_write_s > IDLE_S)
-                except QdrantliteError as error:
-                    log.error("upkeep of collection %s failed: %s", collection.name, error.message)
 
-    def _optimize(self) -> None:
-        """Builds graphs, collection after collection, at low priority, until the database closes."""
-        lower_priority()
-        while not self._stopping.wait(OPTIMIZE_S):
-            with self._lock:
-                collections = list(self._open.values())
-            for collection in collections:
-                collection.optimize(self._stopping.is_set)
-
-    def _remove_garbage(self) -> None:
-        """Folders the catalogue did not know at start: collections half created or half deleted when the process
-        ended.
-        """
+    def _begin(self) -> None:
+        """Removes what is garbage, then opens collections, as long as there is room."""
         for name in self._garbage:
-            self._files.remove_tree(file_names.collections(self._root) / name)
+            self._remove_folder(file_names.collections(self._root) / name)
+        with self._lock:
+            every = list(self._listed.values())
+        for listed in every:
+            if self._upkeep.stopping.is_set() or is_crowded():
+                return
+            with suppress(Exception):  # Logged, and told to whoever asks for it.
+                listed.run(lambda _: None)
 
 
 def _alias_change(action: AliasAction) -> storage.AliasChange:
@@ -374,12 +382,3 @@ def _alias_change(action: AliasAction) -> storage.AliasChange:
             return storage.RenameAlias(old, new)
         case DeleteAlias(alias):
             return storage.DeleteAlias(alias)
-
-
-def lower_priority() -> None:
-    """Lets this thread, and those OpenMP starts for it, give way to requests where the system has priorities by
-    thread.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, get_native_id(), BUILD_NICENESS)

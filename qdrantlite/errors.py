@@ -17,6 +17,7 @@ the contract. Places on the disk and the words of libraries are for the log alon
     ├── TimedOut                  408  DEADLINE_EXCEEDED
     ├── Cancelled                 499  CANCELLED
     ├── RateLimited               429  RESOURCE_EXHAUSTED
+    ├── NotReady                  503  UNAVAILABLE
     ├── Locked                    403  FAILED_PRECONDITION
     ├── Corrupted                 500  DATA_LOSS
     └── StorageFailed             503  UNAVAILABLE
@@ -123,6 +124,10 @@ class RateLimited(QdrantliteError):
         """``retry_after_s`` None: never as it stands."""
         super().__init__(text)
         self.retry_after_s = retry_after_s
+
+
+class NotReady(QdrantliteError):
+    """Collections are still being opened; told to those alone who ask for it."""
 
 
 class Locked(QdrantliteError):

@@ -18,6 +18,7 @@ from types import FrameType
 
 from qdrantlite.database import Database
 from qdrantlite.settings import Settings
+from qdrantlite.storage import open_files
 from qdrantlite.wire.call_pools import CallPools
 from qdrantlite.wire.grpc.server import GrpcServer
 from qdrantlite.wire.rest.server import HttpServer
@@ -26,6 +27,9 @@ GRACE_S = 30.0
 """How long calls under way may take to finish when the server is asked to stop."""
 
 MEBIBYTE = 2**20
+
+EXIT_BROKEN = 70
+"""Exit code of a server whose collections nobody would tend any more: whoever supervises it starts it anew."""
 
 logger = logging.getLogger(__name__)
 
@@ -56,15 +60,18 @@ class Server:
         self._closing = closing
 
     @classmethod
-    def start(cls, settings: Settings, grace_s: float = GRACE_S) -> "Server":
-        """Opens the folder (made if missing), then the ports.
+    def start(
+        cls, settings: Settings, grace_s: float = GRACE_S, *, fatal: Callable[[], object] = lambda: None
+    ) -> "Server":
+        """Opens the folder (made if missing), then the ports. Collections open behind them: a request opens the one it
+        needs, and ``/readyz`` answers 503 until all have been opened. ``fatal`` as for ``Database``.
 
         Raises CannotListen; ``errors.Locked`` when another server holds the folder; ``errors.Corrupted`` and
         ``errors.StorageFailed`` when the folder cannot be read.
         """
         closing = ExitStack()
         try:
-            database = Database(settings.storage_path)
+            database = Database(settings.storage_path, fatal=fatal)
             closing.callback(database.close)
             pools = closing.enter_context(CallPools())
             grpc_port = None
@@ -103,7 +110,8 @@ def _listen(start: Callable[[], int], host: str, port: int) -> int:
 def serve(settings: Settings, announce: Callable[[Addresses], None]) -> None:
     """Runs a server until SIGTERM or SIGINT; ``announce`` is called once, when it answers. Main thread only.
 
-    A second signal ends the process at once; what was acknowledged is on disk by then in any case.
+    Raises the process's limit of open files as far as the system lets it. A second signal ends the process at once;
+    what was acknowledged is on disk by then in any case. So does the end of upkeep by a mistake, with ``EXIT_BROKEN``.
     Raises as ``Server.start``.
     """
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -118,7 +126,8 @@ def serve(settings: Settings, announce: Callable[[Addresses], None]) -> None:
 
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        server = Server.start(settings)
+        open_files.raise_limit()
+        server = Server.start(settings, fatal=_end_process)
         gc.freeze()  # Modules and collections live as long as the server; looking through them holds up all searches.
         announce(server.addresses)
         number = _next(signals)
@@ -128,6 +137,11 @@ def serve(settings: Settings, announce: Callable[[Addresses], None]) -> None:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _end_process() -> None:
+    logging.shutdown()
+    os._exit(EXIT_BROKEN)
 
 
 def _next(signals: "queue.SimpleQueue[int]") -> int:

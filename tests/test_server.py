@@ -14,14 +14,17 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
+from qdrantlite.collection.collection import Collection
 from qdrantlite.database import Database
 from qdrantlite.errors import Locked
 from qdrantlite.server import CannotListen, Server
 from qdrantlite.settings import Settings
+from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.version import API_VERSION, COMMIT, __version__
 from qdrantlite.wire.pb.collections import ListCollectionsRequest, ListCollectionsResponse
 from qdrantlite.wire.pb.qdrant import HealthCheckReply, HealthCheckRequest
@@ -126,7 +129,29 @@ def test_both_ports_answer(settings: Settings) -> None:
         assert json.loads(body) == root
         assert _get(url + "/healthz") == (200, "healthz check passed")
         assert _get(url + "/livez") == (200, "healthz check passed")
-        assert _get(url + "/readyz") == (200, "all shards are ready")
+        while (answer := _get(url + "/readyz")) != (200, "all shards are ready"):
+            assert answer == (503, "some shards are not ready")
+
+
+def test_ready_means_that_collections_have_been_opened(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, open_collection = threading.Event(), threading.Event(), Collection.open
+
+    def slowly(*arguments: Any, **options: Any) -> Collection:
+        begun.set()
+        assert go_on.wait(WAIT_S)
+        return open_collection(*arguments, **options)
+
+    with Database(settings.storage_path) as database:
+        database.create_collection("c", CollectionConfig())
+    monkeypatch.setattr(Collection, "open", slowly)
+    with _running(settings) as server:
+        url = f"http://127.0.0.1:{server.addresses.http_port}"
+        assert begun.wait(WAIT_S)
+        assert _get(url + "/readyz") == (503, "some shards are not ready")
+        assert _get(url + "/healthz")[0] == 200
+        go_on.set()
+        while _get(url + "/readyz")[0] != 200:
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize("which", ["grpc_port", "http_port"])
@@ -181,7 +206,7 @@ def test_call_under_way_finishes_before_the_database_closes(
 def test_signal_stops_the_command_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     with _command(tmp_path / "data") as (process, ready):
         assert _health(ready[1]).title
-        assert _get(f"http://{ready[2]}/readyz")[0] == 200
+        assert _get(f"http://{ready[2]}/healthz")[0] == 200
         assert ready[3] == str(tmp_path / "data")
         assert "in use by process" in _refused(tmp_path / "data")
         process.send_signal(number)

@@ -13,7 +13,7 @@ from qdrantlite.collection.bind import open_snapshot
 from qdrantlite.collection.recovery import catch_up_index, fill_index
 from qdrantlite.collection.settings import with_vector, without_vector
 from qdrantlite.collection.shard import Shard
-from qdrantlite.collection.slots import DenseSlot
+from qdrantlite.collection.slots import DenseSlot, SparseSlot
 from qdrantlite.query.operation import (
     CreateFieldIndex,
     CreateVectorName,
@@ -33,7 +33,9 @@ SaveConfig = Callable[[CollectionConfig], None]
 
 
 def alter(shard: Shard, operation: SchemaOperation, save_config: SaveConfig) -> int:
-    """Changes the schema; returns the operation's id. Raises BadInput, StorageFailed."""
+    """Changes the schema; returns the operation's id. Raises BadInput, StorageFailed, NotFound, ShardBehind."""
+    with shard.writer_lock:
+        shard.require_open()
     match operation:
         case CreateFieldIndex(field, index):
             return _create_field_index(shard, field, index)
@@ -82,17 +84,18 @@ def _set_fields(
         writer.put_operation(operation_id)
         with shard.publish_lock:
             commit_seq = writer.commit()
-            indexes = {**shard.indexes, **made}
-            shard.schema = dict(schema)
-            shard.indexes = {key: indexes[key] for key in schema}
-            shard.freeze(rows=shard.state.rows, operation_id=operation_id)
+            with shard.following():
+                indexes = {**shard.indexes, **made}
+                shard.schema = dict(schema)
+                shard.indexes = {key: indexes[key] for key in schema}
+                shard.freeze(rows=shard.state.rows, operation_id=operation_id)
     shard.store.sync(commit_seq)
     shard.changed_since_checkpoint += 1
     return operation_id
 
 
 def _create_vector(shard: Shard, name: str, params: VectorParams | SparseVectorParams, save_config: SaveConfig) -> int:
-    """The store knows the vector before the settings do: a crash in between drops it again."""
+    """The store knows the vector before the settings do: a crash or a failure in between drops it again."""
     config = with_vector(shard.config, name, params)
     if config is None:
         return _count_operation(shard)
@@ -106,17 +109,19 @@ def _create_vector(shard: Shard, name: str, params: VectorParams | SparseVectorP
             writer.put_operation(operation_id)
             with shard.publish_lock:
                 commit_seq = writer.commit()
-                shard.config = config
-                shard.slots = {**shard.slots, name: slot}
-                shard.freeze(rows=shard.state.rows, operation_id=operation_id)
-        shard.store.sync(commit_seq)
-        save_config(config)
+                with shard.following():
+                    shard.config = config
+                    shard.slots = {**shard.slots, name: slot}
+                    shard.freeze(rows=shard.state.rows, operation_id=operation_id)
+        with shard.half_done():
+            shard.store.sync(commit_seq)
+            save_config(config)
     shard.changed_since_checkpoint += 1
     return operation_id
 
 
 def _delete_vector(shard: Shard, name: str, save_config: SaveConfig) -> int:
-    """The settings forget the vector before the store does: a crash in between is finished at the next start."""
+    """The settings forget the vector before the store does: what comes in between, the next opening finishes."""
     config = without_vector(shard.config, name)
     if config is None:
         return _count_operation(shard)
@@ -124,15 +129,19 @@ def _delete_vector(shard: Shard, name: str, save_config: SaveConfig) -> int:
     with shard.writer_lock:
         operation_id = shard.state.operation_id + 2
         save_config(config)
-        with _transaction(writer):
+        dropped = shard.slots[name]
+        with shard.half_done(), _transaction(writer):
             vector_id = writer.drop_vector(name)
             writer.put_operation(operation_id)
             with shard.publish_lock:
                 commit_seq = writer.commit()
-                shard.config = config
-                shard.slots = {other: slot for other, slot in shard.slots.items() if other != name}
-                shard.freeze(rows=shard.state.rows, operation_id=operation_id)
+                with shard.following():
+                    shard.config = config
+                    shard.slots = {other: slot for other, slot in shard.slots.items() if other != name}
+                    shard.freeze(rows=shard.state.rows, operation_id=operation_id)
         shard.store.sync(commit_seq)
+        if not isinstance(dropped, SparseSlot):
+            dropped.file.close()
         shard.files.remove(file_names.vector_file(shard.folder, vector_id))
     shard.changed_since_checkpoint += 1
     return operation_id

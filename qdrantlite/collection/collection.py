@@ -5,6 +5,7 @@ schema (payload indexes, named vectors, settings) are made one at a time and kee
 step.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from qdrantlite.collection import pages
 from qdrantlite.collection.active import ActiveShard
 from qdrantlite.collection.admission import Admission
 from qdrantlite.collection.alteration import SaveConfig, alter
+from qdrantlite.collection.backoff import Backoff
 from qdrantlite.collection.bind import (
     Bound,
     bind,
@@ -35,7 +37,7 @@ from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.slots import SparseSlot
 from qdrantlite.collection.snapshot import Overtaken, Snapshot
 from qdrantlite.deadline import FOREVER, Deadline
-from qdrantlite.errors import NotFound
+from qdrantlite.errors import NotFound, told
 from qdrantlite.execute.executor import execute, execute_all
 from qdrantlite.execute.groups import search_groups
 from qdrantlite.plan.bound import BoundOrderBy, BoundSearch, BoundStage
@@ -62,6 +64,8 @@ from qdrantlite.values.record import (
 )
 from qdrantlite.values.schema import CollectionConfig, CollectionUpdate
 
+logger = logging.getLogger(__name__)
+
 
 class Collection:
     """See the module. ``name`` is the one it was created under."""
@@ -73,9 +77,10 @@ class Collection:
         self.created_at = created_at
         self._save_config = save_config
         self._maintenance_lock = Lock()
-        self._active = ActiveShard(shard, name)
-        self._admission = Admission(lambda: self.shard)
+        active = self._active = ActiveShard(shard, name)
+        self._admission = Admission(lambda: active.crew.shard)  # Not self: a cycle would keep files from going.
         self._compactor = Compactor(name, self._active, self._maintenance_lock, move_folder)
+        self._upkeep = Backoff(first_s=UPKEEP_RETRY_S, last_s=UPKEEP_RETRY_S_MAX)
         self._closed = False
         self.last_write_s = monotonic()
 
@@ -97,7 +102,11 @@ class Collection:
     ) -> "Collection":
         """The collection as its last commit left it. Raises Corrupted, StorageFailed."""
         shard = open_shard(folder, config, files)
-        return Collection(name, shard, created_at=created_at, save_config=save_config, move_folder=move_folder)
+        try:
+            return Collection(name, shard, created_at=created_at, save_config=save_config, move_folder=move_folder)
+        except BaseException:
+            shard.close()
+            raise
 
     def close(self, *, checkpoint: bool) -> None:
         """Waits for the write in progress, then closes; later writes raise NotFound. Searches under way may finish."""
@@ -108,8 +117,10 @@ class Collection:
                 return
             self._closed = True
             try:
-                if checkpoint and self.shard.changed_since_checkpoint:
-                    write_checkpoint(self.shard)
+                if checkpoint and self.shard.store.failure is None:
+                    self.shard.store.sync_all()
+                    if self.shard.changed_since_checkpoint:
+                        write_checkpoint(self.shard)
             finally:
                 self.shard.close()
                 self._compactor.sweep(at_once=True)
@@ -118,6 +129,18 @@ class Collection:
     def shard(self) -> Shard:
         """The shard in force; compaction replaces it, under the maintenance lock and its writer lock."""
         return self._active.crew.shard
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it must be closed and opened anew before it is asked again."""
+        return self.shard.behind
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is being read, built or compacted, or ought to be built."""
+        optimizer, compactor = self._optimizer, self._compactor
+        building = optimizer.running or (optimizer.pending and optimizer.error is None)
+        return building or compactor.running or self.shard.store.is_read
 
     @property
     def _committer(self) -> Committer:
@@ -161,10 +184,11 @@ class Collection:
         """Changes settings; durable when this returns. Raises BadInput."""
         with self._maintenance_lock, self.shard.writer_lock:
             self._require_open()
+            shard = self.shard
+            shard.require_open()
             config = updated(self.config, update)
             self._save_config(config)
-            shard = self.shard
-            with shard.publish_lock:
+            with shard.publish_lock, shard.following():
                 shard.config = config
                 for name, slot in shard.slots.items():
                     slot.params = config.vectors.get(name) or config.sparse_vectors[name]
@@ -297,7 +321,9 @@ class Collection:
             fields = {
                 key: FieldInfo(index, shard.indexes[key].points(live.bitmap)) for key, index in shard.schema.items()
             }
-        error = self._optimizer.error or self._compactor.error
+        failure = shard.store.failure
+        error = None if failure is None else told(failure)
+        error = error or self._upkeep.error or self._optimizer.error or self._compactor.error
         busy = self._optimizer.pending or self._compactor.running
         status = CollectionStatus.YELLOW if busy else CollectionStatus.GREEN
         dense = [slot for _, slot in shard.dense_slots()]
@@ -319,29 +345,42 @@ class Collection:
     # -- upkeep
 
     def maintain(self, *, idle: bool) -> None:
-        """Moves the log into the database, writes a checkpoint, verifies rows; called now and then by one thread."""
+        """Moves the log into the database, writes a checkpoint, verifies rows; called now and then by one thread.
+
+        What fails is logged, shown by ``info`` and tried again later.
+        """
         if not self._maintenance_lock.acquire(blocking=False):
             return
         try:
-            if self._closed:
+            if self._closed or self.is_behind:
                 return
             self._compactor.sweep()
-            shard = self.shard
-            shard.store.sync_all()  # Writes that nobody waited for become durable within a second.
-            changed = shard.changed_since_checkpoint
-            if changed > CHECKPOINT_CHANGES or (idle and changed):
-                write_checkpoint(shard)
-            wal_bytes = shard.store.wal_bytes()
-            if wal_bytes > WAL_BYTES_MAX or (idle and wal_bytes):
-                shard.store.checkpoint(truncate=idle, writer_lock=shard.writer_lock)
-            for slot in shard.row_slots():
-                slot.file.verify_step(VERIFY_BYTES)
+            if self.shard.store.failure is None:
+                self.shard.store.sync_all()  # Writes that nobody waited for become durable within a second.
+            if self._upkeep.is_due:
+                self._tidy(self.shard, idle=idle)
+                self._upkeep.succeeded()
+        except Exception as error:
+            logger.error("%s: upkeep failed", self.name, exc_info=error)
+            self._upkeep.failed(error)
         finally:
             self._maintenance_lock.release()
+
+    def _tidy(self, shard: Shard, *, idle: bool) -> None:
+        changed = shard.changed_since_checkpoint
+        if changed > CHECKPOINT_CHANGES or (idle and changed):
+            write_checkpoint(shard)
+        wal_bytes = shard.store.wal_bytes()
+        if wal_bytes > WAL_BYTES_MAX or (idle and wal_bytes):
+            shard.store.checkpoint(truncate=idle, writer_lock=shard.writer_lock)
+        for slot in shard.row_slots():
+            slot.file.verify_step(VERIFY_BYTES)
 
     def optimize(self, stop: Callable[[], bool]) -> None:
         """Compacts and builds graphs, where due; called now and then by one thread, takes as long as it takes."""
         self._compactor.step(stop=lambda: self._closed or stop())
+        if self.is_behind:
+            return
         self._optimizer.step(quiet_s=monotonic() - self.last_write_s, stop=lambda: self._closed or stop())
 
     def _require_open(self) -> None:
@@ -350,6 +389,8 @@ class Collection:
 
 
 CHECKPOINT_CHANGES = 200_000
+UPKEEP_RETRY_S = 1.0
+UPKEEP_RETRY_S_MAX = 60.0
 WAL_BYTES_MAX = 4 << 20
 VERIFY_BYTES = 64 << 20
 

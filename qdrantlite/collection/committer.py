@@ -1,25 +1,27 @@
 """Commits writes: many threads submit, one leads, all share its transaction and its sync.
 
-A thread that submits takes the writer lock; whoever gets it first leads and writes every request waiting, each under
-a savepoint of its own, so that one that fails takes nothing with it and leaves nothing behind. Order of a commit:
-rows are appended and synced, SQLite commits (visible), derived state follows, the log is synced (durable), the
-request is answered.
+The thread whose request finds nobody leading leads: it takes the writer lock and writes every request waiting, each
+under a savepoint of its own, so that one that fails takes nothing with it and leaves nothing behind. Then it hands the
+lead to the first request that came meanwhile, syncs the log for its group, and tells each of it, once: a request that
+is done never waits for a lock again. Order of a commit: rows are appended and synced, SQLite commits (visible), derived
+state follows, the log is synced (durable), the request is answered.
 """
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from threading import Lock
+from dataclasses import dataclass, field
+from threading import Event, Lock
 
 from qdrantlite.collection.changes import Changes
 from qdrantlite.collection.columns import PointColumns, check_dimensions, point_columns
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.transaction import ResolveFilter, Transaction
 from qdrantlite.deadline import FOREVER, Deadline
-from qdrantlite.errors import BadInput, NotFound, StorageFailed
+from qdrantlite.errors import BadInput, NotFound, StorageFailed, fresh
 from qdrantlite.query.operation import Operation, UpdateVectors, Upsert
+from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.schema import CollectionConfig
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ GROUP_POINTS_MAX = 20_000
 
 @dataclass(slots=True, eq=False)
 class WriteRequest:
-    """One request on its way; filled in by the leader."""
+    """One request on its way; filled in by the leader, before ``told`` is set: it is done, or is to lead."""
 
     operations: tuple[Operation, ...]
     config: CollectionConfig
@@ -38,10 +40,10 @@ class WriteRequest:
     """Of upserts, prepared before any lock is held; None = not yet, or it does not fit."""
     wait: bool
     deadline: Deadline
+    told: Event = field(default_factory=Event)
     done: bool = False
     operation_ids: tuple[int, ...] = ()
-    commit_seq: int = 0
-    error: BaseException | None = None
+    error: Exception | None = None
 
     @property
     def points(self) -> int:
@@ -57,6 +59,7 @@ class Committer:
         self._resolve_filter = resolve_filter
         self._waiting: deque[WriteRequest] = deque()
         self._waiting_lock = Lock()
+        self._is_led = False
 
     def write(
         self, operations: tuple[Operation, ...], *, config: CollectionConfig, wait: bool, deadline: Deadline
@@ -69,35 +72,50 @@ class Committer:
         request deserves, StorageFailed, ShardRetired; TimedOut, Cancelled from filters, with ``wait`` only and with
         nothing written.
         """
-        request = WriteRequest(
-            operations, config, _prepared(operations, config, wait=wait), wait, deadline if wait else FOREVER
-        )
+        columns = _prepared(operations, config, wait=wait)
+        request = WriteRequest(operations, config, columns, wait, deadline if wait else FOREVER)
         with self._waiting_lock:
             self._waiting.append(request)
-        with self._shard.writer_lock:
-            while not request.done:
-                self._lead()
+            leads, self._is_led = not self._is_led, True
+        if not leads:
+            request.told.wait()
+        if not request.done:
+            self._lead()
         if request.error is not None:
             raise request.error
-        if not wait:
-            return request.operation_ids, True
-        self._shard.store.sync(request.commit_seq)
-        return request.operation_ids, not deadline.is_over
+        return request.operation_ids, not (wait and deadline.is_over)
 
     def _lead(self) -> None:
-        """Writes one group of waiting requests. The caller holds the writer lock."""
-        group = self._next_group()
+        """Writes a group of waiting requests and sees it through, until each has been told."""
+        group: list[WriteRequest] = []
         try:
-            self._write_group(group)
+            try:
+                with self._shard.writer_lock:
+                    group = self._next_group()
+                    commit_seq = self._write_group(group)
+            finally:
+                self._hand_over()
+            _tell([request for request in group if not request.wait or request.error is not None])
+            if any(request.wait and request.error is None for request in group):
+                self._shard.store.sync(commit_seq)
         except BaseException as error:
             # Those who wait must never take a lost request for a written one, whatever went wrong.
+            cause = error if isinstance(error, Exception) else RuntimeError("the thread that led was ended")
             for request in group:
-                request.error = request.error or error
+                if not request.done and request.error is None:
+                    request.error = fresh(cause)
             if not isinstance(error, Exception):
                 raise
         finally:
-            for request in group:
-                request.done = True
+            _tell([request for request in group if not request.done])
+
+    def _hand_over(self) -> None:
+        """The first request that waits leads now; without one, the next that comes."""
+        with self._waiting_lock:
+            following = self._waiting[0] if self._waiting else None
+            self._is_led = following is not None
+        if following is not None:
+            following.told.set()
 
     def _next_group(self) -> list[WriteRequest]:
         group: list[WriteRequest] = []
@@ -109,7 +127,8 @@ class Committer:
                 group.append(request)
         return group
 
-    def _write_group(self, group: list[WriteRequest]) -> None:
+    def _write_group(self, group: list[WriteRequest]) -> int:
+        """Commits what the requests ask for; the number of the commit. What one of them deserves is its ``error``."""
         shard, writer = self._shard, self._shard.store.writer
         shard.require_open()
         marks = [(slot.file, slot.file.mark()) for slot in shard.row_slots()]
@@ -132,17 +151,17 @@ class Committer:
             with shard.publish_lock:
                 commit_seq = writer.commit()
                 committed = True
-                for slot in shard.row_slots():
-                    slot.file.settle()
-                shard.absorb(changes)
-                shard.freeze(rows=transaction.offset_next, operation_id=transaction.operation_id)
+                with shard.following():
+                    for slot in shard.row_slots():
+                        slot.file.settle()
+                    shard.absorb(changes)
+                    shard.freeze(rows=transaction.offset_next, operation_id=transaction.operation_id)
         finally:
             if not committed:
                 writer.rollback()
                 for file, mark in marks:
                     file.rewind(mark)
-        for request in group:
-            request.commit_seq = commit_seq
+        return commit_seq
 
     def _write_request(self, transaction: Transaction, request: WriteRequest) -> None:
         transaction.deadline = request.deadline
@@ -203,10 +222,24 @@ class Committer:
         for slot in self._shard.row_slots():
             tail = slot.file.tail()
             if tail.rows != writer.committed_rows(slot.id).rows:
-                slot.file.sync()
+                self._sync(slot.file)
                 writer.put_rows(slot.id, rows=tail.rows, crc=tail.crc, finished=tail.finished)
         writer.put_offset_next(transaction.offset_next)
         writer.put_operation(transaction.operation_id)
+
+    def _sync(self, file: VectorFile) -> None:
+        """A sync that failed is the end of writing, whichever file it was."""
+        try:
+            file.sync()
+        except StorageFailed as failure:
+            self._shard.store.refuse_writes(failure)
+            raise
+
+
+def _tell(requests: Sequence[WriteRequest]) -> None:
+    for request in requests:
+        request.done = True
+        request.told.set()
 
 
 def _prepared(operations: tuple[Operation, ...], config: CollectionConfig, *, wait: bool) -> list[PointColumns | None]:

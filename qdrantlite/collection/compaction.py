@@ -24,12 +24,13 @@ from typing import TypeAlias
 from uuid import uuid4
 
 from qdrantlite.collection.active import ActiveShard
+from qdrantlite.collection.backoff import Backoff
 from qdrantlite.collection.bind import open_snapshot
 from qdrantlite.collection.optimizer import Optimizer, Stop
 from qdrantlite.collection.recovery import write_checkpoint
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.shard_copy import Abandoned, ShardCopy
-from qdrantlite.errors import Corrupted, NotFound, StorageFailed, told
+from qdrantlite.errors import Corrupted, NotFound, StorageFailed
 from qdrantlite.storage.store_reader import MISSING
 from qdrantlite.values.schema import OptimizersConfig
 
@@ -99,8 +100,7 @@ class Compactor:
         self._retired: list[Shard] = []
         self._stepping = Lock()
         self._closing = Event()
-        self._failures = 0
-        self._retry_at = 0.0
+        self._attempts = Backoff(first_s=RETRY_S, last_s=RETRY_S_MAX)
         self.running = False
         self.error: str | None = None
 
@@ -113,12 +113,14 @@ class Compactor:
     def step(self, *, stop: Stop) -> None:
         """Compacts if it is due; takes as long as it takes. Errors are logged, and kept once they last."""
         with self._stepping:
-            if self._closing.is_set() or monotonic() < self._retry_at or not self._is_due():
-                return
             shard = self._active.crew.shard
+            if self._closing.is_set() or not self._attempts.is_due or shard.behind:
+                return
             started = monotonic()
-            self.running = True
             try:
+                if not self._is_due():
+                    return
+                self.running = True
                 self._compact(shard, lambda: stop() or self._closing.is_set())
             except Abandoned as abandoned:
                 logger.info("%s: compaction abandoned: %s", self._name, abandoned)
@@ -128,7 +130,8 @@ class Compactor:
             except Exception as error:  # Whatever it is, it is this attempt's: the thread goes on.
                 self._failed(error, lasting=isinstance(error, Corrupted))
             else:
-                self._failures, self.error = 0, None
+                self._attempts.succeeded()
+                self.error = None
                 logger.info("%s: compacted in %.1f s", self._name, monotonic() - started)
             finally:
                 self.running = False
@@ -136,10 +139,9 @@ class Compactor:
 
     def _failed(self, error: Exception, *, lasting: bool) -> None:
         logger.error("%s: compaction failed", self._name, exc_info=error)
-        self._retry_at = monotonic() + min(RETRY_S * 2**self._failures, RETRY_S_MAX)
-        self._failures += 1
-        if lasting or self._failures >= FAILURES_PERSISTENT:
-            self.error = told(error)
+        self._attempts.failed(error)
+        if lasting or self._attempts.failures >= FAILURES_PERSISTENT:
+            self.error = self._attempts.error
 
     def _is_due(self) -> bool:
         shard = self._active.crew.shard
@@ -181,7 +183,7 @@ class Compactor:
             raise
 
     def _take_over(self, shard: Shard, copy: ShardCopy, optimizer: Optimizer) -> None:
-        """The last step; writers wait."""
+        """The last step; writers wait. It raises only while the old folder is the one in force, or Undecided."""
         with self._maintenance_lock, shard.writer_lock:
             started = monotonic()
             if shard.closed:
@@ -193,9 +195,14 @@ class Compactor:
             writer.begin()
             shard.store.sync(writer.commit())
             self._move_folder(shard.folder, copy.shard.folder)
-            self._active.replace(copy.shard, optimizer)
-            self._retired.append(shard)
-            logger.info("%s: the compacted shard took over; writers waited %.3f s", self._name, monotonic() - started)
+            # From here on the copy's folder is the one in force: whatever fails, nobody may clean it up.
+            with shard.following():
+                self._retired.append(shard)
+                self._active.replace(copy.shard, optimizer)
+                waited_s = monotonic() - started
+                logger.info("%s: the compacted shard took over; writers waited %.3f s", self._name, waited_s)
+            if self._active.crew.shard is not copy.shard:
+                copy.close()
 
     def sweep(self, *, at_once: bool = False) -> None:
         """Closes retired shards nobody reads any more, and removes their folders. The caller holds the maintenance

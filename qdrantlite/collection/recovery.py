@@ -52,8 +52,8 @@ def make_folder(folder: Path, files: Files) -> None:
 def open_shard(folder: Path, config: CollectionConfig, files: Files) -> Shard:
     """The shard as its last commit left it. Raises Corrupted, StorageFailed."""
     store = PointStore(file_names.points(folder), files=files)
+    shard = Shard(folder, store, files)
     try:
-        shard = Shard(folder, store, files)
         _settle_vectors(shard, config)
         shard.schema = fields_from_json(store.writer.payload_schema())
         shard.indexes = {key: make_index(index) for key, index in shard.schema.items()}
@@ -61,7 +61,7 @@ def open_shard(folder: Path, config: CollectionConfig, files: Files) -> Shard:
         state = store.writer.state()
         shard.freeze(rows=state.offset_next, operation_id=state.operation_id)
     except BaseException:
-        store.close()
+        shard.close()
         raise
     return shard
 
@@ -87,7 +87,8 @@ def _settle_vectors(shard: Shard, config: CollectionConfig) -> None:
             shard.files.remove(file_names.vector_file(shard.folder, vector_id))
     shard.config = config
     ids = writer.vector_ids()
-    shard.slots = {name: shard.open_slot(params, ids[name]) for name, params in wanted.items()}
+    for name, params in wanted.items():
+        shard.slots[name] = shard.open_slot(params, ids[name])
 
 
 def _recover(shard: Shard) -> None:
@@ -235,10 +236,12 @@ def _read_again(index: PayloadIndex, key: str, reader: StoreReader, changed: U32
 def write_checkpoint(shard: Shard) -> None:
     """Writes derived state to its file and forgets the log it covers. Writers and new searches wait while it is
     gathered, not while it is written. What it tells of is made durable first: after a power cut a derived file must
-    not know points that the store has lost.
+    not know points that the store has lost. Does nothing for a shard that is behind.
     """
     # Gathering compacts indexes, which searches must not watch: hence the publish lock.
     with shard.writer_lock, shard.publish_lock:
+        if shard.behind:
+            return
         state = shard.store.writer.state()
         parts: list[tuple[str, Part]] = [
             ("rows", np.array([state.offset_next], dtype=np.int64)),

@@ -6,7 +6,9 @@ or file work. Whoever needs both takes the writer lock first. ``state`` is immut
 a search which has taken it needs no lock.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, RLock
@@ -37,6 +39,8 @@ from qdrantlite.storage.vector_file import RowFormat, VectorFile
 from qdrantlite.values.distance import Datatype
 from qdrantlite.values.payload import Payload, elements_at, parse_path
 from qdrantlite.values.schema import CollectionConfig, FieldIndex, SparseVectorParams, VectorParams
+
+logger = logging.getLogger(__name__)
 
 ROW_DTYPES: Mapping[Datatype, Literal["float32", "float16", "uint8"]] = {
     Datatype.FLOAT32: "float32",
@@ -71,6 +75,10 @@ class ShardRetired(Exception):
     """Another shard has taken this one's place: ask again there. Nothing was done."""
 
 
+class ShardBehind(Exception):
+    """Derived state is not what the store says: open the shard anew and ask again. Nothing was done."""
+
+
 class Shard:
     """See the module. Made by ``recovery.open_shard``.
 
@@ -94,11 +102,15 @@ class Shard:
         self.log_needed_seq: int | None = None
         self.closed = False
         self.retired = False
+        self.behind = False
+        """What must go together has come apart, in memory or between catalogue and store; opening mends it."""
 
     def require_open(self) -> None:
-        """Raises ShardRetired, NotFound. The caller holds the publish lock or the writer lock."""
+        """Raises ShardRetired, ShardBehind, NotFound. The caller holds the publish lock or the writer lock."""
         if self.retired:
             raise ShardRetired
+        if self.behind:
+            raise ShardBehind
         if self.closed:
             raise NotFound("Collection doesn't exist!")
 
@@ -136,6 +148,28 @@ class Shard:
         for name, slot in self.slots.items():
             if isinstance(slot, DenseSlot):
                 yield name, slot
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Derived state follows a commit. What fails here cannot take the commit back: the shard is behind then, and
+        whoever asks it next opens it anew.
+        """
+        try:
+            yield
+        except Exception as error:
+            logger.error(
+                "%s: a commit is not followed, the collection will be opened anew", self.folder, exc_info=error
+            )
+            self.behind = True
+
+    @contextmanager
+    def half_done(self) -> Iterator[None]:
+        """Between two commits that belong together: what fails leaves a state that only opening puts in order."""
+        try:
+            yield
+        except BaseException:
+            self.behind = True
+            raise
 
     def absorb(self, changes: Changes) -> None:
         """Brings derived state up to a commit. The caller holds the publish lock and calls ``freeze`` afterwards."""
@@ -204,6 +238,7 @@ class Shard:
         """Closes files and store; nothing is written. No snapshot is opened afterwards; those open may finish."""
         with self.publish_lock:
             self.closed = True
-        for slot in self.row_slots():
-            slot.file.close()
-        self.store.close()
+        with ExitStack() as all_of_them:
+            all_of_them.callback(self.store.close)
+            for slot in self.row_slots():
+                all_of_them.callback(slot.file.close)

@@ -164,7 +164,7 @@ class BoundStage:
             case BoundFusion() as fusion:
                 self._require_fusible(fusion)
             case BoundFormula() if not self.children:
-                raise BadRequest("cannot apply Formula without prefetches")
+                raise BadInput("Validation failed: cannot apply Formula without prefetches")
             case BoundOrderBy() if self.score_threshold is not None:
                 raise BadRequest("Can't use score_threshold with an order_by query.")
             case _:

@@ -30,6 +30,7 @@ CREATE TABLE collections(name TEXT PRIMARY KEY, uuid TEXT NOT NULL, config TEXT 
     WITHOUT ROWID;
 CREATE TABLE aliases(alias TEXT PRIMARY KEY, collection TEXT NOT NULL) WITHOUT ROWID;
 """
+_ALIASES = "SELECT alias, collection FROM aliases ORDER BY alias"
 _PRAGMAS = "PRAGMA synchronous=FULL; PRAGMA fullfsync=1; PRAGMA checkpoint_fullfsync=1; PRAGMA cache_size=-1024;"
 
 
@@ -106,7 +107,7 @@ class Catalogue:
     def aliases(self) -> dict[str, str]:
         """Alias -> collection, by alias."""
         with self._lock, self._errors:
-            return dict(self._connection.execute("SELECT alias, collection FROM aliases ORDER BY alias").fetchall())
+            return dict(self._connection.execute(_ALIASES).fetchall())
 
     def create_collection(self, record: CollectionRecord) -> None:
         """Adds a name. Raises AlreadyExists; BadInput when an alias has it."""
@@ -148,11 +149,12 @@ class Catalogue:
             connection.execute("DELETE FROM aliases WHERE collection=?", (name,))
             return bool(connection.execute("DELETE FROM collections WHERE name=?", (name,)).rowcount)
 
-    def change_aliases(self, changes: Sequence[AliasChange]) -> None:
-        """Applies the changes in order, all or none. Raises NotFound, AlreadyExists."""
+    def change_aliases(self, changes: Sequence[AliasChange]) -> dict[str, str]:
+        """Applies the changes in order, all or none; all aliases afterwards. Raises NotFound, AlreadyExists."""
         with self._transaction() as connection:
             for change in changes:
                 _change_alias(connection, change)
+            return dict(connection.execute(_ALIASES).fetchall())
 
     def close(self) -> None:
         """Idempotent."""

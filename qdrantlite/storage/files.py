@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Protocol, TypeAlias
 
 from qdrantlite.errors import StorageFailed
@@ -121,11 +122,15 @@ def sync_descriptor(descriptor: int) -> None:
 
 
 class PosixFile:
-    """An OpenFile over a descriptor."""
+    """An OpenFile over a descriptor, which is held while a call uses it: its number may be another file's after
+    ``close``, so whoever closes last lets go of it.
+    """
 
     def __init__(self, path: Path, *, create: bool) -> None:
         self._path = path
-        self._descriptor = -1
+        self._lock = Lock()
+        self._users = 1  # The last to leave closes; this one leaves in ``close``.
+        self._closed = False
         flags = os.O_RDWR | _BINARY | (os.O_CREAT | os.O_TRUNC if create else 0)
         with os_errors(path):
             self._descriptor = os.open(path, flags, 0o644)
@@ -135,44 +140,67 @@ class PosixFile:
         return self._path
 
     def fileno(self) -> int:
+        assert not self._closed
         return self._descriptor
 
     def size(self) -> int:
-        with os_errors(self._path):
-            return os.fstat(self._descriptor).st_size
+        with self._held() as descriptor:
+            return os.fstat(descriptor).st_size
 
     def resize(self, size: int) -> None:
-        with os_errors(self._path):
-            os.ftruncate(self._descriptor, size)
+        with self._held() as descriptor:
+            os.ftruncate(descriptor, size)
 
     def write_at(self, data: Bytes, position: int) -> None:
         view = memoryview(data).cast("B")
-        with os_errors(self._path):
+        with self._held() as descriptor:
             while view:
-                written = self._write(view, position)
+                written = _write(descriptor, view, position)
                 view, position = view[written:], position + written
 
     def read_at(self, size: int, position: int) -> bytes:
-        with os_errors(self._path):
+        with self._held() as descriptor:
             if sys.platform != "win32":
-                return os.pread(self._descriptor, size, position)
-            os.lseek(self._descriptor, position, os.SEEK_SET)
-            return os.read(self._descriptor, size)
+                return os.pread(descriptor, size, position)
+            os.lseek(descriptor, position, os.SEEK_SET)
+            return os.read(descriptor, size)
 
     def sync(self) -> None:
-        with os_errors(self._path):
-            sync_descriptor(self._descriptor)
+        with self._held() as descriptor:
+            sync_descriptor(descriptor)
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._leave()
 
-    def _write(self, view: memoryview, position: int) -> int:
-        if sys.platform != "win32":
-            return os.pwrite(self._descriptor, view, position)
-        os.lseek(self._descriptor, position, os.SEEK_SET)
-        return os.write(self._descriptor, view)
+    @contextmanager
+    def _held(self) -> Iterator[int]:
+        with self._lock:
+            if self._closed:
+                raise StorageFailed("the file was closed", detail=str(self._path))
+            self._users += 1
+        try:
+            with os_errors(self._path):
+                yield self._descriptor
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users:
+                return
+        os.close(self._descriptor)
+
+
+def _write(descriptor: int, view: memoryview, position: int) -> int:
+    if sys.platform != "win32":
+        return os.pwrite(descriptor, view, position)
+    os.lseek(descriptor, position, os.SEEK_SET)
+    return os.write(descriptor, view)
 
 
 class PosixFiles:

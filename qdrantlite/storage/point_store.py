@@ -162,6 +162,11 @@ class PointStore:
         """Whether a snapshot is open, or the store held."""
         return self._snapshots > 0
 
+    @property
+    def failure(self) -> StorageFailed | None:
+        """Why writes are refused; None while they are not."""
+        return self._wal.failure
+
     def refuse_writes(self, reason: StorageFailed) -> None:
         """Every write and sync raises StorageFailed from now on; reading goes on."""
         self._wal.refuse(reason)

@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdrantlite.errors import Corrupted, StorageFailed
+from qdrantlite.storage.block_checks import BlockChecks
 from qdrantlite.storage.files import Bytes, Files, OpenFile, os_errors
 
 Rows: TypeAlias = NDArray[Any]
@@ -129,9 +130,9 @@ class VectorFile:
         self._view: Rows = np.empty((0, row_format.dim), row_format.numpy)
         self._dirty = self._entry_dirty = False
         self._failed = False
-        self._verifier = _Verifier(self, rows=rows, crc=crc, checksums=checksums)
         if rows:
             self._open(rows)
+        self._checks = BlockChecks(path, self._view, row_format.block_rows, crc=crc, checksums=checksums)
 
     @property
     def rows_appended(self) -> int:
@@ -220,11 +221,11 @@ class VectorFile:
 
         Does nothing once all are. Threads may call it together. Raises Corrupted naming file and block.
         """
-        self._verifier.verify_rows(rows)
+        self._checks.verify_rows(rows)
 
     def verify_step(self, budget_bytes: int) -> bool:
         """Compares further blocks, about ``budget_bytes`` of them; True when none are left. Raises Corrupted."""
-        return self._verifier.step(max(1, budget_bytes // (self.row_format.block_rows * self.row_format.width)))
+        return self._checks.step(max(1, budget_bytes // (self.row_format.block_rows * self.row_format.width)))
 
     def copy_rows(self, target: Path, count: int) -> None:
         """The first ``count`` rows as a new file, verified and synced (its entry in the folder is the caller's)."""
@@ -241,11 +242,13 @@ class VectorFile:
 
     def close(self) -> None:
         """Cuts the hole at the end and lets go of the file; views in use stay valid. Idempotent."""
-        if self._file is not None:
-            if sys.platform != "win32" and not self._failed:
-                self._file.resize(self._position(self._rows))
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                if sys.platform != "win32" and not self._failed:
+                    file.resize(self._position(self._rows))
+            finally:
+                file.close()
 
     def _position(self, row: int) -> int:
         return HEADER_BYTES + row * self.row_format.width
@@ -267,11 +270,11 @@ class VectorFile:
                 )
             if size > needed:
                 file.resize(needed)
+            self._map(file, rows)
         except BaseException:
             file.close()
             raise
         self._file = file
-        self._map(rows)
 
     def _create(self) -> OpenFile:
         folder = self.path.parent
@@ -295,13 +298,12 @@ class VectorFile:
             ahead = min(max(needed, _GROWTH_BYTES_MIN), _GROWTH_BYTES_MAX)
             capacity = (needed + ahead - HEADER_BYTES) // self.row_format.width
             self._file.resize(self._position(capacity))
-            self._map(capacity)
+            self._map(self._file, capacity)
         return self._file
 
-    def _map(self, rows: int) -> None:
-        assert self._file is not None
+    def _map(self, file: OpenFile, rows: int) -> None:
         with os_errors(self.path):
-            mapped = mmap.mmap(self._file.fileno(), self._position(rows), access=mmap.ACCESS_READ)
+            mapped = mmap.mmap(file.fileno(), self._position(rows), access=mmap.ACCESS_READ)
         row_format = self.row_format
         view = np.frombuffer(mapped, row_format.numpy, rows * row_format.dim, HEADER_BYTES)
         self._view = view.reshape(rows, row_format.dim)
@@ -331,67 +333,3 @@ class VectorFile:
         """The block that holds row ``self._rows`` is full."""
         self._finished.append((self._rows // self.row_format.block_rows, crc))
         self._crc = 0
-
-
-class _Verifier:
-    """Which blocks, of those there at open, were compared with their checksums. Later ones were written by us."""
-
-    def __init__(self, owner: VectorFile, *, rows: int, crc: int, checksums: Callable[[], NDArray[np.uint32]]) -> None:
-        self._owner = owner
-        self._rows, self._crc, self._load = rows, crc, checksums
-        self._block_rows = owner.row_format.block_rows
-        self._blocks = -(-rows // self._block_rows)
-        self._checksums: NDArray[np.uint32] | None = None
-        self._verified = np.zeros(self._blocks, np.bool_)
-        self._next = 0
-        self._done = self._blocks == 0
-
-    def verify_rows(self, rows: NDArray[np.integer[Any]] | slice) -> None:
-        if self._done:
-            return
-        if isinstance(rows, slice):
-            start, stop, _ = rows.indices(self._rows)
-            first, last = start // self._block_rows, -(-stop // self._block_rows)
-            todo = (np.flatnonzero(~self._verified[first:last]) + first).tolist() if start < stop else []
-        else:
-            blocks = rows // self._block_rows
-            blocks = blocks[blocks < self._blocks]
-            todo = np.unique(blocks[~self._verified[blocks]]).tolist()
-        for block in todo:
-            self._verify(block)
-        if todo:
-            self._done = bool(self._verified.all())
-
-    def step(self, blocks: int) -> bool:
-        stop = min(self._next + blocks, self._blocks)
-        if not self._done:
-            self.verify_rows(slice(self._next * self._block_rows, stop * self._block_rows))
-        self._next = stop
-        return self._next == self._blocks or self._done
-
-    def _verify(self, block: int) -> None:
-        start = block * self._block_rows
-        stop = min(start + self._block_rows, self._rows)
-        rows = self._owner._view[start:stop]
-        found = zlib.crc32(rows.reshape(-1).view(np.uint8).data)
-        if found != self._expected(block):
-            raise Corrupted(
-                f"a vector file is damaged: block {block} (rows {start} to {stop - 1}) has checksum {found:08x},"
-                f" {self._expected(block):08x} was written",
-                detail=str(self._owner.path),
-            )
-        self._verified[block] = True
-
-    def _expected(self, block: int) -> int:
-        finished = self._rows // self._block_rows
-        if block == finished:
-            return self._crc
-        if self._checksums is None:
-            checksums = self._load()
-            if len(checksums) < finished:
-                raise Corrupted(
-                    f"checksums of {finished - len(checksums)} blocks of a vector file are lost",
-                    detail=str(self._owner.path),
-                )
-            self._checksums = checksums
-        return int(self._checksums[block])

@@ -34,6 +34,11 @@ class WalSync:
         self._closed = False
         self._failure: StorageFailed | None = None
 
+    @property
+    def failure(self) -> StorageFailed | None:
+        """Why nothing is synced any more; None while all is well."""
+        return self._failure
+
     def committed(self) -> int:
         """Called right after a commit; returns its number."""
         with self._condition:

@@ -51,6 +51,7 @@ STATUS: Final = MappingProxyType(
         errors.TimedOut: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 408),
         errors.Cancelled: Status(grpc.StatusCode.CANCELLED, 499),
         errors.RateLimited: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
+        errors.NotReady: Status(grpc.StatusCode.UNAVAILABLE, 503),
         errors.Locked: Status(grpc.StatusCode.FAILED_PRECONDITION, 403),
         errors.Corrupted: Status(grpc.StatusCode.DATA_LOSS, 500),
         errors.StorageFailed: Status(grpc.StatusCode.UNAVAILABLE, 503),

@@ -35,7 +35,7 @@ def opened(folder: Path, config: CollectionConfig = CONFIG) -> Database:
 
 def collection_of(database: Database, name: str = NAME) -> Collection:
     """The object behind a name."""
-    return database._collection(name)
+    return database._on(name, lambda collection: collection)
 
 
 def checkpoint(database: Database) -> None:

@@ -148,7 +148,8 @@ def test_nobody_is_told_of_success_when_the_group_is_lost(database: Database, er
     before = contents(database)
     with patch.object(StoreWriter, "put_operation", side_effect=error):
         raised = queued(database, *[(upsert(point(number)),) for number in range(1, 5)])
-    assert raised == [error] * 4
+    assert [(type(each), str(each)) for each in raised] == [(type(error), str(error))] * 4
+    assert len({id(each) for each in raised}) == 4, "each thread raises an object of its own"
     assert contents(database) == before
     assert write(database, upsert(point(7))) == (2,)
     assert found(database, nearest(dense(1, 0))) == [7, 1]

@@ -110,7 +110,7 @@ def test_full_disk_leaves_the_old_shard_and_shows_once_it_lasts(
                 errors.append(compactor.error)
                 assert folders(tmp_path) == folder
                 assert not compacted(database)
-                compactor._retry_at = 0.0
+                compactor._attempts._retry_at = 0.0
         assert [error is None for error in errors] == [True, True, False]
         assert len(caplog.records) == 3
         assert seen(database) == before
@@ -270,9 +270,7 @@ class Life:
             pass
         finally:
             if database is not None:
-                database._stopping.set()
-                for thread in database._threads:
-                    thread.join()
+                database._upkeep.stop()
                 database._folder_lock.release()
 
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
 from qdrantlite.query.search import ALL_VECTORS, Scroll
@@ -119,10 +117,10 @@ class Life:
 
 def _let_go(database: Database) -> None:
     """Ends a database whose disk is gone: threads, descriptors and the lock, without a word to the files."""
-    database._stopping.set()
-    for thread in database._threads:
-        thread.join()
-    for collection in database._open.values():
+    database._upkeep.stop()
+    for collection in [listed._collection for listed in database._listed.values()]:
+        if collection is None:
+            continue
         for slot in collection.shard.row_slots():
             if slot.file._file is not None:
                 slot.file._file.close()
@@ -151,7 +149,6 @@ def require_consistent(database: Database) -> None:
     assert database.count(NAME, None) == len(page.records)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_power_cut_at_any_file_call_loses_nothing_acknowledged(tmp_path: Path) -> None:
     states: list[object] = [None]
     whole = Life(tmp_path / "whole", None)

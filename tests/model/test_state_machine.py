@@ -180,7 +180,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         self.database = Database(self.folder)
 
     def checkpoint(self) -> None:
-        write_checkpoint(self.database._collection(NAME).shard)
+        self.database._on(NAME, lambda collection: write_checkpoint(collection.shard))
 
     def abandon(self) -> None:
         abandoned, before = self.database, self.folder

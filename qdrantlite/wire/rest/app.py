@@ -227,6 +227,8 @@ def _failed(error: Exception, route: Route, time_s: float) -> Response:
     failure = failure_of(error, call=f"{route.method} {route.path}")
     seconds = failure.retry_after_s
     headers = () if seconds is None else ((b"retry-after", str(seconds).encode()),)
+    if not route.enveloped:
+        return Response(failure.status.http_status, failure.message.encode(), _TEXT, headers)
     content = written({"status": {"error": failure.message}, "time": time_s})
     return Response(failure.status.http_status, content, headers=headers)
 

@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from qdrantlite.errors import Unsupported
+from qdrantlite.errors import NotReady, Unsupported
 from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.version import API_VERSION, COMMIT, TITLE
 from qdrantlite.wire.engine import Engine
@@ -25,8 +25,10 @@ def alive(_engine: Engine, _call: Call) -> Answer:
     return "healthz check passed"
 
 
-def ready(_engine: Engine, _call: Call) -> Answer:
-    """``/readyz``: collections are open before the port is, so an answer means ready."""
+def ready(engine: Engine, _call: Call) -> Answer:
+    """``/readyz``: 503 until collections have been opened; requests are answered before, but may have to wait."""
+    if not engine.is_ready:
+        raise NotReady("some shards are not ready")
     return "all shards are ready"
 
 

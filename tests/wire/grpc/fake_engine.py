@@ -25,6 +25,8 @@ HIT = ScoredRecord(Record(1, {"a": 1}), 0.5, 3)
 class FakeEngine:
     """See the module; ``before`` runs first in every search."""
 
+    is_ready = True
+
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.before: Callable[[], object] = lambda: None
