@@ -228,7 +228,7 @@ def _failed(error: Exception, route: Route, time_s: float) -> Response:
     seconds = failure.retry_after_s
     headers = () if seconds is None else ((b"retry-after", str(seconds).encode()),)
     if not route.enveloped:
-        return Response(failure.status.http_status, failure.message.encode(), _TEXT, headers)
+        return Response(failure.status.http_status, failure.message.encode(), _TEXTS["text"], headers)
     content = written({"status": {"error": failure.message}, "time": time_s})
     return Response(failure.status.http_status, content, headers=headers)
 
