@@ -11,6 +11,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -101,9 +102,9 @@ def measured(
         node = plan(BoundSearch(stage), shard)
         tally.guided += isinstance(node, GuidedScan)
         scans = 0
-        found, took = timed(lambda: executor.execute(node, shard))  # noqa: B023
+        found, took = timed(partial(executor.execute, node, shard))
         tally.given_up += isinstance(node, GuidedScan) and scans > 0
-        truth, exact_took = timed(lambda: executor.execute(plan(BoundSearch(exactly), shard), shard))  # noqa: B023
+        truth, exact_took = timed(partial(executor.execute, plan(BoundSearch(exactly), shard), shard))
         tally.planned_ms.append(took)
         tally.exact_ms.append(exact_took)
         tally.recalls.append(float(np.mean(found.scores >= truth.scores[-1] - 1e-6)))
