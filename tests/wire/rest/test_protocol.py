@@ -13,7 +13,7 @@ import pytest
 
 from qdrantlite.database import Database
 from qdrantlite.testing import Server
-from qdrantlite.version import API_VERSION
+from qdrantlite.version import API_VERSION, COMMIT
 from qdrantlite.wire.call_pools import CallPools
 from qdrantlite.wire.rest import app
 from qdrantlite.wire.rest.server import HttpServer
@@ -43,7 +43,7 @@ def error(response: httpx.Response) -> str:
 
 
 def test_root_and_probes_have_no_envelope(http: httpx.Client) -> None:
-    assert http.get("/").json() == {"title": "qdrant - vector search engine", "version": API_VERSION}
+    assert http.get("/").json() == {"title": "qdrant - vector search engine", "version": API_VERSION, "commit": COMMIT}
     for path, text in (("/healthz", "healthz check passed"), ("/livez", "healthz check passed")):
         assert http.get(path).text == text
     assert http.get("/readyz").text == "all shards are ready"
