@@ -11,6 +11,7 @@ from uuid import UUID
 import qdrant_edge as edge
 
 from qdrantlite.query import filter as f
+from qdrantlite.query import formula as c
 from qdrantlite.query import search as s
 from qdrantlite.values.distance import Datatype
 from qdrantlite.values.point_id import PointId
@@ -120,8 +121,8 @@ def _query(node: s.Prefetch) -> Any:
             items = [edge.FeedbackItem(_given(item.example), item.score) for item in feedback]
             naive = edge.FeedbackNaiveQuery(_given(target), items, edge.NaiveFeedbackStrategy(a, b, c))
             return edge.Query.FeedbackNaive(naive, using=node.using)
-        case s.Sample():
-            return edge.Sample.Random
+        case s.Formula(expression, defaults):
+            return edge.Formula(_expression(expression), dict(defaults))
         case s.Fusion(s.FusionKind.RRF, k, weights):
             return edge.Fusion.Rrf(k=k, weights=None if weights is None else list(weights))
         case s.Fusion():
@@ -157,6 +158,26 @@ def _recommend(
 
 def _pairs(given: Sequence[s.ContextPair]) -> list[Any]:
     return [edge.ContextPair(_given(pair.positive), _given(pair.negative)) for pair in given]
+
+
+def _expression(given: c.Expression) -> Any:
+    of = edge.Expression
+    match given:
+        case c.Constant(value):
+            return of.Constant(value)
+        case c.Variable(name):
+            return of.Variable(name)
+        case c.Sum(terms):
+            return of.Sum([_expression(each) for each in terms])
+        case c.Mult(factors):
+            return of.Mult([_expression(each) for each in factors])
+        case c.Unary(c.UnaryKind.ABS, argument):
+            return of.Abs(_expression(argument))
+        case c.Decay(c.DecayKind.EXP, x, target, scale, midpoint):
+            aim = None if target is None else _expression(target)
+            return of.Decay(edge.DecayKind.Exp, _expression(x), aim, midpoint, scale)
+        case _:
+            raise NotImplementedError(given)
 
 
 def _filter(given: f.Filter | None) -> Any:

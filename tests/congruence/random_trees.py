@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from qdrantlite.query import filter as f
+from qdrantlite.query import formula as c
 from qdrantlite.query import search as s
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.schema import CollectionConfig, Modifier, SparseVectorParams, VectorParams
@@ -100,6 +101,14 @@ class Chance:
             return s.Nearest(self.vector(name))
         return s.NearestMmr(self.vector(name), float(self.draw.uniform(0.1, 0.9)), int(self.draw.integers(1, 40)))
 
+    def _formula(self) -> s.Formula:
+        """Scores of two prefetches, the second perhaps missing, and the payload."""
+        first, second, rank = (c.Variable(name) for name in ("$score", "$score[1]", ORDER_KEY))
+        weights = [c.Constant(float(np.float32(x))) for x in self.draw.normal(size=3)]
+        falling = c.Decay(c.DecayKind.EXP, rank, weights[2], 40.0)
+        terms = (c.Mult((weights[0], first)), c.Mult((weights[1], second)), falling, c.Unary(c.UnaryKind.ABS, first))
+        return s.Formula(c.Sum(terms), {"$score[1]": 0.25})
+
     def stage(self, depth: int = DEPTH) -> s.Prefetch:
         """A tree of at most so many stages below its root."""
         wide = depth > 0 and self.draw.random() < (0.8 if depth == DEPTH else 0.4)
@@ -113,6 +122,8 @@ class Chance:
             weights = tuple(self.draw.uniform(0.5, 3, size=len(children)).tolist())
             kinds = [s.Fusion(s.FusionKind.RRF, int(self.draw.integers(1, 60)), weights), s.Fusion(s.FusionKind.DBSF)]
             query, name = kinds[int(self.draw.integers(2))], ""
+        elif kind < 0.5 and children:
+            query, name = self._formula(), ""
         elif kind < 0.2:
             query, name = None, ""
         scored = query is not None and not isinstance(query, s.OrderBy)
