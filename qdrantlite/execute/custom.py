@@ -4,8 +4,9 @@ Scores are float32, as in Qdrant, larger is better whatever the distance. ``fast
 ``sigmoid`` is its half, moved into 0…1.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import TypeAlias, assert_never
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TypeAlias, TypeVar, assert_never
 
 import numpy as np
 
@@ -24,8 +25,9 @@ from qdrantlite.plan.custom import (
     SparseExamples,
     WeightedSum,
 )
+from qdrantlite.segment.sparse import SparseView
 from qdrantlite.values.distance import Distance
-from qdrantlite.values.vector import F32, U32
+from qdrantlite.values.vector import F32, U32, SparseVector
 
 SIMILARITIES_MAX = 4 << 20
 """Similarities held at a time."""
@@ -35,6 +37,7 @@ BLOCK_SPARSE_POINTS = 1 << 18
 """Of sparse vectors, whose postings are gone through once for each block."""
 EPSILON = np.float32(np.finfo(np.float32).eps)
 
+Example = TypeVar("Example")
 Chunk: TypeAlias = tuple[int, F32]
 """Similarities ``(c, n)`` of some of the examples, and the number of the first of them, which is even."""
 
@@ -73,22 +76,31 @@ def _chunks(query: CustomScore, view: ShardView, using: str, offsets: U32, deadl
     size = max(2, SIMILARITIES_MAX // max(1, len(offsets)) // 2 * 2)
     for first in range(0, len(query.examples), size):
         deadline.pause()
-        yield first, _similarities(query, view, using, offsets, slice(first, first + size))
+        match query.examples:
+            case DenseExamples(vectors):
+                yield first, view.dense(using).similarities(vectors[first : first + size], offsets)
+            case SparseExamples(sparse):
+                totals = partial(_totals, view.sparse(using), offsets)
+                yield first, _one_by_one(totals, sparse[first : first + size], deadline)
+            case MultiExamples(multi):
+                rows = view.multi(using)
+                scores = _one_by_one(partial(rows.score, offsets=offsets), multi[first : first + size], deadline)
+                yield first, as_similarities(scores, rows.distance)
+            case _:
+                assert_never(query.examples)
 
 
-def _similarities(query: CustomScore, view: ShardView, using: str, offsets: U32, part: slice) -> F32:
-    match query.examples:
-        case DenseExamples(vectors):
-            return view.dense(using).similarities(vectors[part], offsets)
-        case SparseExamples(sparse):
-            postings = view.sparse(using)
-            return np.stack([postings.score(vector, offsets)[0] for vector in sparse[part]])
-        case MultiExamples(multi):
-            rows = view.multi(using)
-            scores = np.stack([rows.score(vector, offsets) for vector in multi[part]])
-            return as_similarities(scores, rows.distance)
-        case _:
-            assert_never(query.examples)
+def _totals(postings: SparseView, offsets: U32, vector: SparseVector) -> F32:
+    return postings.score(vector, offsets)[0]
+
+
+def _one_by_one(score: Callable[[Example], F32], examples: Sequence[Example], deadline: Deadline) -> F32:
+    """Scores of points ``(c, n)`` against each of the examples, which may take long each."""
+    lines: list[F32] = []
+    for example in examples:
+        deadline.pause()
+        lines.append(score(example))
+    return np.stack(lines)
 
 
 def as_similarities(scores: F32, distance: Distance) -> F32:

@@ -50,7 +50,7 @@ class Pair:
         if not all(self.is_decided(child, search.stage) for child in search.stage.prefetch):
             return False
         root = search.stage
-        if search.offset and _ties(self.engine.search(s.Search(root))):
+        if search.offset and _ties(self.engine.search(s.Search(root), beyond=search.offset + 1)):
             return False
         beyond = 0 if isinstance(root.query, s.NearestMmr) else 200
         expected = self.engine.search(search, beyond=beyond)
