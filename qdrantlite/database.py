@@ -27,7 +27,7 @@ from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import AlreadyExists, BadInput, NotFound, StorageFailed
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import Operation, SchemaOperation
-from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector
+from qdrantlite.query.search import Facet, GroupSearch, Matrix, PayloadSelector, Scroll, Search, VectorsSelector
 from qdrantlite.storage import catalogue as storage
 from qdrantlite.storage import file_names
 from qdrantlite.storage.catalogue import Catalogue, CollectionRecord
@@ -42,9 +42,11 @@ from qdrantlite.values.record import (
     CollectionStatus,
     CreateAlias,
     DeleteAlias,
+    FacetHit,
     Group,
     Record,
     RenameAlias,
+    SampleMatrix,
     ScoredRecord,
     ScrollPage,
     UpdateResult,
@@ -240,6 +242,16 @@ class Database:
     def count(self, name: str, filter: Filter | None, *, exact: bool = True, deadline: Deadline = FOREVER) -> int:
         """Number of points that pass; always exact."""
         return self._on(name, lambda collection: collection.count(filter, exact=exact, deadline=deadline))
+
+    def facet(self, name: str, request: Facet, *, deadline: Deadline = FOREVER) -> list[FacetHit]:
+        """The most frequent values of a field."""
+        return self._on(name, lambda collection: collection.facet(request, deadline=deadline))
+
+    def matrix(self, name: str, request: Matrix, *, deadline: Deadline = FOREVER) -> SampleMatrix:
+        """A random sample of points, each with its nearest others."""
+        return self._on(
+            name, lambda collection: collection.matrix(request, open_other=self._open_other, deadline=deadline)
+        )
 
     def search(self, name: str, search: Search, *, deadline: Deadline = FOREVER) -> list[ScoredRecord]:
         """One page of hits."""

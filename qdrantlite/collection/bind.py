@@ -56,7 +56,8 @@ from qdrantlite.query.search import (
     VectorsSelector,
 )
 from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
-from qdrantlite.segment.payload_index.index import supports_order_by
+from qdrantlite.segment.payload_index.facet import FacetValues
+from qdrantlite.segment.payload_index.index import supports_facet, supports_order_by
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.point_id import PointId
@@ -76,20 +77,22 @@ def open_snapshot(
     shard: Shard,
     filters: Sequence[Filter | None] = (),
     order_keys: Iterable[str] = (),
+    facet_keys: Iterable[str] = (),
     *,
     deadline: Deadline = FOREVER,
 ) -> tuple[Snapshot, list[Selection | None]]:
     """A frozen view, and what each filter lets through, None for one that lets everything through.
 
-    Raises BadInput for an order key without a fitting index, Unsupported, MalformedRequest for filters, NotFound once
-    the collection is closed, ShardRetired, TimedOut, Cancelled.
+    Raises BadInput for a key of an order or a facet without a fitting index, MalformedRequest for filters, NotFound
+    once the collection is closed, ShardRetired, TimedOut, Cancelled.
     """
     bindings: dict[int, FilterBinding] = {}
     with ExitStack() as failed:
         with shard.publish_lock:
             shard.require_open()
             ordered = {key: _ordered(shard, key) for key in order_keys}
-            snapshot = Snapshot(shard.state, shard.store.open_snapshot, ordered)
+            facets = {key: _facet(shard, key) for key in facet_keys}
+            snapshot = Snapshot(shard.state, shard.store.open_snapshot, ordered, facets=facets)
             failed.callback(snapshot.close)
             known, reader = snapshot.state.filters, snapshot.reader
             selections = [None if f is None or f.is_empty else known.find((f, None)) for f in filters]
@@ -113,6 +116,17 @@ def _ordered(shard: Shard, key: str) -> OrderedValues:
             "Range conditions"
         )
     return shard.ordered(key)
+
+
+def _facet(shard: Shard, key: str) -> FacetValues:
+    schema = shard.schema.get(key)
+    if schema is None or not supports_facet(schema):
+        raise BadInput(
+            f"No appropriate index for faceting: `{key}`. Please create one to facet on this field. Check "
+            "https://qdrant.tech/documentation/concepts/indexing/#payload-index to see which payload schemas support "
+            "Match conditions"
+        )
+    return shard.facet(key)
 
 
 def bind(

@@ -6,8 +6,7 @@ step.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -22,41 +21,49 @@ from qdrantlite.collection.bind import (
     bind,
     check_vectors,
     open_snapshot,
-    order_start,
     reject_offset_with_order,
 )
-from qdrantlite.collection.bind_vectors import OpenCollection
+from qdrantlite.collection.bind_vectors import OpenCollection, VectorBinder
 from qdrantlite.collection.committer import Committer
 from qdrantlite.collection.compaction import Compactor, MoveFolder
 from qdrantlite.collection.filter_source import sieve
-from qdrantlite.collection.optimizer import Optimizer, indexed_points
+from qdrantlite.collection.info import collection_info
+from qdrantlite.collection.matrix import sample_matrix
+from qdrantlite.collection.optimizer import Optimizer
 from qdrantlite.collection.prepare import prepare
 from qdrantlite.collection.recovery import create_shard, open_shard, write_checkpoint
 from qdrantlite.collection.settings import updated
 from qdrantlite.collection.shard import Shard
-from qdrantlite.collection.slots import SparseSlot
 from qdrantlite.collection.snapshot import Overtaken, Snapshot
 from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import NotFound, told
 from qdrantlite.execute.executor import execute, execute_all
 from qdrantlite.execute.groups import search_groups
-from qdrantlite.plan.bound import BoundOrderBy, BoundSearch, BoundStage
 from qdrantlite.plan.explain import explain
 from qdrantlite.plan.planner import plan
 from qdrantlite.plan.trace import Trace
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import Operation, SchemaOperation
-from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector, WithLookup
+from qdrantlite.query.search import (
+    Facet,
+    GroupSearch,
+    Matrix,
+    PayloadSelector,
+    Scroll,
+    Search,
+    VectorsSelector,
+    WithLookup,
+)
 from qdrantlite.segment.selection import Selection
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.store_reader import MISSING
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.record import (
     CollectionInfo,
-    CollectionStatus,
-    FieldInfo,
+    FacetHit,
     Group,
     Record,
+    SampleMatrix,
     ScoredRecord,
     ScrollPage,
     UpdateResult,
@@ -244,11 +251,9 @@ class Collection:
 
     def looked_up(self, groups: Sequence[Group], request: WithLookup, *, deadline: Deadline) -> list[Group]:
         """The groups, each with the point of this collection whose id is the group's key."""
-        ids = {group.key: pages.lookup_id(group.key) for group in groups}
-        wanted = [point_id for point_id in ids.values() if point_id is not None]
-        records = self.retrieve(wanted, request.with_payload, request.with_vectors, deadline=deadline)
-        found = {record.id: record for record in records}
-        return [replace(group, lookup=_found(found, ids[group.key])) for group in groups]
+        ids = pages.lookup_ids(groups)
+        records = self.retrieve(list(ids.values()), request.with_payload, request.with_vectors, deadline=deadline)
+        return pages.looked_up(groups, ids, records)
 
     def retrieve(
         self,
@@ -274,17 +279,7 @@ class Collection:
         order = request.order_by
         snapshot, (selection,) = self._open_snapshot([request.filter], [] if order is None else [order.key], deadline)
         with snapshot:
-            check_vectors(snapshot.state.config, request.with_vectors)
-            if order is not None:
-                query = BoundOrderBy(order.key, order.direction, order_start(order.start_from))
-                stage = BoundStage(query=query, selection=selection, limit=request.limit)
-                ranking = execute(plan(BoundSearch(stage, repeats=True), snapshot), snapshot, deadline=deadline)
-                return ScrollPage(pages.ordered_records(snapshot, ranking, request), None)
-            limit = min(request.limit, snapshot.live_points)
-            offsets = snapshot.id_page(selection, request.offset, limit + 1)
-            following = snapshot.ids(offsets[limit:])
-            page = pages.record_page(snapshot, offsets[:limit], request.with_payload, request.with_vectors)
-            return ScrollPage(tuple(page), following[0] if following else None)
+            return pages.scroll_page(snapshot, selection, request, deadline)
 
     def count(self, filter: Filter | None, *, exact: bool, deadline: Deadline) -> int:
         """Number of points that pass; always exact, though strict mode may forbid to ask for it."""
@@ -296,6 +291,23 @@ class Collection:
         assert selection is not None
         return len(selection)
 
+    def facet(self, request: Facet, *, deadline: Deadline) -> list[FacetHit]:
+        """The most frequent values of a field, each with its number of points; always exact. Raises BadInput."""
+        self._admission.admit_read(request.filter, limit=request.limit, exact=request.exact)
+        snapshot, (selection,) = self._open_snapshot([request.filter], (), deadline, facet_keys=[request.key])
+        with snapshot:
+            return snapshot.facet(request.key).most_frequent(
+                snapshot.live if selection is None else selection, request.limit
+            )
+
+    def matrix(self, request: Matrix, *, open_other: OpenCollection, deadline: Deadline) -> SampleMatrix:
+        """Points of a random sample, each with its nearest others. Raises BadInput."""
+        self._admission.admit_read(request.filter, limit=request.limit)
+        snapshot, (selection,) = self._open_snapshot([request.filter], (), deadline)
+        with snapshot:
+            binder = VectorBinder(snapshot, self.name, open_other)
+            return sample_matrix(snapshot, selection, request, binder, deadline)
+
     def open_snapshot(self) -> Snapshot:
         """A frozen view; the caller closes it."""
         return self._open_snapshot()[0]
@@ -305,8 +317,12 @@ class Collection:
         filters: Sequence[Filter | None] = (),
         order_keys: Sequence[str] = (),
         deadline: Deadline = FOREVER,
+        *,
+        facet_keys: Sequence[str] = (),
     ) -> tuple[Snapshot, list[Selection | None]]:
-        return self._active.run(lambda crew: open_snapshot(crew.shard, filters, order_keys, deadline=deadline))
+        return self._active.run(
+            lambda crew: open_snapshot(crew.shard, filters, order_keys, facet_keys, deadline=deadline)
+        )
 
     def _bind(self, searches: Sequence[Search], open_other: OpenCollection, deadline: Deadline) -> Bound:
         return self._active.run(
@@ -315,30 +331,12 @@ class Collection:
 
     def info(self) -> CollectionInfo:
         """Settings, counts and state."""
-        shard = self.shard
-        with shard.publish_lock:
-            live = shard.live
-            fields = {
-                key: FieldInfo(index, shard.indexes[key].points(live.bitmap)) for key, index in shard.schema.items()
-            }
-        failure = shard.store.failure
+        failure = self.shard.store.failure
         error = None if failure is None else told(failure)
-        error = error or self._upkeep.error or self._optimizer.error or self._compactor.error
-        busy = self._optimizer.pending or self._compactor.running
-        status = CollectionStatus.YELLOW if busy else CollectionStatus.GREEN
-        dense = [slot for _, slot in shard.dense_slots()]
-        indexed = sum(indexed_points(slot.present, slot.sealed) for slot in dense)
-        indexed += sum(len(slot.present) for slot in shard.slots.values() if isinstance(slot, SparseSlot))
-        return CollectionInfo(
-            status=status if error is None else CollectionStatus.RED,
-            optimizer_error=error,
-            segments_count=1 + max((slot.sealed is not None for slot in dense), default=0),
-            points_count=len(live),
-            indexed_vectors_count=indexed,
-            config=self.config,
-            payload_schema=fields,
-            warnings=(),
-            update_queue_length=0,
+        return collection_info(
+            self.shard,
+            error=error or self._upkeep.error or self._optimizer.error or self._compactor.error,
+            busy=self._optimizer.pending or self._compactor.running,
             created_at=self.created_at,
         )
 
@@ -393,7 +391,3 @@ UPKEEP_RETRY_S = 1.0
 UPKEEP_RETRY_S_MAX = 60.0
 WAL_BYTES_MAX = 4 << 20
 VERIFY_BYTES = 64 << 20
-
-
-def _found(records: Mapping[PointId, Record], point_id: PointId | None) -> Record | None:
-    return None if point_id is None else records.get(point_id)

@@ -1,20 +1,27 @@
 """The final page: offsets become ids, payloads and vectors. Only here do points become Python objects."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from qdrantlite.collection.bind import check_vectors, order_start
 from qdrantlite.collection.columns import payload_of
 from qdrantlite.collection.snapshot import Snapshot
+from qdrantlite.deadline import Deadline
 from qdrantlite.errors import MalformedRequest
+from qdrantlite.execute.executor import execute
 from qdrantlite.execute.groups import RankedGroup
 from qdrantlite.execute.project import project_payload
 from qdrantlite.execute.ranking import Ranking
+from qdrantlite.plan.bound import BoundOrderBy, BoundSearch, BoundStage
+from qdrantlite.plan.planner import plan
 from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector
+from qdrantlite.segment.selection import Selection
 from qdrantlite.storage.store_reader import Records
 from qdrantlite.values.payload import Json, Payload, elements_at, parse_path
 from qdrantlite.values.point_id import PointId, parse_uuid
-from qdrantlite.values.record import Group, Record, ScoredRecord
+from qdrantlite.values.record import Group, Record, ScoredRecord, ScrollPage
 from qdrantlite.values.vector import U32, Vector
 
 
@@ -61,7 +68,23 @@ def record_page(
     return [Record(*parts) for parts in zip(stored.ids, payloads, vectors, strict=True)]
 
 
-def ordered_records(snapshot: Snapshot, ranking: Ranking, request: Scroll) -> tuple[Record, ...]:
+def scroll_page(snapshot: Snapshot, selection: Selection | None, request: Scroll, deadline: Deadline) -> ScrollPage:
+    """One page by id or by value of the points of a selection. Raises BadInput, TimedOut, Cancelled."""
+    check_vectors(snapshot.state.config, request.with_vectors)
+    order = request.order_by
+    if order is not None:
+        query = BoundOrderBy(order.key, order.direction, order_start(order.start_from))
+        stage = BoundStage(query=query, selection=selection, limit=request.limit)
+        ranking = execute(plan(BoundSearch(stage, repeats=True), snapshot), snapshot, deadline=deadline)
+        return ScrollPage(_ordered_records(snapshot, ranking, request), None)
+    limit = min(request.limit, snapshot.live_points)
+    offsets = snapshot.id_page(selection, request.offset, limit + 1)
+    following = snapshot.ids(offsets[limit:])
+    page = record_page(snapshot, offsets[:limit], request.with_payload, request.with_vectors)
+    return ScrollPage(tuple(page), following[0] if following else None)
+
+
+def _ordered_records(snapshot: Snapshot, ranking: Ranking, request: Scroll) -> tuple[Record, ...]:
     """Records of a page by value, each with its value."""
     records = record_page(snapshot, ranking.offsets, request.with_payload, request.with_vectors)
     assert ranking.order is not None or not records
@@ -101,7 +124,20 @@ def group_page(snapshot: Snapshot, groups: Sequence[RankedGroup], request: Group
     return [Group(group.key, tuple(hits)) for group, hits in zip(groups, found, strict=True)]
 
 
-def lookup_id(key: int | str) -> PointId | None:
+def lookup_ids(groups: Sequence[Group]) -> dict[int | str, PointId]:
+    """The point id that each group's key stands for, where it stands for one."""
+    ids = {group.key: _lookup_id(group.key) for group in groups}
+    return {key: point_id for key, point_id in ids.items() if point_id is not None}
+
+
+def looked_up(groups: Sequence[Group], ids: Mapping[int | str, PointId], records: Sequence[Record]) -> list[Group]:
+    """The groups, each with the record of its id where there is one."""
+    found = {record.id: record for record in records}
+    lookups = {key: found.get(point_id) for key, point_id in ids.items()}
+    return [replace(group, lookup=lookups.get(group.key)) for group in groups]
+
+
+def _lookup_id(key: int | str) -> PointId | None:
     """The point id a group's key stands for; None when it is none."""
     if isinstance(key, int):
         return key if key >= 0 else None

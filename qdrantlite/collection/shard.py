@@ -27,7 +27,10 @@ from qdrantlite.query.filter import Filter
 from qdrantlite.query.search import Search
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
+from qdrantlite.segment.payload_index.bool import BoolIndex
+from qdrantlite.segment.payload_index.facet import FacetValues
 from qdrantlite.segment.payload_index.index import PayloadIndex
+from qdrantlite.segment.payload_index.keyword import KeywordIndex
 from qdrantlite.segment.payload_index.numeric import NumericIndex
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.selection import NO_POINTS, Selection
@@ -233,6 +236,12 @@ class Shard:
         index = self.indexes[key]
         assert isinstance(index, NumericIndex)
         return index.ordered()
+
+    def facet(self, key: str) -> FacetValues:
+        """The values of an index, frozen. The caller holds the publish lock and knows the schema."""
+        index = self.indexes[key]
+        assert isinstance(index, KeywordIndex | BoolIndex | NumericIndex)
+        return index.facet()
 
     def close(self) -> None:
         """Closes files and store; nothing is written. No snapshot is opened afterwards; those open may finish."""

@@ -7,7 +7,7 @@ one request; close it. One thread at a time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from qdrantlite.query.check import VectorKind, vector_kind
 from qdrantlite.query.search import VectorsSelector
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
+from qdrantlite.segment.payload_index.facet import FacetValues
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseView
@@ -46,6 +47,8 @@ class Snapshot:
         begin: Callable[[], StoreSnapshot],
         ordered: Mapping[str, OrderedValues],
         end: Callable[[], None] | None = None,
+        *,
+        facets: Mapping[str, FacetValues] = MappingProxyType({}),
     ) -> None:
         """``begin`` opens the read transaction of the state's commit when first needed; ``end`` is called last."""
         self.state = state
@@ -53,6 +56,7 @@ class Snapshot:
         self._end = end
         self._reader: StoreSnapshot | None = None
         self._ordered = ordered
+        self._facets = facets
 
     @property
     def reader(self) -> StoreSnapshot:
@@ -191,6 +195,10 @@ class Snapshot:
         return self._ordered[key].entries.size
 
     # -- what the final page needs
+
+    def facet(self, key: str) -> FacetValues:
+        """The values of an index frozen when the snapshot was opened."""
+        return self._facets[key]
 
     def offset_of(self, point_id: PointId) -> int | None:
         """Offset of one point."""

@@ -20,6 +20,8 @@ PREFETCH_DEPTH_MAX = 64
 LIMIT_DEFAULT = 10
 GROUP_SIZE_DEFAULT = 3
 GROUPS_DEFAULT = 10
+SAMPLE_DEFAULT = 10
+NEIGHBOURS_DEFAULT = 3
 
 VectorInput: TypeAlias = PointId | VectorSource
 
@@ -292,3 +294,23 @@ class Scroll:
     order_by: OrderBy | None = None
     with_payload: PayloadSelector = ALL_PAYLOAD
     with_vectors: VectorsSelector = NO_VECTORS
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The most frequent values of an indexed field among the points that pass; counts are exact in either case."""
+
+    key: str
+    filter: Filter | None = None
+    limit: int = LIMIT_DEFAULT
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Of a random ``sample`` of points that have the vector and pass, each with its ``limit`` nearest others."""
+
+    using: str = DEFAULT_VECTOR
+    filter: Filter | None = None
+    sample: int = SAMPLE_DEFAULT
+    limit: int = NEIGHBOURS_DEFAULT

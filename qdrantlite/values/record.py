@@ -1,14 +1,16 @@
 """What a read returns: records, scored records, groups, pages, counts and the facts about a collection."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+import numpy as np
+
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.schema import CollectionConfig, FieldIndex
-from qdrantlite.values.vector import Vector
+from qdrantlite.values.vector import F32, U32, Vector
 
 
 class Record(NamedTuple):
@@ -47,6 +49,33 @@ class ScrollPage:
 
     records: tuple[Record, ...]
     next_offset: PointId | None
+
+
+@dataclass(frozen=True, slots=True)
+class FacetHit:
+    """A value, and how many points hold it."""
+
+    value: str | int | bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleMatrix:
+    """Ids of a sample, ascending, and its entries row by row: the score of place ``columns[i]`` for place ``rows[i]``.
+
+    ``rows`` and ``columns`` ``(n,) uint32``, ``scores`` ``(n,) float32``; best first in each row.
+    """
+
+    ids: Sequence[PointId]
+    rows: U32
+    columns: U32
+    scores: F32
+
+    @staticmethod
+    def empty() -> "SampleMatrix":
+        """No points."""
+        none = np.empty(0, dtype=np.uint32)
+        return SampleMatrix((), none, none, np.empty(0, dtype=np.float32))
 
 
 class UpdateStatus(Enum):

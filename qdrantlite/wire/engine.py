@@ -10,14 +10,16 @@ from typing import Protocol
 from qdrantlite.deadline import Deadline
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import Operation, SchemaOperation
-from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector
+from qdrantlite.query.search import Facet, GroupSearch, Matrix, PayloadSelector, Scroll, Search, VectorsSelector
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.record import (
     AliasAction,
     ClusterInfo,
     CollectionInfo,
+    FacetHit,
     Group,
     Record,
+    SampleMatrix,
     ScoredRecord,
     ScrollPage,
     UpdateResult,
@@ -59,6 +61,8 @@ class Engine(Protocol):
     ) -> Sequence[Record]: ...
     def scroll(self, name: str, scroll: Scroll, /, *, deadline: Deadline) -> ScrollPage: ...
     def count(self, name: str, filter: Filter | None, /, *, exact: bool, deadline: Deadline) -> int: ...
+    def facet(self, name: str, request: Facet, /, *, deadline: Deadline) -> Sequence[FacetHit]: ...
+    def matrix(self, name: str, request: Matrix, /, *, deadline: Deadline) -> SampleMatrix: ...
     def search(self, name: str, search: Search, /, *, deadline: Deadline) -> Sequence[ScoredRecord]: ...
     def search_batch(
         self, name: str, searches: tuple[Search, ...], /, *, deadline: Deadline

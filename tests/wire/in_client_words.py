@@ -6,6 +6,7 @@ from uuid import UUID
 from qdrant_client import models
 
 from qdrantlite.query import filter as f
+from qdrantlite.query import formula as e
 from qdrantlite.query import search as s
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
@@ -118,8 +119,62 @@ def query_model(query: s.Query | None) -> Any:
                     key=key, direction=models.Direction(direction.name.lower()), start_from=start_from
                 )
             )
+        case s.Formula(expression, defaults):
+            return models.FormulaQuery(formula=_expression(expression), defaults=dict(defaults))
+        case s.Sample():
+            return models.SampleQuery(sample=models.Sample.RANDOM)
+        case _:
+            return _examples_model(query)
+
+
+def _examples_model(query: s.Query) -> Any:
+    match query:
+        case s.NearestMmr(given, diversity, candidates):
+            mmr = models.Mmr(diversity=diversity, candidates_limit=candidates)
+            return models.NearestQuery(nearest=_input(given), mmr=mmr)
+        case s.Recommend(positive, negative, strategy):
+            named = models.RecommendStrategy(strategy.name.lower())
+            sides = [_input(each) for each in positive], [_input(each) for each in negative]
+            examples = models.RecommendInput(positive=sides[0], negative=sides[1], strategy=named)
+            return models.RecommendQuery(recommend=examples)
+        case s.Discover(target, context):
+            return models.DiscoverQuery(discover=models.DiscoverInput(target=_input(target), context=_pairs(context)))
+        case s.Context(pairs):
+            return models.ContextQuery(context=_pairs(pairs))
+        case s.RelevanceFeedback(target, feedback, a, b, c):
+            items = [models.FeedbackItem(example=_input(item.example), score=item.score) for item in feedback]
+            naive = models.NaiveFeedbackStrategy(naive=models.NaiveFeedbackStrategyParams(a=a, b=b, c=c))
+            asked = models.RelevanceFeedbackInput(target=_input(target), feedback=items, strategy=naive)
+            return models.RelevanceFeedbackQuery(relevance_feedback=asked)
         case _:
             raise NotImplementedError(query)
+
+
+def _pairs(pairs: tuple[s.ContextPair, ...]) -> list[models.ContextPair]:
+    return [models.ContextPair(positive=_input(pair.positive), negative=_input(pair.negative)) for pair in pairs]
+
+
+def _expression(expression: e.Expression) -> Any:
+    match expression:
+        case e.Constant(value):
+            return value
+        case e.Variable(name):
+            return name
+        case e.ConditionValue(condition):
+            return _condition(condition)
+        case e.Sum(parts):
+            return models.SumExpression(sum=[_expression(part) for part in parts])
+        case e.Mult(parts):
+            return models.MultExpression(mult=[_expression(part) for part in parts])
+        case e.Extreme(parts, True):
+            return models.MaxExpression(max=[_expression(part) for part in parts])
+        case e.Extreme(parts):
+            return models.MinExpression(min=[_expression(part) for part in parts])
+        case e.Div(left, right, default):
+            sides = models.DivParams(left=_expression(left), right=_expression(right), by_zero_default=default)
+            return models.DivExpression(div=sides)
+        case _:
+            raise NotImplementedError(expression)
 
 
 def prefetch_model(stage: s.Prefetch) -> models.Prefetch:

@@ -6,6 +6,7 @@ from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.query.filter import IsNullFlag, MatchBool, Predicate
 from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.payload_index.facet import FacetValues, Flags
 from qdrantlite.segment.payload_index.parts import Part, Parts, bitmap_from, bitmap_part
 from qdrantlite.segment.payload_index.presence import Presence
 from qdrantlite.values.payload import Json
@@ -61,6 +62,10 @@ class BoolIndex:
     def points(self, live: AbstractBitMap) -> int:
         """See ``PayloadIndex``."""
         return (self._true | self._false).intersection_cardinality(live)
+
+    def facet(self) -> FacetValues:
+        """Both sets at this moment."""
+        return Flags(self._true.copy(), self._false.copy())
 
     def dump(self) -> list[Part]:
         """See ``PayloadIndex``."""

@@ -107,3 +107,10 @@ def supports_order_by(field: FieldIndex) -> bool:
     if field.kind is FieldKind.INTEGER:
         return field.params is None or field.params.range is not False
     return field.kind is FieldKind.FLOAT
+
+
+def supports_facet(field: FieldIndex) -> bool:
+    """Whether an index of this schema counts values: keyword, bool, and integer unless its lookup is switched off."""
+    if field.kind is FieldKind.INTEGER:
+        return field.params is None or field.params.lookup is not False
+    return field.kind in (FieldKind.KEYWORD, FieldKind.BOOL)

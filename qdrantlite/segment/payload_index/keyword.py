@@ -17,6 +17,7 @@ from qdrantlite.query.filter import (
     Predicate,
 )
 from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.payload_index.facet import FacetValues, PostedValues
 from qdrantlite.segment.payload_index.parts import Part, Parts, bytes_of
 from qdrantlite.segment.payload_index.postings import Postings
 from qdrantlite.segment.payload_index.presence import Presence
@@ -84,6 +85,16 @@ class KeywordIndex:
     def points(self, live: AbstractBitMap) -> int:
         """See ``PayloadIndex``."""
         return self._postings.points(live)
+
+    def facet(self) -> FacetValues:
+        """The keywords at this moment; those that come later have other numbers."""
+        numbers = self._numbers
+
+        def words(keys: "np.ndarray[tuple[int], np.dtype[np.uint32]]") -> list[str]:
+            known = list(numbers)
+            return [known[key] for key in keys.tolist()]
+
+        return PostedValues(self._postings.view(), words)
 
     def dump(self) -> list[Part]:
         """Keywords in use as a JSON array; the keys of the postings are their places in it."""

@@ -21,6 +21,7 @@ from qdrantlite.query.filter import (
 )
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.payload_index.bounds import INT64_MAX, INT64_MIN, closed_floats, closed_integers
+from qdrantlite.segment.payload_index.facet import FacetValues, PostedValues
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.payload_index.parts import Part, Parts
 from qdrantlite.segment.payload_index.postings import Postings
@@ -96,6 +97,11 @@ class NumericIndex(Generic[Number]):
     def ordered(self) -> OrderedValues:
         """The entries at this moment, by value."""
         return OrderedValues(self._postings.view(), integers=self._kind is FieldKind.INTEGER)
+
+    def facet(self) -> FacetValues:
+        """The integers at this moment."""
+        assert self._kind is FieldKind.INTEGER
+        return PostedValues(self._postings.view(), lambda keys: [int(key) for key in keys.tolist()])
 
     def points(self, live: AbstractBitMap) -> int:
         """See ``PayloadIndex``."""

@@ -6,7 +6,11 @@ from qdrantlite.query.search import (
     DEFAULT_PARAMS,
     GROUP_SIZE_DEFAULT,
     LIMIT_DEFAULT,
+    NEIGHBOURS_DEFAULT,
+    SAMPLE_DEFAULT,
+    Facet,
     GroupSearch,
+    Matrix,
     OrderBy,
     PayloadSelector,
     QuantizationParams,
@@ -89,3 +93,17 @@ def scroll(
             "`order_by.start_from` and a filter to exclude the IDs that you've already seen for the value"
         )
     return Scroll(filter, offset, size, order_by, with_payload, with_vectors)
+
+
+def facet(key: str, filter: Filter | None, limit: int | None, *, exact: bool) -> Facet:
+    """Raises InvalidRequest for a key that is empty or no path."""
+    not_empty("key", key)
+    parse_path(key)
+    return Facet(key, filter, LIMIT_DEFAULT if limit is None else limit, exact)
+
+
+def matrix(using: str, filter: Filter | None, sample: int | None, limit: int | None) -> Matrix:
+    """Raises ValidationFailed for a sample of less than two points and for a limit of 0."""
+    points = SAMPLE_DEFAULT if sample is None else sample
+    at_least("sample", points, 2)
+    return Matrix(using, filter, points, limit_of(limit, NEIGHBOURS_DEFAULT))

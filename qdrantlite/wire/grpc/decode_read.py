@@ -1,4 +1,4 @@
-"""Reads without a query: Get, Scroll and Count."""
+"""Reads without a query: Get, Scroll, Count, Facet and the distance matrix."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,8 @@ from qdrantlite.query.search import (
     ALL_PAYLOAD,
     NO_PAYLOAD,
     NO_VECTORS,
+    Facet,
+    Matrix,
     PayloadSelector,
     Scroll,
     VectorsSelector,
@@ -74,4 +76,28 @@ def decode_count(message: pb.CountPoints) -> Counting:
     return Counting(
         inside("filter", decode_filter, message.filter) if message.HasField("filter") else None,
         message.exact if message.HasField("exact") else True,
+    )
+
+
+def decode_facet(message: pb.FacetCounts) -> Facet:
+    """Raises InvalidRequest."""
+    collection_name(message.collection_name)
+    decode_timeout(message)
+    return checked.facet(
+        message.key,
+        inside("filter", decode_filter, message.filter) if message.HasField("filter") else None,
+        message.limit if message.HasField("limit") else None,
+        exact=message.exact,
+    )
+
+
+def decode_matrix(message: pb.SearchMatrixPoints) -> Matrix:
+    """Raises InvalidRequest."""
+    collection_name(message.collection_name)
+    decode_timeout(message)
+    return checked.matrix(
+        message.using,
+        inside("filter", decode_filter, message.filter) if message.HasField("filter") else None,
+        message.sample if message.HasField("sample") else None,
+        message.limit if message.HasField("limit") else None,
     )

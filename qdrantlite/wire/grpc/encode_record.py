@@ -8,7 +8,16 @@ from uuid import UUID
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
-from qdrantlite.values.record import Group, Record, ScoredRecord, ScrollPage, UpdateResult, UpdateStatus
+from qdrantlite.values.record import (
+    FacetHit,
+    Group,
+    Record,
+    SampleMatrix,
+    ScoredRecord,
+    ScrollPage,
+    UpdateResult,
+    UpdateStatus,
+)
 from qdrantlite.values.vector import DEFAULT_VECTOR, DenseVector, MultiVector, SparseVector, Vector
 from qdrantlite.wire.grpc.id_codec import encode_id
 from qdrantlite.wire.grpc.json_codec import INTEGER_MAX, INTEGER_MIN, encode_fields
@@ -121,3 +130,35 @@ def _encode_group_key(key: int | str, message: pb.GroupId) -> None:
 def encode_update(result: UpdateResult) -> pb.UpdateResult:
     """The answer to one write."""
     return pb.UpdateResult(operation_id=result.operation_id, status=_STATUSES[result.status])
+
+
+def encode_facet(hits: Sequence[FacetHit], into: RepeatedCompositeFieldContainer[pb.FacetHit]) -> None:
+    """Values in order, each with its number of points."""
+    for hit in hits:
+        message = into.add(count=hit.count)
+        match hit.value:
+            case bool(flag):
+                message.value.bool_value = flag
+            case int(number):
+                message.value.integer_value = number
+            case str(word):
+                message.value.string_value = word
+
+
+def encode_pairs(matrix: SampleMatrix) -> pb.SearchMatrixPairs:
+    """Row by row, best first."""
+    ids = [encode_id(point_id) for point_id in matrix.ids]
+    entries = zip(matrix.rows.tolist(), matrix.columns.tolist(), matrix.scores.tolist(), strict=True)
+    return pb.SearchMatrixPairs(
+        pairs=[pb.SearchMatrixPair(a=ids[row], b=ids[column], score=score) for row, column, score in entries]
+    )
+
+
+def encode_offsets(matrix: SampleMatrix) -> pb.SearchMatrixOffsets:
+    """Row by row, best first."""
+    return pb.SearchMatrixOffsets(
+        offsets_row=matrix.rows.tolist(),
+        offsets_col=matrix.columns.tolist(),
+        scores=matrix.scores.tolist(),
+        ids=[encode_id(point_id) for point_id in matrix.ids],
+    )

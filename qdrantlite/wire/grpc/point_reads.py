@@ -1,7 +1,4 @@
-"""The RPCs of ``qdrant.Points`` that read: decode, ask the engine, encode. ``RPCS`` is the table that is served.
-
-Absent from it, and so answered UNIMPLEMENTED: Facet, SearchMatrixPairs, SearchMatrixOffsets.
-"""
+"""The RPCs of ``qdrant.Points`` that read: decode, ask the engine, encode. ``RPCS`` is the table that is served."""
 
 from collections.abc import Mapping
 from typing import Protocol, TypeAlias
@@ -12,14 +9,17 @@ from qdrantlite.deadline import Deadline
 from qdrantlite.query.search import GroupSearch, Search
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.grpc import decode_legacy as old
-from qdrantlite.wire.grpc.decode_read import decode_count, decode_get, decode_scroll
+from qdrantlite.wire.grpc.decode_read import decode_count, decode_facet, decode_get, decode_matrix, decode_scroll
 from qdrantlite.wire.grpc.decode_search import decode_group_search, decode_search, decode_search_batch
 from qdrantlite.wire.grpc.dispatch import Rpc
 from qdrantlite.wire.grpc.encode_record import (
     encode_batches,
+    encode_facet,
     encode_groups,
     encode_hits,
+    encode_offsets,
     encode_page,
+    encode_pairs,
     encode_record,
 )
 from qdrantlite.wire.pb import points as pb
@@ -73,6 +73,27 @@ def count(engine: Engine, request: pb.CountPoints, deadline: Deadline) -> pb.Cou
     asked = decode_count(request)
     number = engine.count(request.collection_name, asked.filter, exact=asked.exact, deadline=deadline)
     return pb.CountResponse(result=pb.CountResult(count=number))
+
+
+def facet(engine: Engine, request: pb.FacetCounts, deadline: Deadline) -> pb.FacetResponse:
+    """The most frequent values of a field."""
+    response = pb.FacetResponse()
+    encode_facet(engine.facet(request.collection_name, decode_facet(request), deadline=deadline), response.hits)
+    return response
+
+
+def matrix_pairs(engine: Engine, request: pb.SearchMatrixPoints, deadline: Deadline) -> pb.SearchMatrixPairsResponse:
+    """Pairs of near points of a sample."""
+    matrix = engine.matrix(request.collection_name, decode_matrix(request), deadline=deadline)
+    return pb.SearchMatrixPairsResponse(result=encode_pairs(matrix))
+
+
+def matrix_offsets(
+    engine: Engine, request: pb.SearchMatrixPoints, deadline: Deadline
+) -> pb.SearchMatrixOffsetsResponse:
+    """The same by places in a list of ids."""
+    matrix = engine.matrix(request.collection_name, decode_matrix(request), deadline=deadline)
+    return pb.SearchMatrixOffsetsResponse(result=encode_offsets(matrix))
 
 
 def query(engine: Engine, request: pb.QueryPoints, deadline: Deadline) -> pb.QueryResponse:
@@ -158,6 +179,9 @@ RPCS: Mapping[str, Rpc] = {
     "Get": get,
     "Scroll": scroll,
     "Count": count,
+    "Facet": facet,
+    "SearchMatrixPairs": matrix_pairs,
+    "SearchMatrixOffsets": matrix_offsets,
     "Query": query,
     "QueryBatch": query_batch,
     "QueryGroups": query_groups,

@@ -9,19 +9,28 @@ from qdrantlite.wire.call_pools import CallKind
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.rest.call import Call
 from qdrantlite.wire.rest.decode import legacy
-from qdrantlite.wire.rest.decode.read import decode_count, decode_retrieval, decode_scroll
+from qdrantlite.wire.rest.decode.read import (
+    decode_count,
+    decode_facet,
+    decode_matrix,
+    decode_retrieval,
+    decode_scroll,
+)
 from qdrantlite.wire.rest.decode.search import decode_group_search, decode_search, decode_search_batch
 from qdrantlite.wire.rest.encode.answer import Answer
 from qdrantlite.wire.rest.encode.record import (
     encode_groups,
     encode_hits,
+    encode_offsets,
     encode_page,
+    encode_pairs,
     encode_record,
     encode_records,
 )
 from qdrantlite.wire.rest.routes import READ, Handler, Route
 
-POINTS = "/collections/{collection_name}/points"
+COLLECTION = "/collections/{collection_name}"
+POINTS = COLLECTION + "/points"
 
 
 def get_point(engine: Engine, call: Call) -> Answer:
@@ -50,6 +59,25 @@ def count(engine: Engine, call: Call) -> Answer:
     """How many points pass."""
     collection, asked = call.collection, call.body(decode_count)
     return {"count": engine.count(collection, asked.filter, exact=asked.exact, deadline=call.read_deadline())}
+
+
+def facet(engine: Engine, call: Call) -> Answer:
+    """The most frequent values of a field."""
+    collection, asked = call.collection, call.body(decode_facet)
+    hits = engine.facet(collection, asked, deadline=call.read_deadline())
+    return {"hits": [{"value": hit.value, "count": hit.count} for hit in hits]}
+
+
+def matrix_pairs(engine: Engine, call: Call) -> Answer:
+    """Pairs of near points of a sample."""
+    collection, asked = call.collection, call.body(decode_matrix)
+    return encode_pairs(engine.matrix(collection, asked, deadline=call.read_deadline()))
+
+
+def matrix_offsets(engine: Engine, call: Call) -> Answer:
+    """The same by places in a list of ids."""
+    collection, asked = call.collection, call.body(decode_matrix)
+    return encode_offsets(engine.matrix(collection, asked, deadline=call.read_deadline()))
 
 
 def query(engine: Engine, call: Call) -> Answer:
@@ -101,6 +129,11 @@ ROUTES = (
     _search("", retrieve, "PointRequest", "Record[]"),
     _search("/scroll", scroll, "ScrollRequest", "ScrollResult"),
     _search("/count", count, "CountRequest", "CountResult"),
+    Route(
+        "POST", "/collections/{collection_name}/facet", facet, "FacetResponse", "FacetRequest", READ, kind=CallKind.READ
+    ),
+    _search("/search/matrix/pairs", matrix_pairs, "SearchMatrixRequest", "SearchMatrixPairsResponse"),
+    _search("/search/matrix/offsets", matrix_offsets, "SearchMatrixRequest", "SearchMatrixOffsetsResponse"),
     _search("/query", query, "QueryRequest", "QueryResponse"),
     _search("/query/batch", query_batch, "QueryRequestBatch", "QueryResponse[]"),
     _search("/query/groups", _grouped(decode_group_search), "QueryGroupsRequest", "GroupsResult"),

@@ -81,9 +81,6 @@ POINTS = COLLECTION + "/points"
 SHARD = COLLECTION + "/shards/{shard_id}"
 
 NOT_BUILT = (
-    ("POST", COLLECTION + "/facet"),
-    ("POST", POINTS + "/search/matrix/pairs"),
-    ("POST", POINTS + "/search/matrix/offsets"),
     ("GET", "/metrics"),
     ("GET", "/quotas"),
     ("PUT", "/quotas"),

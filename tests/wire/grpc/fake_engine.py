@@ -5,13 +5,15 @@ from typing import Any
 
 from qdrantlite import errors
 from qdrantlite.deadline import Deadline
-from qdrantlite.query.search import GroupSearch, Scroll, Search
+from qdrantlite.query.search import Facet, GroupSearch, Matrix, Scroll, Search
 from qdrantlite.values.record import (
     ClusterInfo,
     CollectionInfo,
     CollectionStatus,
+    FacetHit,
     Group,
     Record,
+    SampleMatrix,
     ScoredRecord,
     ScrollPage,
     UpdateResult,
@@ -92,6 +94,16 @@ class FakeEngine:
     def count(self, _name: str, _filter: Any, /, *, exact: bool, deadline: Deadline) -> int:
         deadline.check()
         return 5 if exact else 4
+
+    def facet(self, _name: str, request: Facet, /, *, deadline: Deadline) -> list[FacetHit]:
+        deadline.check()
+        self.asked.append(request)
+        return [FacetHit("a", 3), FacetHit(2, 2), FacetHit(True, 1)]
+
+    def matrix(self, _name: str, request: Matrix, /, *, deadline: Deadline) -> SampleMatrix:
+        deadline.check()
+        self.asked.append(request)
+        return SampleMatrix.empty()
 
     def search(self, name: str, search: Search, /, *, deadline: Deadline) -> list[ScoredRecord]:
         self.asked.append((name, search, deadline))

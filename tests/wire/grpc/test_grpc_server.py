@@ -24,9 +24,6 @@ from tests.wire.grpc.fake_engine import HIT, FakeEngine
 
 QDRANT = {name: methods for name, methods in SERVICES.items() if name.startswith("qdrant.")}
 UNBUILT = {
-    "/qdrant.Points/Facet",
-    "/qdrant.Points/SearchMatrixPairs",
-    "/qdrant.Points/SearchMatrixOffsets",
     *(method.path for method in SERVICES["qdrant.Snapshots"].values()),
 }
 STANDALONE = {

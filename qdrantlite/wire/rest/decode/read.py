@@ -1,11 +1,12 @@
-"""Reads without a query: points by id, pages and counts."""
+"""Reads without a query: points by id, pages, counts, facets and the distance matrix."""
 
 from typing import NamedTuple
 
 from qdrantlite.query.filter import Filter
-from qdrantlite.query.search import ALL_PAYLOAD, PayloadSelector, Scroll, VectorsSelector
+from qdrantlite.query.search import ALL_PAYLOAD, LIMIT_DEFAULT, Facet, Matrix, PayloadSelector, Scroll, VectorsSelector
 from qdrantlite.values.payload import Json
 from qdrantlite.values.point_id import PointId
+from qdrantlite.values.vector import DEFAULT_VECTOR
 from qdrantlite.wire.checked import search as checked
 from qdrantlite.wire.rest.decode.selector import (
     exact,
@@ -16,7 +17,7 @@ from qdrantlite.wire.rest.decode.selector import (
     vectors_selector,
 )
 from qdrantlite.wire.rest.decode.vector import point_id
-from qdrantlite.wire.rest.reading import fields, items
+from qdrantlite.wire.rest.reading import fields, items, path, text
 
 
 class Retrieval(NamedTuple):
@@ -61,3 +62,19 @@ def decode_count(value: Json) -> Counting:
     members = fields(value)
     shard_key(members)
     return Counting(filter_of(members), exact(members, default=True))
+
+
+def decode_facet(value: Json) -> Facet:
+    """Raises InvalidRequest."""
+    members = fields(value)
+    shard_key(members)
+    limit = checked.limit_of(members.count("limit"), LIMIT_DEFAULT)
+    return checked.facet(members.needed("key", path), filter_of(members), limit, exact=exact(members, default=False))
+
+
+def decode_matrix(value: Json) -> Matrix:
+    """Raises InvalidRequest."""
+    members = fields(value)
+    shard_key(members)
+    using = members.read("using", text) or DEFAULT_VECTOR
+    return checked.matrix(using, filter_of(members), members.count("sample"), members.count("limit"))

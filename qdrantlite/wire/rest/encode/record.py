@@ -11,7 +11,7 @@ import numpy as np
 
 from qdrantlite.values.payload import Json
 from qdrantlite.values.point_id import PointId
-from qdrantlite.values.record import Group, Record, ScoredRecord, ScrollPage, UpdateResult
+from qdrantlite.values.record import Group, Record, SampleMatrix, ScoredRecord, ScrollPage, UpdateResult
 from qdrantlite.values.vector import DEFAULT_VECTOR, DenseVector, MultiVector, SparseVector, Vector
 from qdrantlite.wire.rest.encode.answer import Answer
 
@@ -87,3 +87,16 @@ def _encode_group(group: Group) -> Answer:
 def encode_update(result: UpdateResult) -> Answer:
     """The answer to one write."""
     return {"operation_id": result.operation_id, "status": result.status.name.lower()}
+
+
+def encode_pairs(matrix: SampleMatrix) -> Answer:
+    """Row by row, best first."""
+    ids = [encode_id(point_id) for point_id in matrix.ids]
+    entries = zip(matrix.rows.tolist(), matrix.columns.tolist(), matrix.scores, strict=True)
+    return {"pairs": [{"a": ids[row], "b": ids[column], "score": score} for row, column, score in entries]}
+
+
+def encode_offsets(matrix: SampleMatrix) -> Answer:
+    """Row by row, best first."""
+    ids = [encode_id(point_id) for point_id in matrix.ids]
+    return {"offsets_row": matrix.rows, "offsets_col": matrix.columns, "scores": matrix.scores, "ids": ids}
