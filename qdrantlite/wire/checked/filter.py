@@ -7,7 +7,6 @@ from qdrantlite.query.filter import (
     Condition,
     FieldCondition,
     Filter,
-    MinShould,
     Predicate,
     Slice,
 )
@@ -15,12 +14,6 @@ from qdrantlite.values.geo import GeoPoint
 from qdrantlite.wire.bounds import at_least, within
 
 RING_POINTS_MIN = 4
-
-
-def min_should(conditions: tuple[Condition, ...], min_count: int) -> MinShould:
-    """Raises ValidationFailed for a count of 0."""
-    at_least("min_count", min_count, 1)
-    return MinShould(conditions, min_count)
 
 
 def slice_of(total: int, index: int) -> Slice:
@@ -34,7 +27,7 @@ def slice_of(total: int, index: int) -> Slice:
 def field(key: str, predicates: Sequence[Predicate]) -> Condition:
     """Several predicates on one field mean any of them. Raises ValidationFailed for none."""
     if not predicates:
-        raise ValidationFailed(f"{key}: at least one field condition must be specified")
+        raise ValidationFailed("match: At least one field condition must be specified")
     if len(predicates) == 1:
         return FieldCondition(key, predicates[0])
     return Filter(should=tuple(FieldCondition(key, predicate) for predicate in predicates))

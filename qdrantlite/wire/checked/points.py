@@ -10,7 +10,6 @@ from qdrantlite.query.operation import (
     PointWrite,
     Selection,
     UpdateMode,
-    UpdateVectors,
     Upsert,
     VectorsWrite,
 )
@@ -31,12 +30,6 @@ def delete(selection: Selection) -> DeletePoints:
     if selection.ids == ():
         raise BadRequest("Empty update request")
     return DeletePoints(selection)
-
-
-def update_vectors(points: tuple[VectorsWrite, ...], update_filter: Filter | None) -> UpdateVectors:
-    """Raises ValidationFailed for no points."""
-    not_empty("points", points)
-    return UpdateVectors(points, update_filter)
 
 
 def vectors_write(point_id: PointId, vectors: NamedVectors, *, field: str) -> VectorsWrite:

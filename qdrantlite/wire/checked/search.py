@@ -44,9 +44,7 @@ def search_params(
     acorn_max_selectivity: float | None,
     idf_corpus: Filter | None,
 ) -> SearchParams:
-    """Raises ValidationFailed for an ``hnsw_ef`` of 0."""
-    if hnsw_ef is not None:
-        at_least("hnsw_ef", hnsw_ef, 1)
+    """One and the same object where nothing is given."""
     params = SearchParams(hnsw_ef, exact, quantization, indexed_only, acorn_max_selectivity, idf_corpus)
     return DEFAULT_PARAMS if params == DEFAULT_PARAMS else params
 

@@ -25,7 +25,7 @@ from qdrantlite.values.schema import (
 from qdrantlite.values.vector import DEFAULT_VECTOR
 from qdrantlite.wire.bounds import at_least, new_vector_name, within
 
-STRICT_LIMITS = ("max_query_limit", "max_timeout", "read_rate_limit", "write_rate_limit")
+STRICT_LIMITS = ("max_query_limit", "max_timeout", "max_points_count", "read_rate_limit", "write_rate_limit")
 INDEX_HINTS = ("on_disk", "memory", "enable_hnsw", "nested")
 INDEX_PARAMS = MappingProxyType(
     {
@@ -56,7 +56,6 @@ INDEX_PARAMS = MappingProxyType(
 def hnsw(settings: HnswConfig) -> HnswConfig:
     """Raises ValidationFailed."""
     _at_least(settings, "ef_construct", 4)
-    _at_least(settings, "full_scan_threshold", 10)
     return settings
 
 
@@ -79,6 +78,10 @@ def strict_mode(settings: StrictMode) -> StrictMode:
     """Raises ValidationFailed."""
     for name in STRICT_LIMITS:
         _at_least(settings, name, 1)
+    for name, field in (("multivector_config", "max_vectors"), ("sparse_config", "max_length")):
+        for at, limit in enumerate((getattr(settings, name) or {}).values()):
+            if limit is not None:
+                at_least(f"{name}.{name}[{at}].{field}", limit, 1)
     return settings
 
 

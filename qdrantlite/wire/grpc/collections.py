@@ -6,7 +6,7 @@ from qdrantlite.errors import MalformedRequest, StandaloneMode
 from qdrantlite.wire.bounds import collection_name
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.grpc.decode_collection import decode_alias_actions, decode_create, decode_update
-from qdrantlite.wire.grpc.decode_selector import decode_timeout
+from qdrantlite.wire.grpc.decode_selector import check_timeout
 from qdrantlite.wire.grpc.dispatch import BriefRpc
 from qdrantlite.wire.grpc.encode_collection import encode_aliases, encode_cluster, encode_info
 from qdrantlite.wire.pb import collections as pb
@@ -38,7 +38,7 @@ def update(engine: Engine, request: pb.UpdateCollection) -> pb.CollectionOperati
 
 def delete(engine: Engine, request: pb.DeleteCollection) -> pb.CollectionOperationResponse:
     """False when there was none."""
-    decode_timeout(request)
+    check_timeout(request)
     return pb.CollectionOperationResponse(result=engine.delete_collection(collection_name(request.collection_name)))
 
 
@@ -73,7 +73,7 @@ def update_cluster_setup(
 ) -> pb.UpdateCollectionClusterSetupResponse:
     """Only a cluster could."""
     collection_name(request.collection_name)
-    decode_timeout(request)
+    check_timeout(request)
     if request.WhichOneof("operation") is None:
         raise MalformedRequest("empty operation")
     raise StandaloneMode
@@ -93,7 +93,6 @@ def delete_shard_key(_engine: Engine, request: pb.DeleteShardKeyRequest) -> pb.D
 
 def _require_shard_key_request(request: pb.CreateShardKeyRequest | pb.DeleteShardKeyRequest) -> None:
     collection_name(request.collection_name)
-    decode_timeout(request)
     if not request.HasField("request"):
         raise MalformedRequest("empty request")
 

@@ -17,9 +17,9 @@ from qdrantlite.values.schema import (
     VectorParamsDiff,
 )
 from qdrantlite.values.vector import DEFAULT_VECTOR
-from qdrantlite.wire.bounds import collection_name, inside, new_vector_name
+from qdrantlite.wire.bounds import collection_name, each_inside, inside, new_vector_name
 from qdrantlite.wire.checked import settings as checked
-from qdrantlite.wire.grpc.decode_selector import decode_timeout
+from qdrantlite.wire.grpc.decode_selector import check_timeout
 from qdrantlite.wire.grpc.decode_settings import (
     decode_datatype,
     decode_hnsw,
@@ -49,7 +49,6 @@ SHARDING_METHODS = dict(enumerate(schema.ShardingMethod))
 def decode_create(message: pb.CreateCollection) -> CollectionConfig:
     """All settings, defaults filled in. Raises InvalidRequest."""
     collection_name(message.collection_name, new=True)
-    decode_timeout(message)
     vectors = inside("vectors_config", _decode_vectors, message.vectors_config)
     sparse = inside("sparse_vectors_config", decode_sparse_vectors, message.sparse_vectors_config)
     config = CollectionConfig(
@@ -92,13 +91,12 @@ def _payload_memory(message: pb.CreateCollection | pb.CollectionParamsDiff) -> s
 def _decode_vectors(message: pb.VectorsConfig) -> dict[str, VectorParams]:
     match message.WhichOneof("config"):
         case "params":
-            return {DEFAULT_VECTOR: inside("params", decode_vector_params, message.params)}
+            return {DEFAULT_VECTOR: inside("config", decode_vector_params, message.params)}
         case "params_map":
             named = message.params_map.map
-            return {
-                new_vector_name(name): inside(f"params_map.{name}", decode_vector_params, named[name])
-                for name in sorted(named)
-            }
+            names = [new_vector_name(name) for name in sorted(named)]
+            params = each_inside("config.map", decode_vector_params, [named[name] for name in names])
+            return dict(zip(names, params, strict=True))
         case None:
             return {}
 
@@ -173,7 +171,7 @@ def _sparse_datatype(number: int) -> Datatype | None:
 def decode_update(message: pb.UpdateCollection) -> CollectionUpdate:
     """Only what is given. Raises InvalidRequest."""
     collection_name(message.collection_name)
-    decode_timeout(message)
+    check_timeout(message)
     params = message.params
     update = CollectionUpdate(
         vectors=inside("vectors_config", _decode_vector_diffs, message.vectors_config)
@@ -214,10 +212,12 @@ def decode_update(message: pb.UpdateCollection) -> CollectionUpdate:
 def _decode_vector_diffs(message: pb.VectorsConfigDiff) -> Mapping[str, VectorParamsDiff]:
     match message.WhichOneof("config"):
         case "params":
-            return {DEFAULT_VECTOR: inside("params", _decode_vector_diff, message.params)}
+            return {DEFAULT_VECTOR: inside("config", _decode_vector_diff, message.params)}
         case "params_map":
             named = message.params_map.map
-            return {name: inside(f"params_map.{name}", _decode_vector_diff, named[name]) for name in sorted(named)}
+            names = sorted(named)
+            diffs = each_inside("config.map", _decode_vector_diff, [named[name] for name in names])
+            return dict(zip(names, diffs, strict=True))
         case None:
             return {}
 
@@ -262,7 +262,7 @@ def decode_create_vector_name(message: points.CreateVectorNameRequest) -> Create
 
 def decode_alias_actions(message: pb.ChangeAliases) -> tuple[AliasAction, ...]:
     """In the order given. Raises InvalidRequest."""
-    decode_timeout(message)
+    check_timeout(message)
     return tuple(_decode_alias_action(action) for action in message.actions)
 
 

@@ -33,7 +33,7 @@ def decode_filter(message: pb.Filter) -> Filter:
 
 
 def _decode_min_should(message: pb.MinShould) -> MinShould:
-    return checked.min_should(_decode_conditions("conditions", message.conditions), message.min_count)
+    return MinShould(_decode_conditions("conditions", message.conditions), message.min_count)
 
 
 def _decode_conditions(field: str, messages: Sequence[pb.Condition]) -> tuple[Condition, ...]:
@@ -47,7 +47,7 @@ def decode_condition(message: pb.Condition) -> Condition | None:
     """One condition, None when the message holds none. Raises InvalidRequest."""
     match message.WhichOneof("condition_one_of"):
         case "field":
-            return inside("field", _decode_field, message.field)
+            return inside("condition_one_of", _decode_field, message.field)
         case "is_empty":
             return tree.IsEmpty(_path(message.is_empty.key))
         case "is_null":
@@ -57,11 +57,11 @@ def decode_condition(message: pb.Condition) -> Condition | None:
         case "has_vector":
             return tree.HasVector(message.has_vector.has_vector)
         case "filter":
-            return inside("filter", decode_filter, message.filter)
+            return inside("condition_one_of", decode_filter, message.filter)
         case "nested":
             return _decode_nested(message.nested)
         case "slice":
-            return inside("slice", _decode_slice, message.slice)
+            return inside("condition_one_of", _decode_slice, message.slice)
         case None:
             return None
 
@@ -69,7 +69,7 @@ def decode_condition(message: pb.Condition) -> Condition | None:
 def _decode_nested(message: pb.NestedCondition) -> tree.Nested:
     if not message.HasField("filter"):
         raise MalformedRequest("Nested condition must have a filter")
-    return tree.Nested(_path(message.key), inside("nested.filter", decode_filter, message.filter))
+    return tree.Nested(_path(message.key), inside("condition_one_of.filter", decode_filter, message.filter))
 
 
 def _decode_slice(message: pb.SliceCondition) -> tree.Slice:

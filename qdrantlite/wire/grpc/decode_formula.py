@@ -42,7 +42,7 @@ def decode_expression(message: pb.Expression) -> Expression:
         case "variable":
             return Variable(message.variable)
         case "condition":
-            condition = inside("condition", decode_condition, message.condition)
+            condition = inside("variant", decode_condition, message.condition)
             if condition is None:
                 raise MalformedRequest("Condition of the expression is missing")
             return ConditionValue(condition)
@@ -54,13 +54,13 @@ def decode_expression(message: pb.Expression) -> Expression:
             parse_path(message.datetime_key)
             return DatetimeKey(message.datetime_key)
         case "mult":
-            return Mult(each_inside("mult", decode_expression, message.mult.mult))
+            return Mult(each_inside("variant.mult", decode_expression, message.mult.mult))
         case "sum":
-            return Sum(each_inside("sum", decode_expression, message.sum.sum))
+            return Sum(each_inside("variant.sum", decode_expression, message.sum.sum))
         case "max":
-            return checked.extreme(each_inside("max", decode_expression, message.max.max), largest=True)
+            return checked.extreme(each_inside("variant.max", decode_expression, message.max.max), largest=True)
         case "min":
-            return checked.extreme(each_inside("min", decode_expression, message.min.min), largest=False)
+            return checked.extreme(each_inside("variant.min", decode_expression, message.min.min), largest=False)
         case "div":
             return _decode_div(message.div)
         case "pow":
@@ -74,22 +74,22 @@ def decode_expression(message: pb.Expression) -> Expression:
         case None:
             raise MalformedRequest("Expression variant is missing")
         case unary:
-            return Unary(UnaryKind(unary), decode_expression(getattr(message, unary)))
+            return Unary(UnaryKind(unary), inside("variant", decode_expression, getattr(message, unary)))
 
 
 def _decode_geo_distance(message: pb.GeoDistance) -> GeoDistance:
     if not message.HasField("origin"):
         raise MalformedRequest("GeoDistance origin is missing")
     parse_path(message.to)
-    return GeoDistance(inside("geo_distance.origin", decode_geo_point, message.origin), message.to)
+    return GeoDistance(inside("variant.origin", decode_geo_point, message.origin), message.to)
 
 
 def _decode_div(message: pb.DivExpression) -> Div:
     if not (message.HasField("left") and message.HasField("right")):
         raise MalformedRequest("DivExpression left or right is missing")
     return Div(
-        left=decode_expression(message.left),
-        right=decode_expression(message.right),
+        left=inside("variant.left", decode_expression, message.left),
+        right=inside("variant.right", decode_expression, message.right),
         by_zero_default=message.by_zero_default if message.HasField("by_zero_default") else None,
     )
 
@@ -97,7 +97,10 @@ def _decode_div(message: pb.DivExpression) -> Div:
 def _decode_pow(message: pb.PowExpression) -> Pow:
     if not (message.HasField("base") and message.HasField("exponent")):
         raise MalformedRequest("PowExpression base or exponent is missing")
-    return Pow(decode_expression(message.base), decode_expression(message.exponent))
+    return Pow(
+        inside("variant.base", decode_expression, message.base),
+        inside("variant.exponent", decode_expression, message.exponent),
+    )
 
 
 def _decode_decay(kind: DecayKind, message: pb.DecayParamsExpression) -> Decay:
@@ -105,8 +108,8 @@ def _decode_decay(kind: DecayKind, message: pb.DecayParamsExpression) -> Decay:
         raise MalformedRequest("DecayParamsExpression x is missing")
     return checked.decay(
         kind,
-        decode_expression(message.x),
-        target=decode_expression(message.target) if message.HasField("target") else None,
+        inside("variant.x", decode_expression, message.x),
+        target=inside("variant.target", decode_expression, message.target) if message.HasField("target") else None,
         scale=message.scale if message.HasField("scale") else None,
         midpoint=message.midpoint if message.HasField("midpoint") else None,
     )

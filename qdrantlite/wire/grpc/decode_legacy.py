@@ -27,10 +27,10 @@ from qdrantlite.wire.checked import vector as checked_vector
 from qdrantlite.wire.grpc.decode_filter import decode_filter
 from qdrantlite.wire.grpc.decode_query import decode_strategy
 from qdrantlite.wire.grpc.decode_selector import (
+    check_timeout,
     decode_lookup_from,
     decode_payload_selector,
     decode_search_params,
-    decode_timeout,
     decode_vectors_selector,
     decode_with_lookup,
 )
@@ -50,7 +50,7 @@ def decode_old_search(message: pb.SearchPoints) -> Search:
 def decode_old_search_batch(message: pb.SearchBatchPoints) -> tuple[Search, ...]:
     """In the order given. Raises InvalidRequest."""
     collection_name(message.collection_name)
-    decode_timeout(message)
+    check_timeout(message)
     return each_inside("search_points", decode_old_search, message.search_points)
 
 
@@ -67,7 +67,7 @@ def decode_recommend(message: pb.RecommendPoints) -> Search:
 def decode_recommend_batch(message: pb.RecommendBatchPoints) -> tuple[Search, ...]:
     """In the order given. Raises InvalidRequest."""
     collection_name(message.collection_name)
-    decode_timeout(message)
+    check_timeout(message)
     return each_inside("recommend_points", decode_recommend, message.recommend_points)
 
 
@@ -84,13 +84,13 @@ def decode_discover(message: pb.DiscoverPoints) -> Search:
 def decode_discover_batch(message: pb.DiscoverBatchPoints) -> tuple[Search, ...]:
     """In the order given. Raises InvalidRequest."""
     collection_name(message.collection_name)
-    decode_timeout(message)
+    check_timeout(message)
     return each_inside("discover_points", decode_discover, message.discover_points)
 
 
 def _search(message: Old, query: Query, *, using: str, offset: int = 0) -> Search:
     collection_name(message.collection_name)
-    decode_timeout(message)
+    check_timeout(message)
     threshold = None if isinstance(message, pb.DiscoverPoints) else _threshold(message)
     return Search(
         stage=Prefetch(

@@ -71,7 +71,7 @@ def decode_selection(message: pb.PointsSelector) -> Selection:
         case "points":
             return Selection(ids=decode_ids(message.points.ids))
         case "filter":
-            return Selection(filter=inside("filter", decode_filter, message.filter))
+            return Selection(filter=inside("points_selector_one_of", decode_filter, message.filter))
         case None:
             raise MalformedRequest("PointSelector is missing")
 
@@ -88,7 +88,7 @@ def _delete(selector: pb.PointsSelector) -> DeletePoints:
 def decode_update_vectors(message: pb.UpdatePointVectors | Batch.UpdateVectors) -> UpdateVectors:
     """Raises InvalidRequest."""
     points = each_inside("points", _decode_point_vectors, message.points)
-    return checked.update_vectors(points, _update_filter(message))
+    return UpdateVectors(points, _update_filter(message))
 
 
 def _decode_point_vectors(message: pb.PointVectors) -> VectorsWrite:

@@ -32,29 +32,29 @@ def decode_query(message: pb.Query) -> Query:
     """Raises InvalidRequest."""
     match message.WhichOneof("variant"):
         case "nearest":
-            return Nearest(inside("nearest", decode_input, message.nearest))
+            return Nearest(inside("variant", decode_input, message.nearest))
         case "fusion":
             return _decode_fusion(message.fusion)
         case "rrf":
-            return inside("rrf", _decode_rrf, message.rrf)
+            return inside("variant", _decode_rrf, message.rrf)
         case "order_by":
-            return inside("order_by", decode_order_by, message.order_by)
+            return inside("variant", decode_order_by, message.order_by)
         case "sample":
             if message.sample != pb.Sample.Random:
                 raise MalformedRequest(f"Unknown sample: {message.sample}")
             return _SAMPLE
         case "formula":
-            return inside("formula", decode_formula, message.formula)
+            return inside("variant", decode_formula, message.formula)
         case "recommend":
-            return inside("recommend", _decode_recommend, message.recommend)
+            return inside("variant", _decode_recommend, message.recommend)
         case "discover":
-            return inside("discover", _decode_discover, message.discover)
+            return inside("variant", _decode_discover, message.discover)
         case "context":
-            return Context(inside("context", _decode_context, message.context))
+            return Context(inside("variant", _decode_context, message.context))
         case "nearest_with_mmr":
-            return inside("nearest_with_mmr", _decode_mmr, message.nearest_with_mmr)
+            return inside("variant", _decode_mmr, message.nearest_with_mmr)
         case "relevance_feedback":
-            return inside("relevance_feedback", _decode_feedback, message.relevance_feedback)
+            return inside("variant", _decode_feedback, message.relevance_feedback)
         case "text":
             return TextQuery(message.text.query)
         case None:

@@ -18,9 +18,9 @@ from qdrantlite.wire.bounds import collection_name, inside
 from qdrantlite.wire.checked import search as checked
 from qdrantlite.wire.grpc.decode_filter import decode_filter
 from qdrantlite.wire.grpc.decode_selector import (
+    check_timeout,
     decode_order_by,
     decode_payload_selector,
-    decode_timeout,
     decode_vectors_selector,
 )
 from qdrantlite.wire.grpc.id_codec import decode_id, decode_ids
@@ -47,7 +47,6 @@ class Counting:
 def decode_get(message: pb.GetPoints) -> Retrieval:
     """Payload and vectors only if asked for. Raises InvalidRequest."""
     collection_name(message.collection_name)
-    decode_timeout(message)
     return Retrieval(
         decode_ids(message.ids),
         decode_payload_selector(message.with_payload) if message.HasField("with_payload") else NO_PAYLOAD,
@@ -58,7 +57,6 @@ def decode_get(message: pb.GetPoints) -> Retrieval:
 def decode_scroll(message: pb.ScrollPoints) -> Scroll:
     """Payload comes along unless switched off. Raises InvalidRequest."""
     collection_name(message.collection_name)
-    decode_timeout(message)
     return checked.scroll(
         filter=inside("filter", decode_filter, message.filter) if message.HasField("filter") else None,
         offset=decode_id(message.offset) if message.HasField("offset") else None,
@@ -72,7 +70,6 @@ def decode_scroll(message: pb.ScrollPoints) -> Scroll:
 def decode_count(message: pb.CountPoints) -> Counting:
     """Exact unless told otherwise. Raises InvalidRequest."""
     collection_name(message.collection_name)
-    decode_timeout(message)
     return Counting(
         inside("filter", decode_filter, message.filter) if message.HasField("filter") else None,
         message.exact if message.HasField("exact") else True,
@@ -82,7 +79,7 @@ def decode_count(message: pb.CountPoints) -> Counting:
 def decode_facet(message: pb.FacetCounts) -> Facet:
     """Raises InvalidRequest."""
     collection_name(message.collection_name)
-    decode_timeout(message)
+    check_timeout(message)
     return checked.facet(
         message.key,
         inside("filter", decode_filter, message.filter) if message.HasField("filter") else None,
@@ -94,7 +91,7 @@ def decode_facet(message: pb.FacetCounts) -> Facet:
 def decode_matrix(message: pb.SearchMatrixPoints) -> Matrix:
     """Raises InvalidRequest."""
     collection_name(message.collection_name)
-    decode_timeout(message)
+    check_timeout(message)
     return checked.matrix(
         message.using,
         inside("filter", decode_filter, message.filter) if message.HasField("filter") else None,

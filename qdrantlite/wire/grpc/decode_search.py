@@ -24,10 +24,10 @@ from qdrantlite.wire.checked import search as checked
 from qdrantlite.wire.grpc.decode_filter import decode_filter
 from qdrantlite.wire.grpc.decode_query import decode_query
 from qdrantlite.wire.grpc.decode_selector import (
+    check_timeout,
     decode_lookup_from,
     decode_payload_selector,
     decode_search_params,
-    decode_timeout,
     decode_vectors_selector,
     decode_with_lookup,
 )
@@ -78,7 +78,7 @@ def _pattern(opening: bytes, count: int, rest: bytes) -> Search:
 
 def _decode_whole(message: pb.QueryPoints) -> Search:
     collection_name(message.collection_name)
-    decode_timeout(message)
+    check_timeout(message)
     return Search(
         stage=_decode_stage(message, LIMIT_DEFAULT),
         offset=message.offset,
@@ -90,14 +90,14 @@ def _decode_whole(message: pb.QueryPoints) -> Search:
 def decode_search_batch(message: pb.QueryBatchPoints) -> tuple[Search, ...]:
     """In the order given. Names and timeouts inside are checked, then those of the batch count."""
     collection_name(message.collection_name)
-    decode_timeout(message)
+    check_timeout(message)
     return each_inside("query_points", decode_search, message.query_points)
 
 
 def decode_group_search(message: pb.QueryPointGroups) -> GroupSearch:
     """Raises InvalidRequest."""
     collection_name(message.collection_name)
-    decode_timeout(message)
+    check_timeout(message)
     return checked.group_search(
         Search(
             stage=_decode_stage(message, GROUPS_DEFAULT),

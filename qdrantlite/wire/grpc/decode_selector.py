@@ -43,14 +43,10 @@ class Timed(Protocol):
         """True when the field is set."""
 
 
-def decode_timeout(message: Timed) -> float:
-    """Seconds; 60 if absent. Raises ValidationFailed for 0."""
-    seconds = message.timeout
-    if seconds:
-        return float(seconds)
-    if message.HasField("timeout"):
-        at_least("timeout", seconds, 1)
-    return TIMEOUT_DEFAULT_S
+def check_timeout(message: Timed) -> None:
+    """Raises ValidationFailed for 0. Qdrant's gRPC asks this of searches and of changes of collections only."""
+    if message.timeout == 0 and message.HasField("timeout"):
+        at_least("timeout", 0, 1)
 
 
 def decode_payload_selector(message: pb.WithPayloadSelector) -> PayloadSelector:
@@ -129,9 +125,9 @@ def _decode_start_from(message: pb.StartFrom) -> int | float | str | None:
 # A client sends the same parameters with every search.
 @remembered(pb.SearchParams, bytes_max=64, entries=128)
 def decode_search_params(message: pb.SearchParams) -> SearchParams:
-    """Raises ValidationFailed for values out of bounds."""
+    """Raises ValidationFailed for values out of bounds. A beam of 0, which only REST refuses, is the usual one."""
     return checked.search_params(
-        hnsw_ef=message.hnsw_ef if message.HasField("hnsw_ef") else None,
+        hnsw_ef=message.hnsw_ef or None,
         exact=message.exact,
         quantization=inside("quantization", _decode_quantization, message.quantization)
         if message.HasField("quantization")

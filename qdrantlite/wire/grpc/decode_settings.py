@@ -171,7 +171,7 @@ def decode_quantization(message: pb.QuantizationConfig) -> Quantization:
     """Raises InvalidRequest."""
     match message.WhichOneof("quantization"):
         case "scalar":
-            return inside("scalar", _decode_scalar, message.scalar)
+            return inside("quantization", _decode_scalar, message.scalar)
         case "product":
             return _decode_product(message.product)
         case "binary":
@@ -186,7 +186,7 @@ def decode_quantization_diff(message: pb.QuantizationConfigDiff) -> Quantization
     """Raises InvalidRequest."""
     match message.WhichOneof("quantization"):
         case "scalar":
-            return inside("scalar", _decode_scalar, message.scalar)
+            return inside("quantization", _decode_scalar, message.scalar)
         case "product":
             return _decode_product(message.product)
         case "binary":

@@ -21,7 +21,7 @@ from qdrantlite.values.vector import (
     SparseVector,
     VectorSource,
 )
-from qdrantlite.wire.bounds import inside
+from qdrantlite.wire.bounds import each_inside, inside
 from qdrantlite.wire.checked import vector as checked
 from qdrantlite.wire.grpc.id_codec import decode_id
 from qdrantlite.wire.grpc.json_codec import decode_fields
@@ -36,14 +36,12 @@ def decode_vectors(message: pb.Vectors) -> NamedVectors:
         case "vector":
             only = message.vector
             if only.WhichOneof("vector") == "dense":
-                return {DEFAULT_VECTOR: inside("vectors", decode_dense, only.dense)}
-            return checked.unnamed(inside("vectors", decode_vector, only))
+                return {DEFAULT_VECTOR: inside("vectors.vectors_options", decode_dense, only.dense)}
+            return checked.unnamed(inside("vectors.vectors_options", decode_vector, only))
         case "vectors":
             named = message.vectors.vectors
-            try:
-                return {name: decode_vector(named[name]) for name in named}
-            except ValidationFailed as error:
-                raise ValidationFailed(f"vectors.{error.text}") from None
+            decoded = each_inside("vectors.vectors_options.vectors", decode_vector, [named[name] for name in named])
+            return dict(zip(named, decoded, strict=True))
         case None:
             raise MalformedRequest("No Vector Provided")
 
@@ -108,6 +106,10 @@ def decode_sparse(index_list: Sequence[int], weight_list: Sequence[float]) -> Sp
     return checked.sparse(np.array(index_list, dtype=np.uint32), np.array(weight_list, dtype=np.float32))
 
 
+def _decode_sparse(message: pb.SparseVector) -> SparseVector:
+    return decode_sparse(message.indices, message.values)
+
+
 def decode_multi(message: pb.MultiDenseVector) -> MultiVector:
     """Raises ValidationFailed for no rows, empty rows and rows of unequal length."""
     return checked.multi([floats_of(row) for row in message.vectors])
@@ -122,13 +124,13 @@ def decode_input(message: pb.VectorInput) -> VectorInput:
     """A vector of a query, or the id of the point whose vector it is. Raises InvalidRequest."""
     match message.WhichOneof("variant"):
         case "dense":
-            return decode_dense(message.dense)
+            return inside("variant", decode_dense, message.dense)
         case "id":
             return decode_id(message.id)
         case "sparse":
-            return decode_sparse(message.sparse.indices, message.sparse.values)
+            return inside("variant", _decode_sparse, message.sparse)
         case "multi_dense":
-            return decode_multi(message.multi_dense)
+            return inside("variant", decode_multi, message.multi_dense)
         case "document":
             return decode_document(message.document)
         case "image":

@@ -153,14 +153,15 @@ def answer(method: Method, rpc: Rpc, engine: Engine, *, give_way: Callable[[], N
 def _deadline_of(
     method: Method, give_way: Callable[[], None] | None
 ) -> Callable[[Any, grpc.ServicerContext], Deadline]:
-    """How a method gets its deadline. Without a timeout, writes have what time they need."""
+    """How a method gets its deadline. Without a timeout, or with one of 0, writes have what time they need."""
     fields = method.request.DESCRIPTOR.fields_by_name
-    may_carry = "timeout" in fields
-    default_s = inf if "wait" in fields else TIMEOUT_DEFAULT_S
+    may_carry, writes = "timeout" in fields, "wait" in fields
+    default_s = inf if writes else TIMEOUT_DEFAULT_S
     operation = method.name
 
     def deadline_of(request: Any, context: grpc.ServicerContext) -> Deadline:
-        timeout_s = float(request.timeout) if may_carry and request.HasField("timeout") else default_s
+        given = may_carry and request.HasField("timeout") and not (writes and request.timeout == 0)
+        timeout_s = float(request.timeout) if given else default_s
         return Deadline(
             timeout_s,
             operation=operation,

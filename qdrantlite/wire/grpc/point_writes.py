@@ -12,7 +12,6 @@ from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.grpc import decode_points as decode
 from qdrantlite.wire.grpc.decode_collection import decode_create_vector_name
 from qdrantlite.wire.grpc.decode_index import decode_create_index
-from qdrantlite.wire.grpc.decode_selector import decode_timeout
 from qdrantlite.wire.grpc.dispatch import Rpc
 from qdrantlite.wire.grpc.encode_record import encode_update
 from qdrantlite.wire.pb import points as pb
@@ -45,7 +44,6 @@ def _check(request: WriteRequest) -> None:
     """Checks the shared fields. Raises InvalidRequest."""
     collection_name(request.collection_name)
     decode.check_ordering(request.ordering)
-    decode_timeout(request)
 
 
 def _write(

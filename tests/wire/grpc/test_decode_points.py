@@ -210,8 +210,8 @@ REFUSED = [
     (point_of(id={"uuid": "x"}), "Unable to parse UUID: x"),
     (point_of(vectors={}), "No Vector Provided"),
     (point_of(vectors={"vector": {"sparse": {}}}), "Sparse vector must be named"),
-    (point_of(vectors={"vector": {"dense": {}}}), "points[0].vectors.data"),
-    (vector_of(), "points[0].vectors.data"),
+    (point_of(vectors={"vector": {"dense": {}}}), "points[0].vectors.vectors_options.data"),
+    (vector_of(), "points[0].vectors.vectors_options.vectors[0].data"),
     (vector_of(sparse={"values": [1]}), "must be the same length as indices"),
     (vector_of(sparse={"values": [1, 1], "indices": [3, 3]}), "must be unique"),
     (vector_of(data=[1, 2, 3], vectors_count=2), "cannot be 2 rows of equal length"),
@@ -226,7 +226,6 @@ REFUSED = [
     (of(decode.decode_set_payload, pb.SetPayloadPoints, points_selector={}), "PointSelector is missing"),
     (of(decode.decode_set_payload, pb.SetPayloadPoints, key="a..b", **SELECTION), "Invalid json path: 'a..b'"),
     (of(decode.decode_delete_payload, pb.DeletePayloadPoints, keys=[""], **SELECTION), "Invalid json path: ''"),
-    (of(decode.decode_update_vectors, pb.UpdatePointVectors), "points"),
     (of(decode.decode_update_vectors, pb.UpdatePointVectors, points=[{}]), "id is expected"),
     (of(decode.decode_update_vectors, pb.UpdatePointVectors, points=[{"id": {"num": 1}}]), "vectors is expected"),
     (
@@ -250,5 +249,5 @@ def test_malformed_write_is_refused(decoder: Callable[[], object], text: str) ->
 
 def test_refusal_names_the_point() -> None:
     bad = {**GOOD, "vectors": {"vector": {"dense": {}}}}
-    with pytest.raises(ValidationFailed, match=r"^points\[2\]\.vectors\.data"):
+    with pytest.raises(ValidationFailed, match=r"^points\[2\]\.vectors\.vectors_options\.data"):
         decode.decode_upsert(pb.UpsertPoints(points=[GOOD, GOOD, bad]))  # type: ignore[list-item]  # nested fields

@@ -6,7 +6,7 @@ from qdrantlite.errors import BadRequest, ValidationFailed
 from qdrantlite.query.filter import EMPTY_FILTER
 from qdrantlite.query.search import ALL_PAYLOAD, NO_PAYLOAD, NO_VECTORS, Direction, OrderBy, Scroll, VectorsSelector
 from qdrantlite.wire.grpc.decode_read import Counting, Retrieval, decode_count, decode_get, decode_scroll
-from qdrantlite.wire.grpc.decode_selector import TIMEOUT_DEFAULT_S, decode_timeout
+from qdrantlite.wire.grpc.decode_selector import check_timeout
 from qdrantlite.wire.pb import points as pb
 
 
@@ -47,8 +47,10 @@ def test_count_is_exact_unless_told_otherwise() -> None:
     assert decode_count(pb.CountPoints(collection_name="c", exact=False)) == Counting(None, False)
 
 
-def test_timeout_is_a_minute_unless_given() -> None:
-    assert decode_timeout(pb.CountPoints()) == TIMEOUT_DEFAULT_S
-    assert decode_timeout(pb.CountPoints(timeout=3)) == 3.0
+def test_only_searches_and_changes_of_collections_refuse_to_take_no_time() -> None:
     with pytest.raises(ValidationFailed, match="timeout: value 0 invalid"):
-        decode_timeout(pb.CountPoints(timeout=0))
+        check_timeout(pb.QueryPoints(timeout=0))
+    check_timeout(pb.QueryPoints())
+    decode_count(pb.CountPoints(collection_name="c", timeout=0))
+    decode_scroll(pb.ScrollPoints(collection_name="c", timeout=0))
+    decode_get(pb.GetPoints(collection_name="c", timeout=0))

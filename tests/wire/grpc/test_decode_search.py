@@ -124,8 +124,8 @@ def test_search_that_is_more_than_one_vector_has_no_pattern() -> None:
 
 def test_refusal_of_a_search_for_one_vector_comes_every_time() -> None:
     for _ in range(2):
-        with pytest.raises(ValidationFailed, match=r"params\.hnsw_ef"):
-            decode_search(plain([1.0], params={"hnsw_ef": 0}))
+        with pytest.raises(ValidationFailed, match=r"params\.acorn\.max_selectivity"):
+            decode_search(plain([1.0], params={"acorn": {"max_selectivity": 2}}))
         with pytest.raises(ValidationFailed, match="collection_name"):
             decode_search(plain([1.0], collection_name=""))
 
@@ -293,7 +293,6 @@ REFUSED = [
     (refused(collection_name=""), '[collection_name: value "" invalid, must be from 1 to 255 characters]'),
     (refused(collection_name="a/b"), 'collection name cannot contain "/" char'),
     (refused(prefetch=[{}, {"limit": 0}]), "[prefetch[1].limit: value 0 invalid, must be 1 or larger]"),
-    (refused(params={"hnsw_ef": 0}), "[params.hnsw_ef: value 0 invalid, must be 1 or larger]"),
     (
         refused(params={"quantization": {"oversampling": 0.5}}),
         "[params.quantization.oversampling: value 0.5 invalid, must be 1.0 or larger]",
@@ -304,7 +303,7 @@ REFUSED = [
     ),
     (refused(query={}), "Query variant is missing"),
     (refused(query={"nearest": {}}), "VectorInput variant is missing"),
-    (refused(query={"nearest": {"dense": {}}}), "query.nearest.data"),
+    (refused(query={"nearest": {"dense": {}}}), "query.variant.variant.data"),
     (refused(query={"nearest": {"sparse": {"values": [1], "indices": [1, 2]}}}), "must be the same length as indices"),
     (refused(query={"nearest": {"sparse": {"values": [1, 2], "indices": [1, 1]}}}), "must be unique"),
     (refused(query={"nearest": {"multi_dense": {}}}), "at least one vector"),
@@ -317,7 +316,7 @@ REFUSED = [
     (refused(query={"context": {"pairs": [{}]}}), "ContextPair positive is missing"),
     (refused(query={"recommend": {}}), "Positive vectors should not be empty with `average` strategy"),
     (refused(query={"recommend": {"strategy": 1}}), "At least one positive or negative vector"),
-    (refused(query={"rrf": {"k": 0}}), "[query.rrf.k: value 0 invalid, must be 1 or larger]"),
+    (refused(query={"rrf": {"k": 0}}), "[query.variant.k: value 0 invalid, must be 1 or larger]"),
     (refused(query={"fusion": 9}), "Unknown fusion: 9"),
     (
         refused(query={"nearest_with_mmr": {"nearest": {"id": {"num": 1}}, "mmr": {"diversity": 1.5}}}),

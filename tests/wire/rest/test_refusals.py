@@ -187,7 +187,7 @@ READS: list[tuple[str, Any, int, str]] = [
         400,
         "Expected some form of condition, which can be a field condition",
     ),
-    ("/query", {"filter": {"must": {"key": "a"}}}, 422, "at least one field condition must be specified"),
+    ("/query", {"filter": {"must": {"key": "a"}}}, 422, "At least one field condition must be specified"),
     ("/query", {"filter": {"must": {"key": "", "match": {"value": 1}}}}, 400, "Invalid json path: ''"),
     ("/query", {"filter": {"must": {"key": "a", "match": {"value": 1.5}}}}, 400, "untagged enum MatchInterface"),
     ("/query", {"filter": {"must": {"key": "a", "match": {"any": [1, "a"]}}}}, 400, "untagged enum AnyVariants"),

@@ -7,6 +7,7 @@ from qdrantlite.query.filter import Condition, Filter, Match, Predicate
 from qdrantlite.values.dates import Instant, parse_instant
 from qdrantlite.values.geo import GeoPoint
 from qdrantlite.values.payload import Json
+from qdrantlite.wire.bounds import at_least
 from qdrantlite.wire.checked import filter as checked
 from qdrantlite.wire.rest.decode.vector import point_id
 from qdrantlite.wire.rest.reading import (
@@ -48,7 +49,9 @@ def decode_filter(value: Json) -> Filter:
 def _min_should(members: Fields) -> tree.MinShould:
     members.only("conditions", "min_count")
     conditions = members.needed("conditions", lambda value: items(value, decode_condition))
-    return checked.min_should(conditions, members.needed("min_count", count))
+    least = members.needed("min_count", count)
+    at_least("min_count", least, 1)
+    return tree.MinShould(conditions, least)
 
 
 def decode_condition(value: Json) -> Condition:

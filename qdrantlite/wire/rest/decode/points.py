@@ -26,6 +26,7 @@ from qdrantlite.query.operation import (
 )
 from qdrantlite.values.payload import Json, parse_path
 from qdrantlite.values.vector import NamedVectors, VectorSource
+from qdrantlite.wire.bounds import not_empty
 from qdrantlite.wire.checked import points as checked
 from qdrantlite.wire.rest.decode.filter import decode_filter
 from qdrantlite.wire.rest.decode.selector import shard_key
@@ -135,7 +136,8 @@ def decode_update_vectors(value: Json) -> UpdateVectors:
     members = fields(value)
     shard_key(members)
     points = members.needed("points", lambda given: items(given, _point_vectors))
-    return checked.update_vectors(points, _update_filter(members))
+    not_empty("points", points)
+    return UpdateVectors(points, _update_filter(members))
 
 
 def _point_vectors(value: Json) -> VectorsWrite:

@@ -17,7 +17,7 @@ from qdrantlite.query.search import (
     WithLookup,
 )
 from qdrantlite.values.payload import Json
-from qdrantlite.wire.bounds import collection_name
+from qdrantlite.wire.bounds import at_least, collection_name
 from qdrantlite.wire.checked import search as checked
 from qdrantlite.wire.rest.decode.filter import decode_filter, moment
 from qdrantlite.wire.rest.reading import Fields, Misread, fields, flag, items, path, text, unexpected
@@ -94,8 +94,11 @@ def search_params(members: Fields) -> SearchParams:
 
 
 def _search_params(members: Fields) -> SearchParams:
+    hnsw_ef = members.count("hnsw_ef")
+    if hnsw_ef is not None:
+        at_least("hnsw_ef", hnsw_ef, 1)
     return checked.search_params(
-        hnsw_ef=members.count("hnsw_ef"),
+        hnsw_ef=hnsw_ef,
         exact=members.flag("exact") or False,
         quantization=members.part("quantization", _quantization),
         indexed_only=members.flag("indexed_only") or False,

@@ -25,6 +25,7 @@ from qdrantlite.values.schema import (
     TurboQuantization,
     WalConfig,
 )
+from qdrantlite.wire.bounds import at_least
 from qdrantlite.wire.checked import settings as checked
 from qdrantlite.wire.rest.reading import Fields, Misread, choice, count, fields, flag, inside, number, text
 
@@ -96,7 +97,10 @@ def record(kind: type[T], members: Fields) -> T:
 
 def hnsw(members: Fields) -> HnswConfig:
     """Raises InvalidRequest."""
-    return checked.hnsw(record(HnswConfig, members))
+    settings = checked.hnsw(record(HnswConfig, members))
+    if settings.full_scan_threshold is not None:
+        at_least("full_scan_threshold", settings.full_scan_threshold, 10)  # A bound of Qdrant's REST alone.
+    return settings
 
 
 def optimizers(members: Fields) -> OptimizersConfig:
