@@ -7,9 +7,12 @@ down to the loops. Asking costs less than a microsecond; loops ask at least ever
 from collections.abc import Callable
 from math import inf
 from time import monotonic
-from typing import Final
+from typing import Final, TypeAlias
 
 from qdrantlite.errors import Cancelled, TimedOut
+
+Ask: TypeAlias = Callable[[], None]
+"""``check`` or ``pause`` of a deadline, for those who need no more of it."""
 
 CLIENT_S: Final = 0.01
 """So often it is asked whether the client is still there; never in a request that is shorter."""

@@ -96,7 +96,7 @@ def open_snapshot(
             failed.callback(snapshot.close)
             known, reader = snapshot.state.filters, snapshot.reader
             selections = [None if f is None or f.is_empty else known.find((f, None)) for f in filters]
-            source = ShardFilterSource(shard, reader, shard.live)
+            source = ShardFilterSource(shard, reader, shard.live, deadline)
             for at, (filter, selection) in enumerate(zip(filters, selections, strict=True)):
                 if selection is None and filter is not None and not filter.is_empty:
                     bindings[at] = bind_filter(filter, source)

@@ -223,7 +223,7 @@ class Collection:
         )
         with prepared.snapshot as snapshot:
             rankings = execute_all(prepared.plans, snapshot, deadline=deadline)
-            return pages.scored_pages(snapshot, rankings, searches)
+            return pages.scored_pages(snapshot, rankings, searches, deadline.pause)
 
     def explain(self, search: Search, *, open_other: OpenCollection, deadline: Deadline) -> str:
         """The plan of a search with what was expected of each node and what happened."""
@@ -245,9 +245,9 @@ class Collection:
                 group_size=request.group_size,
                 run=lambda tree, sieve: execute(plan(tree, snapshot), snapshot, sieve=sieve, deadline=deadline),
                 sieve_of=lambda filter: sieve(self.shard, snapshot, filter, deadline),
-                elements_of=lambda offsets: pages.group_elements(snapshot, offsets, request.group_by),
+                elements_of=lambda offsets: pages.group_elements(snapshot, offsets, request.group_by, deadline.pause),
             )
-            return pages.group_page(snapshot, groups, request)
+            return pages.group_page(snapshot, groups, request, deadline.pause)
 
     def looked_up(self, groups: Sequence[Group], request: WithLookup, *, deadline: Deadline) -> list[Group]:
         """The groups, each with the point of this collection whose id is the group's key."""
@@ -268,9 +268,8 @@ class Collection:
         snapshot = self.open_snapshot()
         with snapshot:
             check_vectors(snapshot.state.config, with_vectors)
-            found = snapshot.reader.offsets_of(list(dict.fromkeys(ids)))
-            deadline.pause()
-            return pages.record_page(snapshot, found[found != MISSING], with_payload, with_vectors)
+            found = snapshot.reader.offsets_of(list(dict.fromkeys(ids)), deadline.pause)
+            return pages.record_page(snapshot, found[found != MISSING], with_payload, with_vectors, deadline.pause)
 
     def scroll(self, request: Scroll, *, deadline: Deadline) -> ScrollPage:
         """One page by id or by value. Raises InvalidRequest."""

@@ -29,10 +29,13 @@ from qdrantlite.values.vector import U32
 class ShardFilterSource:
     """Answers for a shard as ``reader`` sees it; ``live`` narrows the points, ``indexed`` False hides the indexes."""
 
-    def __init__(self, shard: Shard, reader: StoreReader, live: Selection, *, indexed: bool = True) -> None:
+    def __init__(
+        self, shard: Shard, reader: StoreReader, live: Selection, deadline: Deadline, *, indexed: bool = True
+    ) -> None:
         self._shard = shard
         self._reader = reader
         self._live = live
+        self._deadline = deadline
         self._indexed = indexed
 
     @property
@@ -45,8 +48,8 @@ class ShardFilterSource:
         return self._shard.indexes.get(key) if self._indexed else None
 
     def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
-        """Offsets of the ids that exist."""
-        found = self._reader.offsets_of(ids)
+        """Offsets of the ids that exist. Raises TimedOut, Cancelled."""
+        found = self._reader.offsets_of(ids, self._deadline.check)
         existing: Offsets = found[found != MISSING]
         return existing
 
@@ -117,7 +120,9 @@ def sieve(shard: Shard, snapshot: Snapshot, filter: Filter, deadline: Deadline) 
     snapshot's payloads. Raises Unsupported, MalformedRequest.
     """
     with shard.publish_lock:
-        source = ShardFilterSource(shard, snapshot.reader, snapshot.live, indexed=shard.state is snapshot.state)
+        source = ShardFilterSource(
+            shard, snapshot.reader, snapshot.live, deadline, indexed=shard.state is snapshot.state
+        )
         return PayloadSieve(bind_filter(filter, source), snapshot.reader, deadline)
 
 
@@ -130,11 +135,11 @@ def resolve_for_write(shard: Shard, filter: Filter, changes: Changes, deadline: 
     writer = shard.store.writer
     stored = StoredPoints(writer, deadline.check)
     if changes.is_empty:
-        binding = bind_filter(filter, ShardFilterSource(shard, writer, shard.live))
+        binding = bind_filter(filter, ShardFilterSource(shard, writer, shard.live, deadline))
         return binding.settle(stored).offsets()
     touched = Selection.from_offsets(changes.touched())
     dead = Selection.from_offsets(np.concatenate(changes.dead)) if changes.dead else NO_POINTS
-    known = ShardFilterSource(shard, writer, shard.live.difference(touched))
-    fresh = ShardFilterSource(shard, writer, touched.difference(dead), indexed=False)
+    known = ShardFilterSource(shard, writer, shard.live.difference(touched), deadline)
+    fresh = ShardFilterSource(shard, writer, touched.difference(dead), deadline, indexed=False)
     passing = [bind_filter(filter, source).settle(stored) for source in (known, fresh)]
     return passing[0].union(passing[1]).offsets()

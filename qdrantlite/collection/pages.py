@@ -8,7 +8,7 @@ import numpy as np
 from qdrantlite.collection.bind import check_vectors, order_start
 from qdrantlite.collection.columns import payload_of
 from qdrantlite.collection.snapshot import Snapshot
-from qdrantlite.deadline import Deadline
+from qdrantlite.deadline import Ask, Deadline
 from qdrantlite.errors import MalformedRequest
 from qdrantlite.execute.executor import execute
 from qdrantlite.execute.groups import RankedGroup
@@ -24,17 +24,24 @@ from qdrantlite.values.point_id import PointId, parse_uuid
 from qdrantlite.values.record import Group, Record, ScoredRecord, ScrollPage
 from qdrantlite.values.vector import U32, Vector
 
+PIECE = 2048
+"""Points of a page that are read and unpacked between two looks at the deadline."""
+
+TOGETHER_MAX = 8192
+"""Points of several pages that are read in one go."""
+
 
 def scored_pages(
-    snapshot: Snapshot, rankings: Sequence[Ranking], searches: Sequence[Search]
+    snapshot: Snapshot, rankings: Sequence[Ranking], searches: Sequence[Search], ask: Ask
 ) -> list[list[ScoredRecord]]:
-    """Hits of each ranking, in its order, as its search wants them; one read of the store for all."""
+    """Hits of each ranking, in its order, as its search wants them; small pages are read from the store in one go.
+
+    ``ask`` is called between pieces of large ones.
+    """
     if not any(map(len, rankings)):
         return [[] for _ in rankings]
-    if len(rankings) == 1:
-        (ranking,), (search,) = rankings, searches
-        stored = snapshot.records(ranking.offsets, with_payload=search.with_payload.wanted)
-        return [_hits(snapshot, ranking, stored, search)]
+    if len(rankings) == 1 or sum(map(len, rankings)) > TOGETHER_MAX:
+        return [_page(snapshot, *asked, ask) for asked in zip(rankings, searches, strict=True)]
     offsets = np.concatenate([ranking.offsets for ranking in rankings])
     stored = snapshot.records(offsets, with_payload=any(search.with_payload.wanted for search in searches))
     found: list[list[ScoredRecord]] = []
@@ -43,6 +50,16 @@ def scored_pages(
         own = stored.part(start, start + len(ranking))
         found.append(_hits(snapshot, ranking, own, search))
         start += len(ranking)
+    return found
+
+
+def _page(snapshot: Snapshot, ranking: Ranking, search: Search, ask: Ask) -> list[ScoredRecord]:
+    found: list[ScoredRecord] = []
+    for at in range(0, len(ranking), PIECE):
+        ask()
+        piece = ranking if len(ranking) <= PIECE else ranking.take(slice(at, at + PIECE))
+        stored = snapshot.records(piece.offsets, with_payload=search.with_payload.wanted)
+        found.extend(_hits(snapshot, piece, stored, search))
     return found
 
 
@@ -57,15 +74,17 @@ def _hits(snapshot: Snapshot, ranking: Ranking, stored: Records, search: Search)
 
 
 def record_page(
-    snapshot: Snapshot, offsets: U32, with_payload: PayloadSelector, with_vectors: VectorsSelector
+    snapshot: Snapshot, offsets: U32, with_payload: PayloadSelector, with_vectors: VectorsSelector, ask: Ask
 ) -> list[Record]:
-    """Records of offsets, in their order."""
-    if len(offsets) == 0:
-        return []
-    stored = snapshot.records(offsets, with_payload=with_payload.wanted)
-    payloads = _payloads(stored.payloads, with_payload)
-    vectors = _vectors(snapshot, offsets, with_vectors)
-    return [Record(*parts) for parts in zip(stored.ids, payloads, vectors, strict=True)]
+    """Records of offsets, in their order; ``ask`` is called between pieces of a large page."""
+    found: list[Record] = []
+    for at in range(0, len(offsets), PIECE):
+        ask()
+        piece = offsets[at : at + PIECE]
+        stored = snapshot.records(piece, with_payload=with_payload.wanted)
+        payloads, vectors = _payloads(stored.payloads, with_payload), _vectors(snapshot, piece, with_vectors)
+        found.extend([Record(*parts) for parts in zip(stored.ids, payloads, vectors, strict=True)])
+    return found
 
 
 def scroll_page(snapshot: Snapshot, selection: Selection | None, request: Scroll, deadline: Deadline) -> ScrollPage:
@@ -76,17 +95,18 @@ def scroll_page(snapshot: Snapshot, selection: Selection | None, request: Scroll
         query = BoundOrderBy(order.key, order.direction, order_start(order.start_from))
         stage = BoundStage(query=query, selection=selection, limit=request.limit)
         ranking = execute(plan(BoundSearch(stage, repeats=True), snapshot), snapshot, deadline=deadline)
-        return ScrollPage(_ordered_records(snapshot, ranking, request), None)
+        return ScrollPage(_ordered_records(snapshot, ranking, request, deadline.pause), None)
     limit = min(request.limit, snapshot.live_points)
-    offsets = snapshot.id_page(selection, request.offset, limit + 1)
+    offsets = snapshot.id_page(selection, request.offset, limit + 1, deadline.pause)
     following = snapshot.ids(offsets[limit:])
-    page = record_page(snapshot, offsets[:limit], request.with_payload, request.with_vectors)
+    selectors = request.with_payload, request.with_vectors
+    page = record_page(snapshot, offsets[:limit], *selectors, deadline.pause)
     return ScrollPage(tuple(page), following[0] if following else None)
 
 
-def _ordered_records(snapshot: Snapshot, ranking: Ranking, request: Scroll) -> tuple[Record, ...]:
+def _ordered_records(snapshot: Snapshot, ranking: Ranking, request: Scroll, ask: Ask) -> tuple[Record, ...]:
     """Records of a page by value, each with its value."""
-    records = record_page(snapshot, ranking.offsets, request.with_payload, request.with_vectors)
+    records = record_page(snapshot, ranking.offsets, request.with_payload, request.with_vectors, ask)
     assert ranking.order is not None or not records
     return tuple(
         record._replace(order_value=ranking.order.at(position)) if ranking.order is not None else record
@@ -107,20 +127,25 @@ def _vectors(snapshot: Snapshot, offsets: U32, selector: VectorsSelector) -> Seq
     return snapshot.vectors(offsets, selector)
 
 
-def group_elements(snapshot: Snapshot, offsets: U32, group_by: str) -> list[list[Json]]:
+def group_elements(snapshot: Snapshot, offsets: U32, group_by: str, ask: Ask) -> list[list[Json]]:
     """Elements of each point's group field, as far as a payload selector for the field brings them along.
 
     It brings no single element of an array: a path like ``tags[0]`` leads nowhere.
     """
     path = parse_path(group_by)
     selector = PayloadSelector(include=(group_by.removesuffix("[]"),))
-    return [elements_at(project_payload(payload, selector), path) for payload in snapshot.payloads(offsets)]
+    found: list[list[Json]] = []
+    for at in range(0, len(offsets), PIECE):
+        ask()
+        payloads = snapshot.payloads(offsets[at : at + PIECE])
+        found.extend([elements_at(project_payload(payload, selector), path) for payload in payloads])
+    return found
 
 
-def group_page(snapshot: Snapshot, groups: Sequence[RankedGroup], request: GroupSearch) -> list[Group]:
+def group_page(snapshot: Snapshot, groups: Sequence[RankedGroup], request: GroupSearch, ask: Ask) -> list[Group]:
     """Groups with their hits as records."""
     search = request.search
-    found = scored_pages(snapshot, [group.hits for group in groups], [search] * len(groups))
+    found = scored_pages(snapshot, [group.hits for group in groups], [search] * len(groups), ask)
     return [Group(group.key, tuple(hits)) for group, hits in zip(groups, found, strict=True)]
 
 

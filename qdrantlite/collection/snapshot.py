@@ -12,9 +12,11 @@ from types import MappingProxyType, TracebackType
 import numpy as np
 
 from qdrantlite.collection.columns import payload_of
+from qdrantlite.collection.id_pages import id_page
 from qdrantlite.collection.sealing import full_scan_points, threshold_rows
 from qdrantlite.collection.shard import ShardState
 from qdrantlite.collection.slots import sparse_vectors
+from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.plan.bound import OffsetSet
 from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.query.check import VectorKind, vector_kind
@@ -30,8 +32,6 @@ from qdrantlite.storage.store_reader import MISSING, Records
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.vector import U32, DenseVector, MultiVector, SparseVector, Vector
-
-ID_CHUNK = 4096
 
 
 class Overtaken(Exception):
@@ -125,36 +125,10 @@ class Snapshot:
         """Ids of live points, in the order given."""
         return self.reader.ids(offsets)
 
-    def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int) -> U32:
-        """The first points by id. Walks the id index, or sorts the selection when that is the smaller work."""
+    def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int, ask: Ask = FOREVER.check) -> U32:
+        """The first points by id; ``ask`` is called between blocks of work."""
         assert selection is None or isinstance(selection, Selection)
-        if selection is None:
-            return self.reader.scan_ids(start, limit)[1]
-        walked = limit * max(1, len(self.live)) / max(1, len(selection))
-        if walked > 4 * len(selection) or len(selection) <= limit:
-            return self._sorted_by_id(selection, start, limit)
-        return self._walked_by_id(selection, start, limit)
-
-    def _sorted_by_id(self, selection: Selection, start: PointId | None, limit: int) -> U32:
-        offsets = selection.offsets()
-        keys = [(1, point_id.int) if not isinstance(point_id, int) else (0, point_id) for point_id in self.ids(offsets)]
-        first = (0, -1) if start is None else (0, start) if isinstance(start, int) else (1, start.int)
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        kept = [position for position in order if keys[position] >= first][:limit]
-        return offsets[np.array(kept, dtype=np.intp)]
-
-    def _walked_by_id(self, selection: Selection, start: PointId | None, limit: int) -> U32:
-        found: list[U32] = []
-        count = 0
-        while count < limit:
-            ids, offsets = self.reader.scan_ids(start, ID_CHUNK + 1)
-            passing = offsets[:ID_CHUNK][selection.contains(offsets[:ID_CHUNK])]
-            found.append(passing)
-            count += len(passing)
-            if len(ids) <= ID_CHUNK:
-                break
-            start = ids[ID_CHUNK]
-        return np.concatenate(found)[:limit]
+        return id_page(self.reader, self.live_points, selection, start, limit, ask)
 
     # -- what the planner asks
 

@@ -40,7 +40,7 @@ def first_limit(leaf: DenseLeaf) -> int:
 
 
 def ask_rows(
-    leaf: DenseLeaf, rows: DenseView, selection: Selection | None, vectors: F32, *, limit: int
+    leaf: DenseLeaf, rows: DenseView, selection: Selection | None, vectors: F32, *, limit: int, deadline: Deadline
 ) -> tuple[U32, F32]:
     """The best rows for ``vectors`` ``(dim,)`` or ``(q, dim)``, in the way that the leaf prescribes.
 
@@ -48,13 +48,14 @@ def ask_rows(
     """
     match leaf:
         case ExactScan() | SubsetScan():
-            return compare_all(rows, selection, vectors, limit=limit, one_by_one=isinstance(leaf, SubsetScan))
+            one_by_one = isinstance(leaf, SubsetScan)
+            return compare_all(rows, selection, vectors, limit=limit, one_by_one=one_by_one, deadline=deadline)
         case GraphScan():
-            refinement = refinement_of(leaf.quantization)
+            refinement, ask = refinement_of(leaf.quantization), deadline.pause
             if selection is None:
-                return rows.walk(vectors, limit=limit, ef=leaf.ef, tail=leaf.tail, refinement=refinement)
+                return rows.walk(vectors, limit=limit, ef=leaf.ef, tail=leaf.tail, refinement=refinement, ask=ask)
             offsets, scores, sure = rows.sift(
-                vectors, limit=limit, ef=leaf.ef, selection=selection, tail=leaf.tail, refinement=refinement
+                vectors, limit=limit, ef=leaf.ef, selection=selection, tail=leaf.tail, refinement=refinement, ask=ask
             )
             if vectors.ndim == 1:
                 return (offsets, scores) if sure[0] else (offsets[:0], scores[:0])
@@ -65,14 +66,14 @@ def ask_rows(
 
 
 def compare_all(
-    rows: DenseView, selection: Selection | None, vectors: F32, *, limit: int, one_by_one: bool
+    rows: DenseView, selection: Selection | None, vectors: F32, *, limit: int, one_by_one: bool, deadline: Deadline
 ) -> tuple[U32, F32]:
     """The best rows of the selection, missing none: read ``one_by_one``, or all rows in order."""
     if not one_by_one:
-        return rows.scan(vectors, limit=limit, selection=selection)
+        return rows.scan(vectors, limit=limit, selection=selection, ask=deadline.pause)
     assert selection is not None
     chosen = selection if rows.present is None else selection.intersection(rows.present)
-    return rows.subset(vectors, chosen.offsets(), limit=limit)
+    return rows.subset(vectors, chosen.offsets(), limit=limit, ask=deadline.pause)
 
 
 def refinement_of(given: QuantizationParams | None) -> Refinement:
@@ -95,14 +96,17 @@ def ask_together(nodes: Sequence[Node], view: ShardView, deadline: Deadline) -> 
             continue
         for at in range(0, len(leaves), TOGETHER_MAX):
             deadline.pause()
-            found.update(_ask_one_group(leaves[at : at + TOGETHER_MAX], rows))
+            found.update(_ask_one_group(leaves[at : at + TOGETHER_MAX], rows, deadline))
     return found
 
 
-def _ask_one_group(leaves: Sequence[DenseLeaf], rows: DenseView) -> Iterator[tuple[DenseLeaf, Found]]:
+def _ask_one_group(
+    leaves: Sequence[DenseLeaf], rows: DenseView, deadline: Deadline
+) -> Iterator[tuple[DenseLeaf, Found]]:
     leaf = leaves[0]
     vectors = np.stack([each.query.vector for each in leaves])
-    offsets, scores = ask_rows(leaf, rows, as_selection(leaf.selection), vectors, limit=first_limit(leaf))
+    selection, limit = as_selection(leaf.selection), first_limit(leaf)
+    offsets, scores = ask_rows(leaf, rows, selection, vectors, limit=limit, deadline=deadline)
     counts = np.count_nonzero(offsets != MISSING, axis=1).tolist()
     for each, count, own_offsets, own_scores in zip(leaves, counts, offsets, scores, strict=True):
         yield each, (own_offsets[:count], own_scores[:count])

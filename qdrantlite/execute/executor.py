@@ -148,17 +148,17 @@ class _Run:
             case Nothing():
                 return Ranking.empty()
             case ExactScan() | SubsetScan() | GraphScan():
-                return _dense(node, view, self.known.get(node))
+                return _dense(node, view, self.known.get(node), self.deadline)
             case SparseScan():
-                return _sparse(node, view)
+                return _sparse(node, view, self.deadline)
             case MultiScan():
-                return _multi(node, view)
+                return _multi(node, view, self.deadline)
             case CustomScan():
                 return _custom(node, view, self.deadline)
             case IdScan():
-                return Ranking.unscored(view.id_page(node.selection, None, node.limit))
+                return Ranking.unscored(view.id_page(node.selection, None, node.limit, self.deadline.pause))
             case OrderScan():
-                return _ordered(node, view, _among(node, view))
+                return _ordered(node, view, _among(node, view), self.deadline)
             case SampleScan():
                 return _sample(_among(node, view).offsets(), node.limit, view)
             case Fuse():
@@ -172,7 +172,7 @@ class _Run:
             case Diversify():
                 return _diversified(node, Ranking.joined(sources), view, self.deadline)
             case Order():
-                return _ordered(node, view, Selection.from_offsets(_union(sources)))
+                return _ordered(node, view, Selection.from_offsets(_union(sources)), self.deadline)
             case SampleOf():
                 return _sample(_union(sources), node.limit, view)
             case Top():
@@ -204,41 +204,49 @@ def _union(sources: Sequence[Ranking]) -> U32:
     return np.unique(np.concatenate([source.offsets for source in sources]))
 
 
-def _dense(node: DenseLeaf, view: ShardView, known: Found | None) -> Ranking:
+def _dense(node: DenseLeaf, view: ShardView, known: Found | None, deadline: Deadline) -> Ranking:
     """``known`` is what was found for the leaf's first question already."""
-    fetch = _dense_fetch(node, view.dense(node.using), as_selection(node.selection), known)
+    fetch = _dense_fetch(node, view.dense(node.using), as_selection(node.selection), known, deadline)
     ranking = fetch_best(fetch, node.limit, view.ids)
     return passing_threshold(ranking, node.threshold, larger_is_better=node.query.larger_is_better)
 
 
-def _sparse(node: SparseScan, view: ShardView) -> Ranking:
+def _sparse(node: SparseScan, view: ShardView, deadline: Deadline) -> Ranking:
     postings, among = view.sparse(node.using), _among(node, view)
     ranking = fetch_best(
-        lambda limit: postings.search(node.query.vector, selection=among, limit=limit), node.limit, view.ids
+        lambda limit: postings.search(node.query.vector, selection=among, limit=limit, ask=deadline.pause),
+        *(node.limit, view.ids),
     )
     return passing_threshold(ranking, node.threshold, larger_is_better=True)
 
 
-def _multi(node: MultiScan, view: ShardView) -> Ranking:
+def _multi(node: MultiScan, view: ShardView, deadline: Deadline) -> Ranking:
     rows, among = view.multi(node.using), _among(node, view)
-    ranking = fetch_best(lambda limit: rows.search(node.query.rows, selection=among, limit=limit), node.limit, view.ids)
+    ranking = fetch_best(
+        lambda limit: rows.search(node.query.rows, selection=among, limit=limit, ask=deadline.pause),
+        *(node.limit, view.ids),
+    )
     return passing_threshold(ranking, node.threshold, larger_is_better=node.query.larger_is_better)
 
 
-def _dense_fetch(node: DenseLeaf, rows: DenseView, selection: Selection | None, known: Found | None = None) -> Fetch:
+def _dense_fetch(
+    node: DenseLeaf, rows: DenseView, selection: Selection | None, known: Found | None, deadline: Deadline
+) -> Fetch:
     """How a dense leaf gets its best rows; ``known`` is what was found for its first question already."""
 
     def ask(limit: int) -> Found:
         if known is not None and limit == first_limit(node):
             return known
-        return ask_rows(node, rows, selection, node.query.vector, limit=limit)
+        return ask_rows(node, rows, selection, node.query.vector, limit=limit, deadline=deadline)
 
     if not isinstance(node, GraphScan):
         return ask
-    return lambda limit: _walked(node, rows, selection, ask, limit=limit)
+    return lambda limit: _walked(node, rows, selection, ask, limit=limit, deadline=deadline)
 
 
-def _walked(node: GraphScan, rows: DenseView, selection: Selection | None, ask: Fetch, *, limit: int) -> Found:
+def _walked(
+    node: GraphScan, rows: DenseView, selection: Selection | None, ask: Fetch, *, limit: int, deadline: Deadline
+) -> Found:
     """The best rows along the graphs, with a wider beam where one fell short, exactly where none is wide enough."""
     found = ask(limit)
     if len(found[0]) >= limit:
@@ -252,11 +260,13 @@ def _walked(node: GraphScan, rows: DenseView, selection: Selection | None, ask: 
         wanted = min(limit, len(selection if rows.present is None else selection.intersection(rows.present)))
     ef = node.ef * WIDER
     while len(found[0]) < wanted and ef <= node.ef_max:
-        found = ask_rows(replace(node, ef=ef), rows, selection, node.query.vector, limit=limit)
+        found = ask_rows(replace(node, ef=ef), rows, selection, node.query.vector, limit=limit, deadline=deadline)
         ef *= WIDER
     if len(found[0]) >= wanted:
         return found
-    return compare_all(rows, selection, node.query.vector, limit=limit, one_by_one=node.one_by_one)
+    return compare_all(
+        *(rows, selection, node.query.vector), limit=limit, one_by_one=node.one_by_one, deadline=deadline
+    )
 
 
 def _custom(node: CustomScan, view: ShardView, deadline: Deadline) -> Ranking:
@@ -281,7 +291,7 @@ def _guided(node: GuidedScan, sources: Sequence[Ranking], view: ShardView, deadl
     for wider in range(node.wider + 1):
         if wider:
             walks = tuple([replace(walk, ef=walk.ef * WIDER, limit=walk.limit * WIDER) for walk in walks])
-            sources = [_dense(walk, view, None) for walk in walks]
+            sources = [_dense(walk, view, None, deadline) for walk in walks]
         found = scored(leaf.query, view, leaf.using, _union(sources), deadline=deadline)
         ranking = _best_custom(leaf.query, replace(leaf, threshold=None), found, view)
         ends = [
@@ -311,17 +321,17 @@ def _rescored(node: Rescore, offsets: U32, view: ShardView, deadline: Deadline) 
     larger_is_better = True
     match node.query:
         case NearestSparse(sparse):
-            scores, overlap = view.sparse(node.using).score(sparse, offsets)
+            scores, overlap = view.sparse(node.using).score(sparse, offsets, ask=deadline.pause)
             offsets, scores = offsets[overlap], scores[overlap]
         case NearestDense(vector, larger_is_better):
             dense = view.dense(node.using)
             if dense.present is not None:
                 offsets = offsets[dense.has(offsets)]
-            scores = dense.score(vector, offsets)
+            scores = dense.score(vector, offsets, ask=deadline.pause)
         case NearestMulti(rows, larger_is_better):
             multi = view.multi(node.using)
             offsets = offsets[multi.has(offsets)]
-            scores = multi.score(rows, offsets)
+            scores = multi.score(rows, offsets, ask=deadline.pause)
         case CustomScore() as query:
             having = offsets[view.present(node.using).contains(offsets)]
             return _best_custom(query, node, scored(query, view, node.using, having, deadline=deadline), view)
@@ -352,13 +362,15 @@ def _fused(node: Fuse, sources: Sequence[Ranking], view: ShardView) -> Ranking:
     return ranking.head(int(below[0])) if len(below) else ranking
 
 
-def _ordered(node: OrderScan | Order, view: ShardView, among: Selection) -> Ranking:
+def _ordered(node: OrderScan | Order, view: ShardView, among: Selection, deadline: Deadline) -> Ranking:
     """A page by value, then id in the same direction, filled up to the limit where repeats are dropped."""
     values = view.ordered(node.key)
     ascending = node.direction is Direction.ASC
     entries = node.limit
     while True:
-        offsets, numbers = values.page(among, ascending=ascending, start_from=node.start_from, limit=entries)
+        offsets, numbers = values.page(
+            among, ascending=ascending, start_from=node.start_from, limit=entries, ask=deadline.pause
+        )
         ranking = Ranking.unscored(offsets, OrderValues.of(numbers))
         ranking = settled(ranking, numbers, entries, view.ids, ascending=ascending)
         if node.repeats:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from qdrantlite.deadline import Ask
 from qdrantlite.execute.ranking import Bools
 from qdrantlite.plan.bound import OffsetSet
 from qdrantlite.query.check import VectorKind
@@ -71,8 +72,11 @@ class ShardView(Protocol):
         """Payloads of live points, in the order of ``offsets`` ``(n,) uint32``."""
         ...
 
-    def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int) -> U32:
-        """The first ``limit`` live points of ``selection`` (None = all) by id, from ``start`` on (inclusive)."""
+    def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int, ask: Ask, /) -> U32:
+        """The first ``limit`` live points of ``selection`` (None = all) by id, from ``start`` on (inclusive).
+
+        ``ask`` is called between blocks of work.
+        """
         ...
 
 

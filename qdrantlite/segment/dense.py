@@ -1,11 +1,12 @@
 """Dense vectors of one name: exact scans over stored rows, sealed graphs beside them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.sealed import PLAIN, Refinement, SealedSegment
 from qdrantlite.segment.selection import Selection
@@ -13,6 +14,12 @@ from qdrantlite.segment.vector_index import exact
 from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32
+
+STRETCH_COMPONENTS = 16 << 20
+"""Compared between two looks at the deadline by one query: some 10 ms where float32 rows are read in order."""
+
+QUERIES_AS_ONE = 8
+"""So many queries of a batch take as long as one alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +30,8 @@ class DenseView:
     graphs exist. ``verify`` is called with offsets or a slice of them before their rows are served and raises
     Corrupted. Queries ``(dim,)`` or ``(q, dim)`` float32 are prepared already (``row_encoding.prepare_query``).
     Results for one query are ``(offsets (k,) uint32, scores (k,) float32)``; for several ``(q, k)``, missing hits
-    padded with ``exact.MISSING``. Best first, ties by offset, scores as Qdrant reports them.
+    padded with ``exact.MISSING``. Best first, ties by offset, scores as Qdrant reports them. ``ask`` is called between
+    stretches of rows.
     """
 
     rows: Rows
@@ -46,18 +54,14 @@ class DenseView:
         """Live points that have the vector."""
         return len(self.rows) if self.present is None else len(self.present)
 
-    def scan(self, queries: F32, *, limit: int, selection: Selection | None = None) -> tuple[Offsets, F32]:
+    def scan(
+        self, queries: F32, *, limit: int, selection: Selection | None = None, ask: Ask = FOREVER.check
+    ) -> tuple[Offsets, F32]:
         """Best of the selection (``None`` = all present) by reading all rows in order."""
         passing = self._present_in(selection)
-        self.verify(slice(0, len(self.rows)))
-        found = exact.scan(
-            self.rows,
-            np.atleast_2d(queries),
-            distance=self.distance,
-            limit=limit if passing is None else min(limit, len(passing)),
-            selector=None if passing is None else passing.mask(0, len(self.rows)),
-        )
-        return self._ordered(*found, single=queries.ndim == 1)
+        width = min(limit, len(self.rows) if passing is None else len(passing))
+        parts = self._scanned(np.atleast_2d(queries), (0, len(self.rows)), width, passing, ask)
+        return self._best(list(parts), limit=width, single=queries.ndim == 1)
 
     def walk(
         self,
@@ -67,6 +71,7 @@ class DenseView:
         ef: int,
         tail: bool = True,
         refinement: Refinement = PLAIN,
+        ask: Ask = FOREVER.check,
     ) -> tuple[Offsets, F32]:
         """Best of all present along the graphs, and by scanning what they do not cover or link.
 
@@ -77,12 +82,14 @@ class DenseView:
         several = queries[np.newaxis] if single else queries
         passing = self.present
         width = limit if passing is None else min(limit, len(passing))
-        parts = [
-            segment.walk(several, limit=width, ef=ef, passing=passing, refinement=refinement) for segment in self.sealed
-        ]
-        parts += self._apart(several, width, passing)
+        parts: list[tuple[Offsets, F32]] = []
+        for segment in self.sealed:
+            ask()
+            parts.append(segment.walk(several, limit=width, ef=ef, passing=passing, refinement=refinement))
+        parts += self._apart(several, width, passing, ask)
         if tail:
-            parts += [self._scanned(several, span, width, passing) for span in self.unsealed]
+            for span in self.unsealed:
+                parts.extend(self._scanned(several, span, width, passing, ask))
         return self._together(parts, limit=width, single=single)
 
     def sift(
@@ -94,6 +101,7 @@ class DenseView:
         selection: Selection,
         tail: bool = True,
         refinement: Refinement = PLAIN,
+        ask: Ask = FOREVER.check,
     ) -> tuple[Offsets, F32, npt.NDArray[np.bool_]]:
         """Best of the selection among the nearest of all along the graphs, and by scanning what they do not cover.
 
@@ -109,55 +117,81 @@ class DenseView:
         parts: list[tuple[Offsets, F32]] = []
         sure = np.ones(len(several), dtype=np.bool_)
         for segment in self.sealed:
+            ask()
             offsets, scores, met = segment.sift(several, limit=width, ef=ef, passing=passing, refinement=refinement)
             parts.append((offsets, scores))
             sure &= met
-        parts += self._apart(several, width, passing)
+        parts += self._apart(several, width, passing, ask)
         if tail:
-            parts += [self._scanned(several, span, width, passing) for span in self.unsealed]
+            for span in self.unsealed:
+                parts.extend(self._scanned(several, span, width, passing, ask))
         return *self._together(parts, limit=width, single=single), sure
 
     def _together(self, parts: list[tuple[Offsets, F32]], *, limit: int, single: bool) -> tuple[Offsets, F32]:
         """The best of what several ranges of rows gave, and their rows verified."""
-        offsets, scores = (
-            parts[0] if len(parts) == 1 else (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-        )
-        offsets, scores = self._ordered(offsets, scores, single=single)
-        offsets, scores = offsets[..., :limit], scores[..., :limit]
+        offsets, scores = self._best(parts, limit=limit, single=single)
         self.verify(offsets if single else offsets[offsets != exact.MISSING])
         return offsets, scores
 
-    def _apart(self, queries: F32, limit: int, passing: Selection | None) -> list[tuple[Offsets, F32]]:
+    def _apart(self, queries: F32, limit: int, passing: Selection | None, ask: Ask) -> Iterator[tuple[Offsets, F32]]:
         """Best of what lies within the range of a graph that could not link it; usually there is nothing."""
-        parts = []
         for segment in self.sealed:
             if segment.apart is not None:
                 left = segment.apart if passing is None else segment.apart.intersection(passing)
-                offsets = left.offsets()
-                self.verify(offsets)
-                parts.append(exact.subset(self.rows, queries, offsets, distance=self.distance, limit=limit))
-        return parts
+                yield from self._chosen(queries, left.offsets(), limit, ask)
+
+    def _best(self, parts: list[tuple[Offsets, F32]], *, limit: int, single: bool) -> tuple[Offsets, F32]:
+        if len(parts) == 1:
+            offsets, scores = parts[0]
+        else:
+            offsets, scores = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+        offsets, scores = self._ordered(offsets, scores, single=single)
+        return offsets[..., :limit], scores[..., :limit]
 
     def _scanned(
-        self, queries: F32, span: tuple[int, int], limit: int, passing: Selection | None
-    ) -> tuple[Offsets, F32]:
-        start, stop = span
-        self.verify(slice(start, stop))
-        selector = None if passing is None else passing.mask(start, stop)
-        return exact.scan(
-            self.rows[start:stop], queries, distance=self.distance, limit=limit, start=start, selector=selector
-        )
+        self, queries: F32, span: tuple[int, int], limit: int, passing: Selection | None, ask: Ask
+    ) -> Iterator[tuple[Offsets, F32]]:
+        """The best of a range of rows, stretch by stretch; there is at least one."""
+        first, end = span
+        step = self._stretch(len(queries))
+        for start in range(first, max(end, first + 1), step):
+            stop = min(start + step, end)
+            ask()
+            self.verify(slice(start, stop))
+            selector = None if passing is None else passing.mask(start, stop)
+            yield exact.scan(
+                self.rows[start:stop], queries, distance=self.distance, limit=limit, start=start, selector=selector
+            )
 
-    def subset(self, queries: F32, offsets: Offsets, *, limit: int) -> tuple[Offsets, F32]:
+    def _stretch(self, queries: int) -> int:
+        """Rows compared between two looks at the deadline."""
+        dimension: int = self.rows.shape[1]
+        return max(1, STRETCH_COMPONENTS // (dimension * max(1, queries // QUERIES_AS_ONE)))
+
+    def subset(self, queries: F32, offsets: Offsets, *, limit: int, ask: Ask = FOREVER.check) -> tuple[Offsets, F32]:
         """Best of these offsets, ascending and all present, reading their rows only."""
-        self.verify(offsets)
-        found = exact.subset(self.rows, np.atleast_2d(queries), offsets, distance=self.distance, limit=limit)
-        return self._ordered(*found, single=queries.ndim == 1)
+        parts = self._chosen(np.atleast_2d(queries), offsets, limit, ask)
+        return self._best(list(parts), limit=limit, single=queries.ndim == 1)
 
-    def score(self, query: F32, offsets: Offsets) -> F32:
+    def _chosen(self, queries: F32, offsets: Offsets, limit: int, ask: Ask) -> Iterator[tuple[Offsets, F32]]:
+        """The best of these offsets, some at a time; there is at least one part."""
+        step = self._stretch(len(queries))
+        for at in range(0, max(len(offsets), 1), step):
+            ask()
+            chosen = offsets[at : at + step]
+            self.verify(chosen)
+            yield exact.subset(self.rows, queries, chosen, distance=self.distance, limit=limit)
+
+    def score(self, query: F32, offsets: Offsets, *, ask: Ask = FOREVER.check) -> F32:
         """Score of each of these offsets, all present, ``(n,) float32`` in the order given."""
-        self.verify(offsets)
-        return exact.score(self.rows, query, offsets, distance=self.distance)
+        step = self._stretch(1)
+        parts: list[F32] = []
+        for at in range(0, max(len(offsets), 1), step):
+            ask()
+            chosen = offsets[at : at + step]
+            self.verify(chosen)
+            parts.append(exact.score(self.rows, query, chosen, distance=self.distance))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def similarities(self, queries: F32, offsets: Offsets) -> F32:
         """How near these offsets, all present, are to each query, ``(q, n) float32``; see ``exact.similarities``."""

@@ -7,6 +7,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.segment.best import best_of
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.runs import ranges
@@ -38,12 +39,12 @@ class MultiVectorView:
     present: Selection
     verify: Callable[[npt.NDArray[np.int64]], None]
 
-    def score(self, query: F32, offsets: Offsets) -> F32:
+    def score(self, query: F32, offsets: Offsets, *, ask: Ask = FOREVER.check) -> F32:
         """MaxSim of a prepared query ``(q, dim)`` with each point, ``(n,) float32`` in the order given.
 
         For each row of the query the best of the point's rows, summed; Euclid takes one root of the summed squares.
         Every offset must have the vector. Euclid and Manhattan report distances, smaller is better. A row that is NaN
-        to a row of the query is passed over; where all of them are, the score is NaN.
+        to a row of the query is passed over; where all of them are, the score is NaN. ``ask`` is called between blocks.
         """
         use_cores(1)
         scores = np.empty(len(offsets), dtype=np.float32)
@@ -52,6 +53,7 @@ class MultiVectorView:
         assert np.all(counts > 0)
         gathered = np.empty((0, self.rows.shape[1]), dtype=self.rows.dtype)
         for first, stop in _blocks(counts, max(1, BLOCK_BYTES // (4 * self.rows.shape[1]))):
+            ask()
             sizes = counts[first:stop]
             numbers = ranges(self.starts[offsets[first:stop]], sizes)
             self.verify(numbers)
@@ -91,10 +93,10 @@ class MultiVectorView:
         """Whether each point has this vector, ``(n,) bool``."""
         return self.present.contains(offsets)
 
-    def search(self, query: F32, *, selection: Selection, limit: int) -> tuple[Offsets, F32]:
+    def search(self, query: F32, *, selection: Selection, limit: int, ask: Ask = FOREVER.check) -> tuple[Offsets, F32]:
         """Best points of the selection, best first, ties by offset; points without the vector are left out."""
         offsets = selection.intersection(self.present).offsets()
-        scores = self.score(query, offsets)
+        scores = self.score(query, offsets, ask=ask)
         return best_of(offsets, scores, limit=limit, larger_is_better=self.distance.larger_is_better)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pyroaring import AbstractBitMap, BitMap
 
+from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.segment.best import best_of
 from qdrantlite.segment.bitmaps import Offsets, bitmap_of, packed_bits
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of, bitmap_from, bitmap_part
@@ -49,10 +50,13 @@ class SparseView:
     """Points whose vector has no entries; such a vector is stored and found by no search."""
     columns: ColumnCache
 
-    def search(self, query: SparseVector, *, selection: Selection, limit: int) -> tuple[Offsets, F32]:
+    def search(
+        self, query: SparseVector, *, selection: Selection, limit: int, ask: Ask = FOREVER.check
+    ) -> tuple[Offsets, F32]:
         """Best points of the selection that share an index with the query and whose total is not 0.
 
-        ``(offsets (k,) uint32, scores (k,) float32)``, best first, ties by offset, ``k <= limit``.
+        ``(offsets (k,) uint32, scores (k,) float32)``, best first, ties by offset, ``k <= limit``. ``ask`` is called
+        between lists of postings.
         """
         limit = min(limit, len(selection))
         lists = [(visible, found) for visible in self.entries.runs() if (found := _lists(visible, query))]
@@ -61,24 +65,25 @@ class SparseView:
         postings = sum([len(each.offsets) for _, found in lists for each in found])
         if len(selection) * len(query.indices) * LOOKUP_COST < postings:
             offsets = selection.offsets()
-            return _nonzero_best(offsets, self.score(query, offsets)[0], limit)
+            return _nonzero_best(offsets, self.score(query, offsets, ask=ask)[0], limit)
         parts: list[tuple[Offsets, F32]] = []
         whole: list[tuple[VisibleRun[np.uint32], list[Listed]]] = []
         for visible, found in lists:
-            part = self._approached(visible, found, selection, limit)
+            ask()
+            part = self._approached(visible, found, selection, limit, ask)
             if part is None:
                 whole.append((visible, found))
             else:
                 parts.append(part)
         if whole:
-            parts.append(_added_up(whole, selection, limit))
+            parts.append(_added_up(whole, selection, limit, ask))
         if len(parts) == 1:
             return parts[0]
         offsets, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return best_of(offsets, scores, limit=limit, larger_is_better=True)
 
     def _approached(
-        self, visible: VisibleRun[np.uint32], lists: list[Listed], selection: Selection, limit: int
+        self, visible: VisibleRun[np.uint32], lists: list[Listed], selection: Selection, limit: int, ask: Ask
     ) -> tuple[Offsets, F32] | None:
         """The best of one run: roughly added up in float32 with columns, then the totals of the few that may be best.
 
@@ -93,6 +98,7 @@ class SparseView:
         rough = rare.astype(np.float32)
         address = faiss.swig_ptr(rough)
         for factor, column in frequent:
+            ask()
             faiss.fvec_madd(covered.span, address, float(factor), faiss.swig_ptr(column), address)
         passing = _passing(visible, selection, covered)
         if passing is not None:
@@ -109,13 +115,16 @@ class SparseView:
             totals += column[hopeful] * factor
         return _nonzero_best((hopeful + covered.first).astype(np.uint32), totals.astype(np.float32), limit)
 
-    def score(self, query: SparseVector, offsets: Offsets) -> tuple[F32, npt.NDArray[np.bool_]]:
+    def score(
+        self, query: SparseVector, offsets: Offsets, *, ask: Ask = FOREVER.check
+    ) -> tuple[F32, npt.NDArray[np.bool_]]:
         """Score of each offset, 0 without overlap, and whether it shares an index with the query, in order."""
         if not len(offsets):
             return np.empty(0, dtype=np.float32), np.empty(0, dtype=np.bool_)
         wanted, places = np.unique(offsets, return_inverse=True)
         totals, shared = np.zeros(len(wanted), dtype=np.float64), np.zeros(len(wanted), dtype=np.bool_)
         for visible in self.entries.runs():
+            ask()
             lists = _lists(visible, query)
             if lists:
                 alive_at = alive(wanted, visible.dead)
@@ -245,13 +254,14 @@ def _passing(visible: VisibleRun[np.uint32], selection: Selection, covered: RunC
 
 
 def _added_up(
-    runs: Sequence[tuple[VisibleRun[np.uint32], list[Listed]]], selection: Selection, limit: int
+    runs: Sequence[tuple[VisibleRun[np.uint32], list[Listed]]], selection: Selection, limit: int, ask: Ask
 ) -> tuple[Offsets, F32]:
     """The best of several runs by adding up all postings."""
     offsets: list[Offsets] = []
     products: list[F32] = []
     for visible, lists in runs:
         for each in lists:
+            ask()
             owners, values = each.offsets, each.weights * each.factor
             if visible.dead:
                 kept = alive(owners, visible.dead)

@@ -20,6 +20,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.errors import Corrupted
 from qdrantlite.storage.sqlite_file import PAGE_BYTES, SqliteErrors
 from qdrantlite.storage.store_schema import (
@@ -40,6 +41,7 @@ MISSING = 0xFFFFFFFF
 
 _CHUNK_OFFSETS = 65536
 _CHUNK_ROWS = 1024
+_CHUNK_IDS = 8192
 _COUNTERS = "'operation_id', 'offset_next', 'points', 'touched_seq', 'touched_trimmed'"
 
 
@@ -130,6 +132,25 @@ class CommittedRows:
     """Running CRC-32 of the unfinished block."""
 
 
+@dataclass(frozen=True, slots=True)
+class IdBound:
+    """Where an order by id begins; None is the very beginning."""
+
+    stored: StoredId | None
+    included: bool = True
+
+    @staticmethod
+    def at(start: PointId | None) -> "IdBound":
+        """From an id on, which need not exist."""
+        return IdBound(None if start is None else encode_id(start))
+
+    def condition(self, column: str) -> tuple[str, tuple[StoredId, ...]]:
+        """SQL and its parameters."""
+        if self.stored is None:
+            return "TRUE", ()
+        return f"{column}{'>=' if self.included else '>'}?", (self.stored,)
+
+
 class StoreReader:
     """Reads on one connection, in whatever transaction is open there."""
 
@@ -208,8 +229,17 @@ class StoreReader:
         """Masks of dense vectors, in the order given. Every offset must be live."""
         return [decode_presence(stored) for (stored,) in self._by_offset("p.presence", offsets)]
 
-    def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
-        """Offset of each id, in the order given; MISSING for ids that are no points."""
+    def offsets_of(self, ids: Sequence[PointId], ask: Ask = FOREVER.check) -> Offsets:
+        """Offset of each id, in the order given; MISSING for ids that are no points. ``ask`` is called between many."""
+        if len(ids) <= _CHUNK_IDS:
+            return self._offsets_of(ids)
+        found: list[Offsets] = []
+        for at in range(0, len(ids), _CHUNK_IDS):
+            ask()
+            found.append(self._offsets_of(ids[at : at + _CHUNK_IDS]))
+        return np.concatenate(found)
+
+    def _offsets_of(self, ids: Sequence[PointId]) -> Offsets:
         found = np.full(len(ids), MISSING, np.uint32)
         uuids = [i for i, point_id in enumerate(ids) if isinstance(point_id, UUID)]
         if len(uuids) < len(ids):
@@ -222,14 +252,19 @@ class StoreReader:
             self._scatter(found, self._all(sql, (json.dumps(uuids), packed)))
         return found
 
-    def scan_ids(self, start: PointId | None, limit: int) -> tuple[list[PointId], Offsets]:
-        """The first ``limit`` points in id order, from ``start`` on, inclusive; it need not exist."""
-        if start is None:
-            rows = self._all("SELECT id, offset FROM points ORDER BY id LIMIT ?", (limit,))
-        else:
-            sql = "SELECT id, offset FROM points WHERE id>=? ORDER BY id LIMIT ?"
-            rows = self._all(sql, (encode_id(start), limit))
-        return decode_ids([row[0] for row in rows]), np.array([row[1] for row in rows], np.uint32)
+    def walk_ids(self, bound: IdBound, limit: int) -> tuple[Offsets, IdBound]:
+        """The first ``limit`` points by id, and the bound beyond the last of them; one index is read, and no table."""
+        where, parameters = bound.condition("id")
+        sql = f"SELECT id, offset FROM points WHERE {where} ORDER BY id LIMIT ?"
+        ((joined, last),) = self._all(f"SELECT group_concat(offset), max(id) FROM ({sql})", (*parameters, limit))
+        return _offsets(joined), bound if last is None else IdBound(last, included=False)
+
+    def first_by_id(self, offsets: Offsets, bound: IdBound, limit: int) -> Offsets:
+        """The first ``limit`` of these points by id. Every offset must be live."""
+        where, parameters = bound.condition("p.id")
+        sql = f"SELECT p.offset AS offset FROM json_each(?) j CROSS JOIN points p ON p.offset=j.value WHERE {where}"
+        sql = f"SELECT group_concat(offset) FROM ({sql} ORDER BY p.id LIMIT ?)"
+        return _offsets(self._all(sql, (_json(offsets), *parameters, limit))[0][0])
 
     def sparse(self, vector: int, offsets: Offsets) -> SparseRows:
         """Sparse vectors of these offsets, in the order given."""
@@ -310,7 +345,7 @@ class StoreReader:
             joined = self._all(f"SELECT group_concat(offset) FROM ({sql})", (offset_from, _CHUNK_OFFSETS, *more))[0][0]
             if joined is None:
                 return
-            chunk = np.fromstring(joined, np.int64, sep=",").astype(np.uint32)
+            chunk = _offsets(joined)
             yield chunk
             offset_from = int(chunk[-1]) + 1
 
@@ -324,6 +359,11 @@ class StoreReader:
         if rows:
             pairs = np.array(rows, np.int64)
             target[pairs[:, 0]] = pairs[:, 1]
+
+
+def _offsets(joined: str | None) -> Offsets:
+    """Of a group_concat, which is NULL of no rows."""
+    return np.empty(0, np.uint32) if joined is None else np.fromstring(joined, np.int64, sep=",").astype(np.uint32)
 
 
 def _json(offsets: Offsets) -> str:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdrantlite.collection import snapshot as module
-from qdrantlite.collection.snapshot import Snapshot
+from qdrantlite.collection import id_pages as module
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
@@ -45,23 +44,36 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     chosen=st.one_of(st.none(), st.sets(st.integers(0, len(IDS) - 1))),
     start=st.one_of(st.none(), st.sampled_from(IDS), st.integers(0, 40)),
     limit=st.integers(1, 45),
-    way=st.sampled_from(["", "_sorted_by_id", "_walked_by_id"]),
+    sort_cost=st.sampled_from([0, 1, 4, 1000]),
 )
 def test_page_is_the_first_ids_from_the_start_on(
-    database: Database, chosen: set[int] | None, start: PointId | None, limit: int, way: str
+    database: Database, chosen: set[int] | None, start: PointId | None, limit: int, sort_cost: int
 ) -> None:
-    with collection_of(database).open_snapshot() as snapshot, patch.object(module, "ID_CHUNK", 4):
+    small = patch.multiple(module, WALK_CHUNK_MIN=2, CHUNK_MAX=4, SORT_COST=sort_cost)
+    with collection_of(database).open_snapshot() as snapshot, small:
         selection = snapshot.live
         if chosen is not None:
             offsets = snapshot.reader.offsets_of([IDS[at] for at in chosen if IDS[at] != 3])
             selection = Selection.from_offsets(offsets)
-        page = getattr(Snapshot, way)(snapshot, selection, start, limit) if way else None
-        if page is None:
-            page = snapshot.id_page(None if chosen is None else selection, start, limit)
+        page = snapshot.id_page(None if chosen is None else selection, start, limit)
         among = [each for at, each in enumerate(IDS) if each != 3 and (chosen is None or at in chosen)]
         first = (0, -1) if start is None else id_order(start)
         expected = [each for each in sorted(among, key=id_order) if id_order(each) >= first][:limit]
         assert snapshot.ids(page) == expected
+
+
+@pytest.mark.parametrize("lying", [IDS[-6:], IDS[:6], IDS[::6]])
+def test_work_of_a_page_is_bounded_wherever_the_points_lie(database: Database, lying: list[PointId]) -> None:
+    with collection_of(database).open_snapshot() as snapshot, patch.object(module, "SORT_COST", 2):
+        reader = snapshot.reader
+        selection = Selection.from_offsets(reader.offsets_of([each for each in lying if each != 3]))
+        with (
+            patch.object(type(reader), "walk_ids", autospec=True, side_effect=type(reader).walk_ids) as walk,
+            patch.object(type(reader), "first_by_id", autospec=True, side_effect=type(reader).first_by_id) as sort,
+        ):
+            assert len(snapshot.id_page(selection, None, 1)) == 1
+        assert sum(call.args[2] for call in walk.call_args_list) <= 2 * len(selection)
+        assert sum(len(call.args[1]) for call in sort.call_args_list) <= len(selection)
 
 
 def test_snapshot_is_untouched_by_later_writes(tmp_path: Path) -> None:

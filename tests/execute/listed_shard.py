@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.plan.bound import OffsetSet
 from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.query.check import VectorKind, vector_kind
@@ -43,21 +44,23 @@ class ListedVector:
         """Who has it."""
         return Selection.from_offsets(np.array(list(self.rows), dtype=np.uint32))
 
-    def scan(self, queries: F32, *, limit: int, selection: Selection | None = None) -> Best:
+    def scan(self, queries: F32, *, limit: int, selection: Selection | None = None, ask: Ask = FOREVER.check) -> Best:
         """As ``DenseView.scan``."""
         chosen = self.present if selection is None else selection.intersection(self.present)
-        return self.subset(queries, chosen.offsets(), limit=limit)
+        return self.subset(queries, chosen.offsets(), limit=limit, ask=ask)
 
-    def subset(self, queries: F32, offsets: U32, *, limit: int) -> Best:
+    def subset(self, queries: F32, offsets: U32, *, limit: int, ask: Ask = FOREVER.check) -> Best:
         """As ``DenseView.subset``."""
-        return best(offsets, self.score(queries, offsets), limit, larger_is_better=self.distance.larger_is_better)
+        scores = self.score(queries, offsets, ask=ask)
+        return best(offsets, scores, limit, larger_is_better=self.distance.larger_is_better)
 
-    def search(self, query: F32, *, selection: Selection, limit: int) -> Best:
+    def search(self, query: F32, *, selection: Selection, limit: int, ask: Ask = FOREVER.check) -> Best:
         """As ``MultiVectorView.search``."""
-        return self.scan(query, limit=limit, selection=selection)
+        return self.scan(query, limit=limit, selection=selection, ask=ask)
 
-    def score(self, query: F32, offsets: U32) -> F32:
+    def score(self, query: F32, offsets: U32, *, ask: Ask = FOREVER.check) -> F32:
         """As ``DenseView.score`` and ``MultiVectorView.score``."""
+        ask()
         asked = self._asked(query)
         return np.array([max_sim(self.distance, asked, self.rows[o]) for o in offsets.tolist()], dtype=np.float32)
 
@@ -96,15 +99,16 @@ class ListedPostings:
 
     vectors: dict[int, SparseVector]
 
-    def search(self, query: SparseVector, *, selection: Selection, limit: int) -> Best:
+    def search(self, query: SparseVector, *, selection: Selection, limit: int, ask: Ask = FOREVER.check) -> Best:
         """As ``SparseView.search``."""
         offsets = selection.offsets()
-        scores, overlap = self.score(query, offsets)
+        scores, overlap = self.score(query, offsets, ask=ask)
         found = overlap & (scores != 0)
         return best(offsets[found], scores[found], limit, larger_is_better=True)
 
-    def score(self, query: SparseVector, offsets: U32) -> tuple[F32, NDArray[np.bool_]]:
+    def score(self, query: SparseVector, offsets: U32, *, ask: Ask = FOREVER.check) -> tuple[F32, NDArray[np.bool_]]:
         """As ``SparseView.score``."""
+        ask()
         weights = dict(zip(query.indices.tolist(), query.weights.tolist(), strict=True))
         none = SparseVector(np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.float32))
         found = [sparse_score(weights, self.vectors.get(offset, none)) for offset in offsets.tolist()]
@@ -119,9 +123,10 @@ class ListedOrder:
     entries: list[tuple[int, int]]
 
     def page(
-        self, selection: Selection, *, ascending: bool, start_from: int | float | None, limit: int
+        self, selection: Selection, *, ascending: bool, start_from: int | float | None, limit: int, ask: Ask
     ) -> tuple[U32, NDArray[np.int64]]:
         """As ``OrderedValues.page``; tied entries come by descending offset."""
+        ask()
         sign = 1 if ascending else -1
         passing = [
             (value, offset)
@@ -194,8 +199,9 @@ class ListedShard:
         """Payloads of live points."""
         return [dict(self.points[offset].payload) for offset in offsets.tolist()]
 
-    def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int) -> U32:
+    def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int, ask: Ask) -> U32:
         """By id, ascending."""
+        ask()
         chosen = self.live if selection is None else selection
         assert isinstance(chosen, Selection)
         offsets = sorted(chosen.offsets().tolist(), key=lambda offset: id_order(self.points[offset].id))

@@ -1,11 +1,13 @@
 """Dense views: what passes, what is verified, ties and shapes. Scores themselves are tested with ``vector_index``."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from qdrantlite.errors import Corrupted
+from qdrantlite.segment import dense as module
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.selection import Selection
@@ -75,3 +77,24 @@ def test_rows_are_verified_before_they_are_served() -> None:
         one.subset(query(1), offsets, limit=1)
     with pytest.raises(Corrupted):
         one.score(query(1), offsets)
+
+
+@pytest.mark.parametrize("distance", list(Distance))
+@pytest.mark.parametrize("present", [None, Selection.of_range(7, 71)])
+def test_stretches_of_rows_answer_as_all_at_once(distance: Distance, present: Selection | None) -> None:
+    random = np.random.default_rng(5)
+    several = random.standard_normal((4, DIM), dtype=np.float32)
+    rows = random.standard_normal((COUNT, DIM), dtype=np.float32)
+    some = Selection.of_range(20, 40).union(Selection.of_range(65, 90))
+    offsets = np.arange(10, 70, 3, dtype=np.uint32)
+    for queries in (several[0], several):
+        one = replace(view(distance, present), rows=rows)
+        whole = [one.scan(queries, limit=limit, selection=few) for limit in (1, 9, 500) for few in (None, some)]
+        whole += [one.subset(queries, offsets, limit=limit) for limit in (1, 9, 500)]
+        with patch.object(module, "STRETCH_COMPONENTS", 7 * one.rows.shape[1]):
+            cut = [one.scan(queries, limit=limit, selection=few) for limit in (1, 9, 500) for few in (None, some)]
+            cut += [one.subset(queries, offsets, limit=limit) for limit in (1, 9, 500)]
+            np.testing.assert_array_equal(one.score(several[0], offsets[::-1])[::-1], one.score(several[0], offsets))
+        for (found, scores), (expected, same) in zip(cut, whole, strict=True):
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_allclose(scores, same, rtol=1e-6)

@@ -4,7 +4,7 @@ import numpy as np
 
 from qdrantlite.storage.files import PosixFiles
 from qdrantlite.storage.point_store import PointStore
-from qdrantlite.storage.store_reader import Offsets, StoreReader
+from qdrantlite.storage.store_reader import IdBound, Offsets, StoreReader
 from qdrantlite.values.point_id import PointId
 
 FILES = PosixFiles()
@@ -31,4 +31,4 @@ def put(store: PointStore, ids: list[PointId]) -> int:
 
 def all_ids(reader: StoreReader) -> list[PointId]:
     """In id order."""
-    return reader.scan_ids(None, 10**6)[0]
+    return reader.ids(reader.walk_ids(IdBound.at(None), 10**6)[0])

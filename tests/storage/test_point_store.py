@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdrantlite.storage.point_store import PointStore, create_store
-from qdrantlite.storage.store_reader import MISSING, CommittedRows, Offsets, RaggedRows
+from qdrantlite.storage.store_reader import MISSING, CommittedRows, IdBound, Offsets, RaggedRows
 from qdrantlite.values.point_id import PointId, id_order
 from tests.storage.stored_points import FILES, all_ids, insert, put
 
@@ -36,12 +36,18 @@ def test_ids_scan_in_the_order_of_ids(store: PointStore) -> None:
     put(store, ids)
     ordered = sorted(ids, key=id_order)
     with store.open_snapshot() as snapshot:
-        found, offsets = snapshot.scan_ids(None, 100)
-        assert found == ordered
-        assert snapshot.ids(offsets) == ordered
+        everything, beyond = snapshot.walk_ids(IdBound.at(None), 100)
+        assert snapshot.ids(everything) == ordered
+        assert len(snapshot.walk_ids(beyond, 100)[0]) == 0
+        some = np.sort(everything[::2])
         for place, start in enumerate(ordered):
-            assert snapshot.scan_ids(start, 3)[0] == ordered[place : place + 3]
-        assert snapshot.scan_ids(4, 1)[0] == [9]
+            bound = IdBound.at(start)
+            found, beyond = snapshot.walk_ids(bound, 3)
+            assert snapshot.ids(found) == ordered[place : place + 3]
+            assert snapshot.ids(snapshot.walk_ids(beyond, 2)[0]) == ordered[place + 3 : place + 5]
+            first = snapshot.ids(snapshot.first_by_id(some, bound, 2))
+            assert first == ordered[place + place % 2 :: 2][:2]
+        assert snapshot.ids(snapshot.walk_ids(IdBound.at(4), 1)[0]) == [9]
         np.testing.assert_array_equal(snapshot.offsets_of(ids), np.arange(len(ids)))
 
 
@@ -232,7 +238,8 @@ def test_agrees_with_a_dict_through_restarts(tmp_path_factory: pytest.TempPathFa
             store.close()
             store = PointStore(path, files=FILES)
         with store.open_snapshot() as snapshot:
-            ids, offsets = snapshot.scan_ids(None, 1000)
+            offsets = snapshot.walk_ids(IdBound.at(None), 1000)[0]
+            ids = snapshot.ids(offsets)
             found = zip(offsets.tolist(), snapshot.payloads(offsets), strict=True)
             assert dict(zip(ids, found, strict=True)) == model
             assert ids == sorted(model, key=id_order)

@@ -6,6 +6,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.query.filter import Range
 from qdrantlite.segment.bitmaps import Offsets, bits_at
 from qdrantlite.segment.payload_index.bounds import closed_floats, closed_integers
@@ -27,17 +28,25 @@ class OrderedValues:
     integers: bool
 
     def page(
-        self, selection: Selection, *, ascending: bool, start_from: int | float | None, limit: int
+        self,
+        selection: Selection,
+        *,
+        ascending: bool,
+        start_from: int | float | None,
+        limit: int,
+        ask: Ask = FOREVER.check,
     ) -> tuple[Offsets, Numbers]:
         """The first ``limit`` entries of the selection by value, and all further ones tied with the last.
 
         ``(offsets (k,) uint32, values (k,) int64 | float64)``, one entry per value of a point; ``start_from`` counts.
-        Entries of equal value come in no particular order: the caller settles ties by id.
+        Entries of equal value come in no particular order: the caller settles ties by id. ``ask`` is called each time
+        that more is read.
         """
         spans = self._spans(ascending, start_from) if len(selection) and limit else []
         passing = selection.mask(0, selection.bitmap.max() + 1) if spans else np.empty(0, dtype=np.uint8)
         size = min(max(CHUNK, 2 * limit * 8 * len(passing) // max(len(selection), 1)), self.entries.size)
         while True:
+            ask()
             pieces = [span.read(size, passing) for span in spans]
             offsets = np.concatenate([np.empty(0, dtype=np.uint32), *(piece[0] for piece in pieces)])
             values = _joined(self.integers, [piece[1] for piece in pieces])
