@@ -148,16 +148,16 @@ def test_exact_search_never_walks(shard: GraphShard) -> None:
     assert isinstance(plan(BoundSearch(stage), shard), CustomScan)
 
 
-def test_losses_end_early_with_what_scoring_all_finds() -> None:
+@pytest.mark.parametrize(("pairs", "blocks"), [(2, 1), (7, 4)])
+def test_losses_end_early_where_enough_have_none_with_what_scoring_all_finds(pairs: int, blocks: int) -> None:
     shard = GraphShard(drawn(1, 30_000), Distance.DOT, graph=False)
-    examples = drawn(5, 4)
-    query = CustomScore(DenseExamples(examples), PairLosses(2), larger_is_better=True)
+    query = CustomScore(DenseExamples(drawn(5, 2 * pairs)), PairLosses(pairs), larger_is_better=True)
     node = CustomScan("", query, None, 10, None, Estimate(Cardinality.exactly(10), 1.0))
     with patch.object(custom, "TIED_ROWS_MAX", 1 << 30):
         whole = execute(node, shard)
     with patch.object(DenseView, "similarities", autospec=True, side_effect=DenseView.similarities) as asked:
         ranking = execute(node, shard)
-    assert asked.call_count == 1
+    assert asked.call_count == blocks
     assert ranking.offsets.tolist() == whole.offsets.tolist()
     assert (ranking.scores == 0).all()
 
