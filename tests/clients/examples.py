@@ -156,11 +156,7 @@ EXAMPLES: tuple[Example, ...] = (
     Example("groups", GROUPING, _groups(4), dialects=_in_go("groups", _groups(10))),
 )
 
-WAITING: Mapping[str, str] = {
-    "recommend": "recommend queries",
-    "discover": "discover queries",
-    "context": "context queries",
-}
+WAITING: Mapping[str, str] = {}
 """Examples that the server refuses as not implemented, and what they wait for. One that is answered must leave."""
 
 

@@ -18,7 +18,8 @@ class Program:
     """One client over one transport.
 
     ``pin`` is the file that names its version, and what stands before it there; ``dialect`` the language whose snippets
-    it follows. ``folder`` is where its commands run, from the root of the project.
+    of the guides it follows, or the framework whose usual calls it makes. ``folder`` is where its commands run, from
+    the root of the project.
     """
 
     name: str
@@ -53,6 +54,19 @@ def _typescript(over: str) -> Program:
         "tests/clients/typescript",
         ("cp -Rp . {build}", "npm ci --silent --prefix {build}", "{build}/node_modules/.bin/tsc -p {build}"),
         f"node {{build}}/{client}.js {{port}} {{data}}",
+    )
+
+
+def _framework(package: str, module: str) -> Program:
+    home, pins = f"{{build}}/frameworks/{module}", f"tests/clients/frameworks/{module}.txt"
+    return Program(
+        package,
+        (pins, f"{package}=="),
+        "REST",
+        module,
+        ".",
+        (f"{{python}} -m venv {home}", f"{home}/bin/python -m pip install --quiet -r {pins}"),
+        f"{home}/bin/python -m tests.clients.frameworks.{module} {{port}}",
     )
 
 
@@ -119,4 +133,9 @@ PROGRAMS: tuple[Program, ...] = (
         "env PATH={build}/grpcurl:{path} {python} -m tests.clients.commands grpcurl {port} {data}",
     ),
     Program("curl", PROTOS, "REST", "http", ".", (), "{python} -m tests.clients.commands curl {port} {data}"),
+    _framework("langchain-qdrant", "langchain"),
+    _framework("llama-index-vector-stores-qdrant", "llama_index"),
+    _framework("qdrant-haystack", "haystack"),
+    _framework("mcp-server-qdrant", "mcp_server"),
+    _framework("mem0ai", "mem0"),
 )

@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.clients import dataset
-from tests.clients.examples import WAITING, answers
+from tests.clients.examples import WAITING, Answer, answers
+from tests.clients.frameworks import expected
 from tests.clients.programs import PROGRAMS, ROOT, Program
 from tests.clients.table import Row, matrix, record, recorded, replaced
 from tests.clients.verdict import cells, is_fine
@@ -43,7 +44,7 @@ def main() -> int:
         data.mkdir()
         dataset.write(data)
         with ServerProcess(Path(folder, "storage")) as server:
-            rows = {key_of(each): _row(each, server, data, failures[each.build]) for each in programs}
+            rows = {key_of(each): _row(each, server, data, failures[each.build], *_expected(each)) for each in programs}
     print("\n".join(matrix(rows)))
     return _concluded(rows, asked.record)
 
@@ -89,18 +90,33 @@ def _built(program: Program) -> str:
     return ""
 
 
-def _row(program: Program, server: ServerProcess, data: Path, failure: str) -> Row:
-    expected = answers(dataset.oracles(), program.dialect)
+def _expected(program: Program) -> tuple[str, Mapping[str, Answer], Mapping[str, str]]:
+    """What is asked, what must be seen, and what waits."""
+    of_frameworks = expected.answers()
+    if program.dialect in of_frameworks:
+        return "its usual calls", of_frameworks[program.dialect], {}
+    return "the guides", answers(dataset.oracles(), program.dialect), WAITING
+
+
+def _row(
+    program: Program,
+    server: ServerProcess,
+    data: Path,
+    failure: str,
+    asked: str,
+    right: Mapping[str, Answer],
+    waiting: Mapping[str, str],
+) -> Row:
     output = ""
     if not failure:
         port = server.grpc_port if program.over == "gRPC" else server.http_port
         output, failure = _done(
             _words(program.run, program, {"port": str(port), "data": str(data)}), program, RUN_S_MAX
         )
-    said = cells(output, expected, WAITING)
+    said = cells(output, right, waiting)
     if failure:
         said = {example: failure if cell == "not asked" else cell for example, cell in said.items()}
-    return {"version": program.version, "over": program.over, "cells": said}
+    return {"version": program.version, "over": program.over, "asked": asked, "cells": said}
 
 
 def _words(command: str, program: Program, given: Mapping[str, str]) -> list[str]:

@@ -16,6 +16,7 @@ class Row(TypedDict):
 
     version: str
     over: str
+    asked: str
     cells: dict[str, str]
 
 
@@ -31,16 +32,16 @@ def record(rows: Mapping[str, Row]) -> None:
 
 
 def markdown(rows: Mapping[str, Row]) -> str:
-    """One line a client: how many of its examples are right, and what the others wait for."""
-    lines = ["| client | version | over | right | waits for |", "|---|---|---|---|---|"]
+    """One line a client: what it was asked, how many answers are right, and what the others wait for."""
+    lines = ["| client | version | over | asked | right | waits for |", "|---|---|---|---|---|---|"]
     for name, row in rows.items():
         cells = row["cells"]
         right = sum(cell == OK for cell in cells.values())
         waits = dict.fromkeys(cell.removeprefix(WAITS) for cell in cells.values() if cell.startswith(WAITS))
         title = name.removesuffix(f" ({row['over']})")
-        lines.append(
-            f"| {title} | {row['version']} | {row['over']} | {right} of {len(cells)} | {', '.join(waits) or '–'} |"
-        )
+        counted = f"{right} of {len(cells)}"
+        columns = (title, row["version"], row["over"], row["asked"], counted, ", ".join(waits) or "–")
+        lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines)
 
 
