@@ -55,7 +55,10 @@ class HttpServer:
     def start(self) -> int:
         """Binds and begins to serve; the port. Raises OSError: the port is taken, the host is not of this machine."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        self._socket = socket.create_server((self._host, self._port), family=family, backlog=512)
+        listening = socket.create_server((self._host, self._port), family=family, backlog=512)
+        # asyncio sends without delay only on sockets that say they are TCP; an answer's body would wait 40 ms for the
+        # client to acknowledge its head.
+        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listening.detach())
         self._thread.start()
         port: int = self._socket.getsockname()[1]
         return port

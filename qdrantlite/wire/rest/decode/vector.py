@@ -18,6 +18,7 @@ from qdrantlite.values.vector import F32, U32, Document, InferenceInput, NamedVe
 from qdrantlite.wire.checked import vector as checked
 from qdrantlite.wire.rest.reading import U64_MAX, Misread, fields, inside, payload, text, unexpected
 
+SUSPECTS_MAX = 16
 _INFERENCE = ("image", "object")
 
 
@@ -32,9 +33,12 @@ def floats(values: list[Json]) -> F32:
         doubles = np.frombuffer(_packing("d", len(values)).pack(*values), np.float64)
     except error:
         unexpected(next(value for value in values if not isinstance(value, int | float)), "a number")
-    _refuse_booleans(values, doubles)
     with np.errstate(over="ignore"):
-        return doubles.astype(np.float32)
+        singles = doubles.astype(np.float32)
+        suspects = np.flatnonzero(singles * singles == singles)
+    if len(suspects):
+        _refuse_booleans(values, suspects)
+    return singles
 
 
 def _indices(values: list[Json]) -> U32:
@@ -45,16 +49,15 @@ def _indices(values: list[Json]) -> U32:
         if isinstance(wrong, int):
             raise Misread(f"invalid value: integer `{wrong}`, expected u32") from None
         unexpected(wrong, "u32")
-    _refuse_booleans(values, indices)
+    _refuse_booleans(values, np.flatnonzero(indices <= 1))
     return indices
 
 
-def _refuse_booleans(values: list[Json], packed: "NDArray[np.generic]") -> None:
-    """Python packs them as 0 and 1, so that only where those occur every type is looked at."""
-    if ((packed == 0) | (packed == 1)).any():
-        wrong = [value for value in values if isinstance(value, bool)]
-        if wrong:
-            unexpected(wrong[0], "a number")
+def _refuse_booleans(values: list[Json], suspects: "NDArray[np.intp]") -> None:
+    """Python packs them as 0 and 1: types are looked at where those are, or of all values where they are many."""
+    listed = [values[at] for at in suspects] if len(suspects) < SUSPECTS_MAX else values
+    if bool in map(type, listed):
+        unexpected(next(value for value in listed if isinstance(value, bool)), "a number")
 
 
 def point_id(value: Json) -> PointId:
