@@ -1,6 +1,6 @@
 """What HTTP and JSON cost beside gRPC: single searches, upserts, answers with vectors, and the company of idle clients.
 
-Everything is measured in turns on one server in one run; the ratios count. Run it as ``python -m benchmarks.bench_rest``.
+Everything is measured in turns on one server in one run; the ratios count.
 """
 
 import http.client
@@ -141,8 +141,8 @@ def company(server: ServerProcess, rest: Rest, bodies: list[bytes]) -> tuple[flo
 
 def drip(connection: socket.socket, done: threading.Event) -> None:
     """A body that comes byte by byte and never ends."""
-    head = f"PUT {COLLECTION}/points HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
-    connection.sendall(head.encode())
+    head = (f"PUT {COLLECTION}/points HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 100000")
+    connection.sendall("\r\n".join((*head, "", "")).encode())
     while not done.wait(0.01):
         connection.sendall(b" ")
 

@@ -113,8 +113,6 @@ class Call:
             raise MalformedRequest(f"Format error in JSON body: {error.text}") from None
         except ValidationFailed as error:
             raise InvalidPart("JSON body", error.text) from None
-        except RecursionError:
-            raise MalformedRequest("Format error in JSON body: recursion limit exceeded") from None
 
     @property
     def wait(self) -> bool:

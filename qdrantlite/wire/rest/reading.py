@@ -6,7 +6,7 @@ serde's words and, in place of its line and column, the path of the member; valu
 Nothing untyped leaves a decoder that reads through this module, but payloads, which are JSON.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ctypes import c_float
 from enum import Enum
 from typing import NoReturn, TypeVar
@@ -14,7 +14,7 @@ from typing import NoReturn, TypeVar
 import orjson
 
 from qdrantlite.errors import MalformedRequest, ValidationFailed
-from qdrantlite.values.payload import Json, Payload, parse_path
+from qdrantlite.values.payload import Json, Payload, parse_path, require_readable
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
@@ -22,7 +22,6 @@ E = TypeVar("E", bound=Enum)
 U64_MAX = 2**64 - 1
 U32_MAX = 2**32 - 1
 DEPTH_MAX = 128
-"""How deep arrays and objects may nest: what serde_json reads."""
 
 
 class Misread(MalformedRequest):
@@ -57,6 +56,29 @@ def read_json(content: bytes) -> Json:
         if not content.strip():
             raise Misread("EOF while parsing a value at line 1 column 0") from None
         raise Misread(f"{error.msg} at line {error.lineno} column {error.colno}") from None
+    if content.count(b"{") + content.count(b"[") > DEPTH_MAX:
+        _require_shallow(value)
+    return value
+
+
+def _require_shallow(value: Json) -> None:
+    """Raises Misread for arrays and objects that nest deeper than serde_json reads; what is below recurses over them.
+
+    Lists that begin with a number are passed over: no decoder looks into one for anything but numbers.
+    """
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [item for outer in level for item in _inner(outer) if isinstance(item, list | dict)]
+        if not level:
+            return
+    raise Misread("recursion limit exceeded")
+
+
+def _inner(value: Json) -> Iterable[Json]:
+    if isinstance(value, dict):
+        return value.values()
+    if not isinstance(value, list) or (value and isinstance(value[0], int | float)):
+        return ()
     return value
 
 
@@ -184,30 +206,11 @@ def entries(value: Json, decode: Callable[[Json], T]) -> dict[str, T]:
     return {name: inside(name, decode, value[name]) for name in sorted(value)}
 
 
-def shallow(value: Json) -> Json:
-    """Any JSON that does not nest deeper than JSON may. Raises Misread."""
-    level = [value]
-    for _ in range(DEPTH_MAX):
-        level = [
-            item
-            for outer in level
-            if isinstance(outer, list | dict)
-            for item in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(item, list | dict)
-        ]
-        if not level:
-            return value
-    raise Misread("recursion limit exceeded")
-
-
 def payload(value: Json) -> Payload:
-    """A JSON object of the user's."""
+    """A JSON object of the user's. Raises BadInput for one that gRPC clients could not read."""
     if not isinstance(value, dict):
         unexpected(value, "a map")
-    for member in value.values():
-        if isinstance(member, list | dict):
-            shallow(value)
-            break
+    require_readable(value)
     return value
 
 
