@@ -60,6 +60,7 @@ from qdrantlite.segment.payload_index.facet import FacetValues
 from qdrantlite.segment.payload_index.index import supports_facet, supports_order_by
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.selection import Selection
+from qdrantlite.values.dates import parse_instant
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.values.vector import DenseVector
@@ -279,10 +280,13 @@ _VECTOR_QUERIES = (NearestDense, NearestSparse, NearestMulti, CustomScore)
 
 
 def order_start(start_from: int | float | str | None) -> int | float | None:
-    """Where an order begins, as a number. Raises Unsupported for dates."""
-    if isinstance(start_from, str):
-        raise Unsupported("order_by from a date is not supported yet")
-    return start_from
+    """Where an order begins, as a number; a date is its microseconds. Raises BadInput for other texts."""
+    if not isinstance(start_from, str):
+        return start_from
+    moment = parse_instant(start_from)
+    if moment is None:
+        raise BadInput(f"Malformed datetime: {start_from}")
+    return moment.micros
 
 
 def check_vectors(config: CollectionConfig, selector: VectorsSelector) -> None:

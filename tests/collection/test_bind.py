@@ -125,6 +125,7 @@ def test_lookup_in_the_searched_collection_takes_its_own_vector_name(database: D
         (s.Prefetch(query=s.Nearest(dense(1, 1)), using="words"), BadInput, "Conversion between sparse and regular"),
         (s.Prefetch(query=s.Nearest(multi((1, 1), (1, 0)))), BadInput, "Conversion between multi and regular"),
         (s.Prefetch(query=s.OrderBy("color")), BadInput, "No range index for `order_by` key: `color`"),
+        (s.Prefetch(query=s.OrderBy("size", start_from="soon")), BadInput, "Malformed datetime: soon"),
         (s.Prefetch(query=s.OrderBy("nothing")), BadInput, "No range index for `order_by` key: `nothing`"),
         (s.Prefetch(query=s.TextQuery("tea")), Unsupported, "Text queries"),
     ],
