@@ -181,3 +181,11 @@ def test_older_reads(channel: grpc.Channel) -> None:
         assert len(call(channel, "SearchGroups", groups).result.groups) == min(end, 2)
     found = call(channel, "Get", pb.GetPoints(collection_name="points", ids=[common.PointId(num=end) for end in ENDS]))
     assert [record.id for record in found.result] == [one]
+
+
+def test_facets_and_matrices(channel: grpc.Channel) -> None:
+    for end in ENDS[1:]:
+        counted = pb.FacetCounts(collection_name="points", key="number", limit=end)
+        assert len(call(channel, "Facet", counted).hits) == min(end, COUNT)
+        matrix = pb.SearchMatrixPoints(collection_name="points", sample=max(end, 2), limit=end)
+        assert len(call(channel, "SearchMatrixOffsets", matrix).result.ids) == min(max(end, 2), COUNT)
