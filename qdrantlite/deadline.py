@@ -14,6 +14,8 @@ from qdrantlite.errors import Cancelled, TimedOut
 Ask: TypeAlias = Callable[[], None]
 """``check`` or ``pause`` of a deadline, for those who need no more of it."""
 
+READ_DEFAULT_S: Final = 60.0
+"""What a read has when it does not say."""
 CLIENT_S: Final = 0.01
 """So often it is asked whether the client is still there; never in a request that is shorter."""
 
@@ -21,23 +23,25 @@ CLIENT_S: Final = 0.01
 class Deadline:
     """When a request is over. One thread works under it, any thread may cancel it."""
 
-    __slots__ = ("_asked_s", "_cancelled", "_end_s", "_give_way", "_is_alone", "_operation", "timeout_s")
+    __slots__ = ("_asked_s", "_cancelled", "_end_s", "_give_way", "_given_s", "_is_alone", "_operation", "timeout_s")
 
     def __init__(
         self,
-        timeout_s: float = inf,
+        timeout_s: float | None = None,
         *,
+        default_s: float = inf,
         operation: str = "Query",
         client_s: float = inf,
         is_alone: Callable[[], bool] | None = None,
         give_way: Callable[[], None] | None = None,
     ) -> None:
-        """The request ends ``timeout_s`` from now, or after ``client_s``, when the client stops waiting, if that comes
-        first. ``is_alone`` tells that the client has gone; it is called now and then. ``give_way`` is called where the
-        request could let others pass.
+        """The request ends ``timeout_s`` from now, ``default_s`` when it does not say, or after ``client_s``, when the
+        client stops waiting, if that comes first. ``is_alone`` tells that the client has gone; it is called now and
+        then. ``give_way`` is called where the request could let others pass.
         """
         self._asked_s = monotonic()
-        self._end_s = self._asked_s + (timeout_s if timeout_s < client_s else client_s)
+        self._given_s = default_s if timeout_s is None else timeout_s
+        self._end_s = self._asked_s + min(self._given_s, client_s)
         self.timeout_s = timeout_s
         self._operation = operation
         self._is_alone = is_alone
@@ -59,7 +63,7 @@ class Deadline:
             return
         if self._cancelled:
             raise Cancelled(f"Operation '{self._operation}' was cancelled by its client")
-        raise TimedOut(f"Operation '{self._operation}' timed out after {self.timeout_s:g} seconds")
+        raise TimedOut(f"Operation '{self._operation}' timed out after {self._given_s:g} seconds")
 
     def pause(self) -> None:
         """As ``check``; and a request that has run for long may let others pass. Never called under a lock."""

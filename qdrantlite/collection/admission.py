@@ -29,7 +29,7 @@ class Admission:
     def _limits(self) -> StrictMode | None:
         return strict.limits_of(self._shard().config)
 
-    def admit_searches(self, searches: Sequence[Search], *, timeout_s: float | None = None) -> None:
+    def admit_searches(self, searches: Sequence[Search], *, timeout_s: float | None) -> None:
         """One search or a batch."""
         limits = self._limits
         if limits is not None:
@@ -38,7 +38,7 @@ class Admission:
             strict.check_searches(limits, searches, shard.config, shard.schema)
             self._reads.take(sum([strict.search_cost(search.stage) for search in searches]), limits.read_rate_limit)
 
-    def admit_groups(self, request: GroupSearch, *, timeout_s: float | None = None) -> None:
+    def admit_groups(self, request: GroupSearch, *, timeout_s: float | None) -> None:
         """A grouped search."""
         limits = self._limits
         if limits is not None:
@@ -47,7 +47,7 @@ class Admission:
             strict.check_groups(limits, request, shard.config, shard.schema)
             self._reads.take(strict.search_cost(request.search.stage), limits.read_rate_limit)
 
-    def admit_scroll(self, request: Scroll, *, timeout_s: float | None = None) -> None:
+    def admit_scroll(self, request: Scroll, *, timeout_s: float | None) -> None:
         """A page."""
         self.admit_read(request.filter, limit=request.limit, timeout_s=timeout_s)
 
@@ -57,7 +57,7 @@ class Admission:
         *,
         limit: int | None = None,
         exact: bool = False,
-        timeout_s: float | None = None,
+        timeout_s: float | None,
     ) -> None:
         """A count, a page, a facet, a matrix."""
         limits = self._limits
@@ -67,14 +67,14 @@ class Admission:
             strict.check_exact(limits, exact=exact)
             self._reads.take(1 + condition_count(filter), limits.read_rate_limit)
 
-    def admit_retrieval(self, ids: int, *, timeout_s: float | None = None) -> None:
+    def admit_retrieval(self, ids: int, *, timeout_s: float | None) -> None:
         """So many points by id."""
         limits = self._limits
         if limits is not None:
             strict.check_timeout(limits, timeout_s)
             self._reads.take(ids, limits.read_rate_limit)
 
-    def admit_writes(self, operations: Sequence[Operation], *, timeout_s: float | None = None) -> None:
+    def admit_writes(self, operations: Sequence[Operation], *, timeout_s: float | None) -> None:
         """All operations of a request."""
         limits = self._limits
         if limits is not None:

@@ -167,7 +167,7 @@ class Collection:
     def write(self, operations: tuple[Operation, ...], *, wait: bool, deadline: Deadline) -> tuple[UpdateResult, ...]:
         """Applies operations as one transaction; with ``wait`` they are on disk when this returns ``COMPLETED``."""
         self._require_open()
-        self._admission.admit_writes(operations)
+        self._admission.admit_writes(operations, timeout_s=deadline.timeout_s)
         self.last_write_s = monotonic()
         ids, in_time = self._active.run(
             lambda crew: crew.committer.write(operations, config=self.config, wait=wait, deadline=deadline)
@@ -207,7 +207,7 @@ class Collection:
         self, searches: Sequence[Search], *, open_other: OpenCollection, deadline: Deadline
     ) -> list[list[ScoredRecord]]:
         """Answers in request order, all from one state. Raises InvalidRequest, NotFound, Unsupported, TimedOut."""
-        self._admission.admit_searches(searches)
+        self._admission.admit_searches(searches, timeout_s=deadline.timeout_s)
         try:
             return self._answer(searches, open_other, deadline, pinned=False)
         except Overtaken:
@@ -236,7 +236,7 @@ class Collection:
 
     def search_groups(self, request: GroupSearch, *, open_other: OpenCollection, deadline: Deadline) -> list[Group]:
         """Groups, best first. Raises as ``search`` does."""
-        self._admission.admit_groups(request)
+        self._admission.admit_groups(request, timeout_s=deadline.timeout_s)
         bound = self._bind([request.search], open_other, deadline)
         with bound.snapshot as snapshot:
             groups = search_groups(
@@ -264,7 +264,7 @@ class Collection:
         deadline: Deadline,
     ) -> list[Record]:
         """Records of the ids that exist, in the order of their first mention. Raises BadInput for unknown vectors."""
-        self._admission.admit_retrieval(len(ids))
+        self._admission.admit_retrieval(len(ids), timeout_s=deadline.timeout_s)
         snapshot = self.open_snapshot()
         with snapshot:
             check_vectors(snapshot.state.config, with_vectors)
@@ -274,7 +274,7 @@ class Collection:
     def scroll(self, request: Scroll, *, deadline: Deadline) -> ScrollPage:
         """One page by id or by value. Raises InvalidRequest."""
         reject_offset_with_order(request.offset, request.order_by)
-        self._admission.admit_scroll(request)
+        self._admission.admit_scroll(request, timeout_s=deadline.timeout_s)
         order = request.order_by
         snapshot, (selection,) = self._open_snapshot([request.filter], [] if order is None else [order.key], deadline)
         with snapshot:
@@ -282,7 +282,7 @@ class Collection:
 
     def count(self, filter: Filter | None, *, exact: bool, deadline: Deadline) -> int:
         """Number of points that pass; always exact, though strict mode may forbid to ask for it."""
-        self._admission.admit_read(filter, exact=exact)
+        self._admission.admit_read(filter, exact=exact, timeout_s=deadline.timeout_s)
         if filter is None or filter.is_empty:
             return len(self.shard.state.live)
         snapshot, (selection,) = self._open_snapshot([filter], deadline=deadline)

@@ -27,7 +27,6 @@ from qdrantlite.wire.grpc.decode_filter import decode_filter, decode_timestamp
 from qdrantlite.wire.grpc.remembered import remembered
 from qdrantlite.wire.pb import points as pb
 
-TIMEOUT_DEFAULT_S = 60.0
 _ENABLED_PAYLOAD = {True: ALL_PAYLOAD, False: NO_PAYLOAD}
 _ENABLED_VECTORS = {True: VectorsSelector(everything=True), False: NO_VECTORS}
 

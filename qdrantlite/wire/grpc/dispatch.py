@@ -12,12 +12,11 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from qdrantlite.deadline import Deadline
+from qdrantlite.deadline import READ_DEFAULT_S, Deadline
 from qdrantlite.errors import MalformedRequest, Unsupported
 from qdrantlite.wire.call_pools import CallKind, CallPools, overloaded
 from qdrantlite.wire.call_threads import CallThreads
 from qdrantlite.wire.engine import Engine
-from qdrantlite.wire.grpc.decode_selector import TIMEOUT_DEFAULT_S
 from qdrantlite.wire.pb.services import SERVICES, Method
 from qdrantlite.wire.status import Failure, failure_of
 
@@ -156,14 +155,14 @@ def _deadline_of(
     """How a method gets its deadline. Without a timeout, or with one of 0, writes have what time they need."""
     fields = method.request.DESCRIPTOR.fields_by_name
     may_carry, writes = "timeout" in fields, "wait" in fields
-    default_s = inf if writes else TIMEOUT_DEFAULT_S
+    default_s = inf if writes else READ_DEFAULT_S
     operation = method.name
 
     def deadline_of(request: Any, context: grpc.ServicerContext) -> Deadline:
         given = may_carry and request.HasField("timeout") and not (writes and request.timeout == 0)
-        timeout_s = float(request.timeout) if given else default_s
         return Deadline(
-            timeout_s,
+            float(request.timeout) if given else None,
+            default_s=default_s,
             operation=operation,
             client_s=context.time_remaining(),
             is_alone=lambda: not context.is_active(),

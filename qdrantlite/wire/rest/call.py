@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TypeVar
 
-from qdrantlite.deadline import Deadline
+from qdrantlite.deadline import READ_DEFAULT_S, Deadline
 from qdrantlite.errors import BadInput, MalformedRequest, ValidationFailed
 from qdrantlite.values.payload import Json, parse_path
 from qdrantlite.values.point_id import PointId, parse_uuid
@@ -16,7 +16,6 @@ from qdrantlite.wire.rest.reading import U64_MAX, read_json
 
 T = TypeVar("T")
 
-TIMEOUT_DEFAULT_S = 60.0
 CONSISTENCIES = ("majority", "quorum", "all")
 ORDERINGS = ("weak", "medium", "strong")
 U64_DIGITS = 20
@@ -47,9 +46,9 @@ class Client:
         self._under: Deadline | None = None
         self._gone = False
 
-    def deadline(self, timeout_s: float, operation: str) -> Deadline:
+    def deadline(self, timeout_s: float | None, default_s: float, operation: str) -> Deadline:
         """The deadline of the call, over as soon as the client has left."""
-        self._under = Deadline(timeout_s, operation=operation, give_way=self._give_way)
+        self._under = Deadline(timeout_s, default_s=default_s, operation=operation, give_way=self._give_way)
         if self._gone:
             self._under.cancel()
         return self._under
@@ -144,13 +143,13 @@ class Call:
         given = self.parameters.get("consistency")
         if given is not None and given not in CONSISTENCIES:
             _check_factor(given)
-        return self._deadline(TIMEOUT_DEFAULT_S)
+        return self._deadline(READ_DEFAULT_S)
 
     def _deadline(self, default_s: float) -> Deadline:
         seconds = self._seconds()
         if seconds == 0:
             raise _undecodable("invalid value: integer `0`, expected a nonzero u64")
-        return self.client.deadline(default_s if seconds is None else float(seconds), self.operation)
+        return self.client.deadline(None if seconds is None else float(seconds), default_s, self.operation)
 
     def check_timeout(self) -> None:
         """``timeout`` of a call on collections, which never wait. Raises InvalidPart for 0."""

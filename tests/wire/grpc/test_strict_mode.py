@@ -50,15 +50,17 @@ def test_a_write_beyond_its_limits_leaves_everything_as_it_was(client: QdrantCli
 
 
 def test_limits_of_reads_hold_until_strict_mode_is_switched_off(client: QdrantClient) -> None:
-    name = made(client, "reads", max_query_limit=2, search_allow_exact=False)
+    name = made(client, "reads", max_query_limit=2, search_allow_exact=False, max_timeout=10)
     client.upsert(name, POINTS)
     assert len(client.query_points(name, [1.0, 0.0], limit=2).points) == 2
+    assert len(client.query_points(name, [1.0, 0.0], limit=2, timeout=10).points) == 2
     calls = (
         lambda: client.query_points(name, [1.0, 0.0], limit=3),
         lambda: client.scroll(name, limit=3),
         lambda: client.query_points_groups(name, "n", query=[1.0, 0.0], limit=2, group_size=2),
         lambda: client.query_points(name, [1.0, 0.0], limit=2, search_params=models.SearchParams(exact=True)),
         lambda: client.count(name, exact=True),
+        lambda: client.query_points(name, [1.0, 0.0], limit=2, timeout=11),
     )
     for call in calls:
         with pytest.raises(grpc.RpcError) as refused:
