@@ -282,7 +282,7 @@ class Collection:
 
     def count(self, filter: Filter | None, *, exact: bool, deadline: Deadline) -> int:
         """Number of points that pass; always exact, though strict mode may forbid to ask for it."""
-        self._admission.admit_read(filter, exact=exact, timeout_s=deadline.timeout_s)
+        self._admission.admit_read(filter, exact=exact, timeout_s=deadline.timeout_s, timeout_s=deadline.timeout_s)
         if filter is None or filter.is_empty:
             return len(self.shard.state.live)
         snapshot, (selection,) = self._open_snapshot([filter], deadline=deadline)
@@ -292,7 +292,9 @@ class Collection:
 
     def facet(self, request: Facet, *, deadline: Deadline) -> list[FacetHit]:
         """The most frequent values of a field, each with its number of points; always exact. Raises BadInput."""
-        self._admission.admit_read(request.filter, limit=request.limit, exact=request.exact)
+        self._admission.admit_read(
+            request.filter, limit=request.limit, exact=request.exact, timeout_s=deadline.timeout_s
+        )
         snapshot, (selection,) = self._open_snapshot([request.filter], (), deadline, facet_keys=[request.key])
         with snapshot:
             return snapshot.facet(request.key).most_frequent(
@@ -301,7 +303,7 @@ class Collection:
 
     def matrix(self, request: Matrix, *, open_other: OpenCollection, deadline: Deadline) -> SampleMatrix:
         """Points of a random sample, each with its nearest others. Raises BadInput."""
-        self._admission.admit_read(request.filter, limit=request.limit)
+        self._admission.admit_read(request.filter, limit=request.limit, timeout_s=deadline.timeout_s)
         snapshot, (selection,) = self._open_snapshot([request.filter], (), deadline)
         with snapshot:
             binder = VectorBinder(snapshot, self.name, open_other)
