@@ -282,7 +282,7 @@ class Collection:
 
     def count(self, filter: Filter | None, *, exact: bool, deadline: Deadline) -> int:
         """Number of points that pass; always exact, though strict mode may forbid to ask for it."""
-        self._admission.admit_read(filter, exact=exact, timeout_s=deadline.timeout_s, timeout_s=deadline.timeout_s)
+        self._admission.admit_read(filter, exact=exact, timeout_s=deadline.timeout_s)
         if filter is None or filter.is_empty:
             return len(self.shard.state.live)
         snapshot, (selection,) = self._open_snapshot([filter], deadline=deadline)
