@@ -318,7 +318,7 @@ def test_maintenance_checkpoints_an_idle_collection(tmp_path: Path, monkeypatch:
         with patch.object(recovery, "write_derived", side_effect=full):
             collection.maintain(idle=True)
         assert not path.exists()
-        assert collection.info().optimizer_error == "full"
+        assert collection.info().optimizer_error == "Service internal error: full"
         collection.maintain(idle=True)
         assert collection.info().optimizer_error is None
         assert path.exists()
