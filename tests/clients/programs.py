@@ -82,7 +82,7 @@ PROGRAMS: tuple[Program, ...] = (
         "gRPC",
         "go",
         "tests/clients/go",
-        ("go build -o {build}/guide .",),
+        ("go build -buildvcs=false -o {build}/guide .",),
         "{build}/guide {port} {data}",
     ),
     Program(
