@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TypeVar
 from uuid import UUID, uuid4
 
+from qdrantlite.collection.build_process import BuildProcess
 from qdrantlite.collection.collection import Collection
 from qdrantlite.collection.compaction import Undecided
 from qdrantlite.collection.listed import ListedCollection
@@ -88,6 +89,7 @@ class Database:
         self._aliases = self._catalogue.aliases()
         known = {record.uuid.hex for record in records}
         self._garbage = [name for name in self._files.names(file_names.collections(path)) if name not in known]
+        self._builder = BuildProcess()
         self._upkeep = Upkeep(begin=self._begin, opened=self._opened, fatal=fatal)
         self._upkeep.start()
 
@@ -98,6 +100,7 @@ class Database:
         self._upkeep.stop()
         for listed in self._opened():
             listed.close()
+        self._builder.close()
         self._catalogue.close()
         self._folder_lock.release()
 
@@ -322,6 +325,7 @@ class Database:
             files=self._files,
             save_config=partial(self._save, listed),
             move_folder=partial(self._move, listed),
+            builder=self._builder,
         )
 
     def _folder(self, record: CollectionRecord) -> Path:

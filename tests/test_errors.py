@@ -18,8 +18,9 @@ from qdrantlite.storage.catalogue import Catalogue
 from qdrantlite.storage.directory_lock import lock_directory
 from qdrantlite.storage.files import PosixFiles, os_errors
 from qdrantlite.storage.point_store import PointStore
+from qdrantlite.storage.row_format import RowFormat
 from qdrantlite.storage.sqlite_file import SqliteErrors
-from qdrantlite.storage.vector_file import RowFormat, VectorFile
+from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.schema_format import config_from_json
 from tests.tidy.sources import Source, package_sources
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from qdrantlite.collection.building import Builder
 from qdrantlite.collection.committer import Committer
 from qdrantlite.collection.filter_source import resolve_for_write
 from qdrantlite.collection.optimizer import Optimizer
@@ -29,8 +30,8 @@ class Crew:
 class ActiveShard:
     """Threads may share it; ``crew`` is replaced as a whole."""
 
-    def __init__(self, shard: Shard, name: str) -> None:
-        self.crew = _crew(shard, Optimizer(shard, name))
+    def __init__(self, shard: Shard, name: str, builder: Builder) -> None:
+        self.crew = _crew(shard, Optimizer(shard, name, builder))
 
     def run(self, work: Callable[[Crew], Answer]) -> Answer:
         """What ``work`` answers; it is begun again when the shard was retired before it could begin."""

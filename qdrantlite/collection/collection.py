@@ -1,8 +1,7 @@
 """One collection: its settings and its shard, read and written from any thread.
 
 A read opens a frozen snapshot, works without locks and closes it. A write goes through the committer. Changes of the
-schema (payload indexes, named vectors, settings) are made one at a time and keep writers waiting only for their last
-step.
+schema (payload indexes, named vectors, settings) are made one at a time; writers wait for their last step only.
 """
 
 import logging
@@ -24,6 +23,7 @@ from qdrantlite.collection.bind import (
     reject_offset_with_order,
 )
 from qdrantlite.collection.bind_vectors import OpenCollection, VectorBinder
+from qdrantlite.collection.building import Builder
 from qdrantlite.collection.committer import Committer
 from qdrantlite.collection.compaction import Compactor, MoveFolder
 from qdrantlite.collection.filter_source import sieve
@@ -78,15 +78,15 @@ class Collection:
     """See the module. ``name`` is the one it was created under."""
 
     def __init__(
-        self, name: str, shard: Shard, *, created_at: float, save_config: SaveConfig, move_folder: MoveFolder
+        self, name: str, active: ActiveShard, *, created_at: float, save_config: SaveConfig, move_folder: MoveFolder
     ) -> None:
         self.name = name
         self.created_at = created_at
         self._save_config = save_config
         self._maintenance_lock = Lock()
-        active = self._active = ActiveShard(shard, name)
+        self._active = active
         self._admission = Admission(lambda: active.crew.shard)  # Not self: a cycle would keep files from going.
-        self._compactor = Compactor(name, self._active, self._maintenance_lock, move_folder)
+        self._compactor = Compactor(name, active, self._maintenance_lock, move_folder)
         self._upkeep = Backoff(first_s=UPKEEP_RETRY_S, last_s=UPKEEP_RETRY_S_MAX)
         self._closed = False
         self.last_write_s = monotonic()
@@ -106,11 +106,13 @@ class Collection:
         files: Files,
         save_config: SaveConfig,
         move_folder: MoveFolder,
+        builder: Builder,
     ) -> "Collection":
-        """The collection as its last commit left it. Raises Corrupted, StorageFailed."""
+        """The collection as its last commit left it; ``builder`` makes its graphs. Raises Corrupted, StorageFailed."""
         shard = open_shard(folder, config, files)
         try:
-            return Collection(name, shard, created_at=created_at, save_config=save_config, move_folder=move_folder)
+            active = ActiveShard(shard, name, builder)
+            return Collection(name, active, created_at=created_at, save_config=save_config, move_folder=move_folder)
         except BaseException:
             shard.close()
             raise
@@ -378,9 +380,8 @@ class Collection:
     def optimize(self, stop: Callable[[], bool]) -> None:
         """Compacts and builds graphs, where due; called now and then by one thread, takes as long as it takes."""
         self._compactor.step(stop=lambda: self._closed or stop())
-        if self.is_behind:
-            return
-        self._optimizer.step(quiet_s=monotonic() - self.last_write_s, stop=lambda: self._closed or stop())
+        if not self.is_behind:
+            self._optimizer.step(quiet_s=monotonic() - self.last_write_s, stop=lambda: self._closed or stop())
 
     def _require_open(self) -> None:
         if self._closed:

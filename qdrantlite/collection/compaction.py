@@ -26,7 +26,7 @@ from uuid import uuid4
 from qdrantlite.collection.active import ActiveShard
 from qdrantlite.collection.backoff import Backoff
 from qdrantlite.collection.bind import open_snapshot
-from qdrantlite.collection.optimizer import Optimizer, Stop
+from qdrantlite.collection.optimizer import RETRY_S, RETRY_S_MAX, Optimizer, Stop
 from qdrantlite.collection.recovery import write_checkpoint
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.shard_copy import Abandoned, ShardCopy
@@ -42,8 +42,6 @@ BACKLOG_SMALL = 2_000
 """Points that may be left for the last step, which keeps writers waiting: some hundredths of a second."""
 ROUNDS_MAX = 12
 SPARE_BYTES = 64 << 20
-RETRY_S = 60.0
-RETRY_S_MAX = 3600.0
 FAILURES_PERSISTENT = 3
 
 MoveFolder: TypeAlias = Callable[[Path, Path], None]
@@ -164,11 +162,11 @@ class Compactor:
         try:
             copy = ShardCopy(shard, folder, check=check)
             _draw_near(copy)
-            optimizer = Optimizer(copy.shard, self._name)
+            optimizer = self._active.crew.optimizer.successor(copy.shard)
             optimizer.step(quiet_s=inf, stop=stop)
             check()
-            if optimizer.error is not None:
-                raise StorageFailed(optimizer.error)
+            if optimizer.failure is not None:
+                raise optimizer.failure
             _draw_near(copy)
             write_checkpoint(copy.shard)
             self._take_over(shard, copy, optimizer)

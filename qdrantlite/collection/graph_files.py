@@ -7,10 +7,10 @@ garbage and removed with the next manifest.
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 from uuid import uuid4
 
 from qdrantlite.errors import Corrupted, StorageFailed
@@ -52,22 +52,30 @@ class SavedSegment:
     coding: Coding | None
 
 
-def save(
-    segment: SealedSegment, *, vector_id: int, folder: Path, files: Files, before: SavedSegment | None = None
-) -> SavedSegment:
-    """Writes a segment's files, durable when this returns; the graph of ``before`` is kept. Raises StorageFailed."""
-    files.make_directory(folder)
-    coded = segment.coded
-    graph = before.graph if before is not None else None
-    if graph is None:
-        name = f"graph-{vector_id}-{uuid4().hex}.faiss"
-        graph = _written(folder / name, lambda path: sealed.save_graph(segment, path), files)
-    codes = None
-    if coded is not None:
-        name = f"codes-{vector_id}-{uuid4().hex}.faiss"
-        codes = _written(folder / name, lambda path: sealed.save_codes(coded, path), files)
-    files.sync_directory(folder)
-    return SavedSegment(vector_id, graph, codes, segment.first, segment.linked, segment.params, segment.coding)
+def new_path(folder: Path, kind: Literal["graph", "codes"], vector_id: int) -> Path:
+    """Where the next file of a kind goes; the name has never been used."""
+    return folder / f"{kind}-{vector_id}-{uuid4().hex}.faiss"
+
+
+def keep(path: Path, *, files: Files) -> SavedFile:
+    """Gives the file written at ``file_names.temporary(path)`` its name, durably. Raises StorageFailed.
+
+    What is read back for the checksum comes from memory still.
+    """
+    temporary = file_names.temporary(path)
+    file = files.open(temporary, create=False)
+    try:
+        file.sync()
+    finally:
+        file.close()
+    files.replace(temporary, path)
+    files.sync_directory(path.parent)
+    return SavedFile(path.name, _crc(path, files))
+
+
+def is_there(saved: SavedSegment, *, folder: Path, files: Files) -> bool:
+    """Whether the file of the graph was not removed."""
+    return files.exists(folder / saved.graph.name)
 
 
 def load(
@@ -114,25 +122,20 @@ def write_manifest(segments: Sequence[SavedSegment], *, folder: Path, files: Fil
             files.remove(folder / name)
 
 
+def forget_manifest(*, folder: Path, files: Files) -> None:
+    """Removes the manifest, durably, which takes no room on a full disk: every graph is built again. Raises
+    StorageFailed.
+    """
+    files.remove(folder / MANIFEST)
+    files.sync_directory(folder)
+
+
 def read_manifest(*, folder: Path, files: Files) -> tuple[SavedSegment, ...]:
     """What was in use last; nothing when the manifest is missing or damaged."""
     found = read_derived(folder / MANIFEST, format_version=FORMAT_VERSION, files=files)
     if found is None:
         return ()
     return tuple(_segment(entry) for entry in json.loads(bytes(found.parts["graphs"])))
-
-
-def _written(path: Path, write: Callable[[Path], None], files: Files) -> SavedFile:
-    """FAISS writes the file itself; what is read back for the checksum comes from memory still."""
-    temporary = file_names.temporary(path)
-    write(temporary)
-    file = files.open(temporary, create=False)
-    try:
-        file.sync()
-    finally:
-        file.close()
-    files.replace(temporary, path)
-    return SavedFile(path.name, _crc(path, files))
 
 
 def _is_whole(folder: Path, saved: SavedFile, files: Files) -> bool:

@@ -1,27 +1,33 @@
 """The optimizer of one collection: builds, extends, encodes and saves the graphs of its dense vectors, behind searches
 and writes.
 
-Runs on the database's optimizer thread, at low priority; no lock is held while FAISS works. A graph reads the stored
-rows, so its file holds links only; see ``graph_files``. Saved graphs are mapped when the collection opens, before any
-write: their rows are then exactly those that they were built on, or are missing.
+Runs on the database's optimizer thread; FAISS works in another process (``build_process``), and no lock is held
+meanwhile. A graph reads the stored rows, so its file holds links only; see ``graph_files``. Saved graphs are mapped
+when the collection opens, before any write: their rows are then exactly those that they were built on, or are missing.
+
+What fails is tried again after a while, and longer after each failure; what ended the build process is not tried again
+until settings or points have changed (``attempts``). Meanwhile searches do without, and the collection's info says why.
 """
 
 import logging
 import os
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 from time import monotonic
 from typing import TypeAlias
 
 from qdrantlite.collection import graph_files
+from qdrantlite.collection.attempts import DIFFERENCE_MIN, Work
+from qdrantlite.collection.backoff import Backoff
+from qdrantlite.collection.build_process import Lost
+from qdrantlite.collection.building import Builder, RowSource
 from qdrantlite.collection.graph_files import SavedSegment
+from qdrantlite.collection.sealer import Refused, Sealer
 from qdrantlite.collection.sealing import Sealing, SealingFacts, Wanted, choose, is_pending, wanted_of
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.slots import DenseSlot
 from qdrantlite.errors import StorageFailed, told
-from qdrantlite.segment import sealed
 from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.storage import file_names
@@ -30,6 +36,8 @@ from qdrantlite.values.schema import merged
 logger = logging.getLogger(__name__)
 
 LOGGED_ROWS = 100_000
+RETRY_S = 60.0
+RETRY_S_MAX = 3600.0
 
 Stop: TypeAlias = Callable[[], bool]
 
@@ -38,20 +46,57 @@ class Stopped(Exception):
     """The collection closes, or the vector is gone; the build is abandoned."""
 
 
+@dataclass(slots=True, eq=False)
+class _Trouble:
+    """Some work on one vector that failed; forgotten when it succeeds, or when something else is wanted."""
+
+    wanted: Wanted
+    points: int
+    error: Exception
+    shown: str = ""
+    backoff: Backoff = field(default_factory=lambda: Backoff(first_s=RETRY_S, last_s=RETRY_S_MAX))
+
+    def is_of(self, wanted: Wanted, points: int) -> bool:
+        """Whether the same work would be tried again."""
+        return self.wanted == wanted and abs(points - self.points) < DIFFERENCE_MIN * max(self.points, 1)
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it is not even tried again."""
+        return isinstance(self.error, Lost | Refused)
+
+
 class Optimizer:
     """Keeps one shard's graphs as its settings want them. ``step`` is called now and then by one thread."""
 
-    def __init__(self, shard: Shard, name: str) -> None:
+    def __init__(self, shard: Shard, name: str, builder: Builder, *, sealer: Sealer | None = None) -> None:
         self._shard = shard
         self._name = name
+        self._builder = builder
         self._folder = file_names.derived(shard.folder)
+        self._sealer = sealer or Sealer(builder, self._folder, shard.files)
+        self._troubles: dict[tuple[int, Work], _Trouble] = {}
         self._saved: dict[int, SavedSegment] = {}
         self._waiting_since: dict[int, float] = {}
         self._closing = Event()
         self._stepping = Lock()
         self.running = False
-        self.error: str | None = None
         self._open_saved()
+
+    def successor(self, shard: Shard) -> "Optimizer":
+        """That of a copy of the shard: it knows which attempts ended a process. Raises StorageFailed."""
+        sealer = self._sealer.successor(file_names.derived(shard.folder))
+        return Optimizer(shard, self._name, self._builder, sealer=sealer)
+
+    @property
+    def error(self) -> str | None:
+        """What a client may read of the work that fails."""
+        return next((trouble.shown for trouble in list(self._troubles.values())), None)
+
+    @property
+    def failure(self) -> Exception | None:
+        """Of work that may succeed if it is tried again."""
+        return next((each.error for each in list(self._troubles.values()) if not each.is_lasting), None)
 
     @property
     def pending(self) -> bool:
@@ -69,23 +114,39 @@ class Optimizer:
             pass
 
     def step(self, *, quiet_s: float, stop: Stop) -> None:
-        """Does what is due, vector by vector. Errors are kept for the collection's info, and logged."""
+        """Does what is due, vector by vector. What fails is logged, kept for the collection's info, and put off."""
         with self._stepping:
-            try:
-                for name, slot in list(self._shard.dense_slots()):
-                    if stop() or self._closing.is_set():
-                        return
+            slots = list(self._shard.dense_slots())
+            kept = {slot.id for _, slot in slots}
+            self._troubles = {key: trouble for key, trouble in self._troubles.items() if key[0] in kept}
+            for name, slot in slots:
+                if stop() or self._closing.is_set():
+                    return
+                try:
                     self._tend(name, slot, quiet_s=quiet_s, stop=stop)
-                self.error = None
-            except Stopped:
-                return
-            except Exception as error:  # Whatever it is, it is this round's: the thread goes on to the next.
-                self._report(error)
+                except Stopped:
+                    return
+                except Exception as error:  # Whatever it is, it is this work's: the thread goes on.
+                    self._failed(name, slot, Work.GRAPH, error)
 
-    def _report(self, error: Exception) -> None:
-        if self.error != told(error):
-            logger.error("optimizing %s failed", self._name, exc_info=error)
-        self.error = told(error)
+    def _failed(self, name: str, slot: DenseSlot, work: Work, error: Exception) -> None:
+        wanted, points = wanted_of(self._shard.config, slot.params), len(slot.present)
+        trouble = self._troubles.get((slot.id, work))
+        if trouble is None or not trouble.is_of(wanted, points):
+            trouble = self._troubles[slot.id, work] = _Trouble(wanted, points, error)
+        shown = f"{told(error)} ({work.value} of vector {name!r} over {points} points; searches do without)"
+        if shown != trouble.shown:
+            logger.error("%s: %s", self._name, shown, exc_info=error)
+        trouble.error, trouble.shown = error, shown
+        trouble.backoff.failed(error)
+
+    def _is_put_off(self, slot: DenseSlot, work: Work, wanted: Wanted) -> bool:
+        """Whether the work failed lately; what failed for other settings or points is forgotten."""
+        trouble = self._troubles.get((slot.id, work))
+        if trouble is not None and not trouble.is_of(wanted, len(slot.present)):
+            del self._troubles[slot.id, work]
+            return False
+        return trouble is not None and not trouble.backoff.is_due
 
     def _facts(self, slot: DenseSlot, *, quiet_s: float) -> SealingFacts:
         """Counts as of now; cheap."""
@@ -111,15 +172,20 @@ class Optimizer:
             self._waiting_since.setdefault(slot.id, monotonic())
         else:
             self._waiting_since.pop(slot.id, None)
+            for work in Work:
+                self._troubles.pop((slot.id, work), None)
         decision = choose(facts, config, wanted)
         match decision:
             case Sealing.NOTHING:
                 self._renew(slot)
             case Sealing.DROP:
                 self._publish(name, slot, None)
-                self._saved.pop(slot.id, None)
-                self._write_manifest()
+                self._record({vector_id: saved for vector_id, saved in self._saved.items() if vector_id != slot.id})
             case Sealing.BUILD | Sealing.EXTEND | Sealing.ENCODE | Sealing.RELOAD:
+                work = Work.GRAPH if decision in (Sealing.BUILD, Sealing.EXTEND) else Work.CODES
+                if self._is_put_off(slot, work, wanted):
+                    self._renew(slot)
+                    return
                 self.running = True
                 try:
                     if decision is not Sealing.RELOAD or not self._reload(name, slot, wanted):
@@ -133,34 +199,44 @@ class Optimizer:
         view, present = state.dense.get(name), state.present.get(name)
         if view is None or present is None or self._shard.slots.get(name) is not slot or len(present) == 0:
             return
-        started, threads = monotonic(), self._threads(slot)
+        started, threads, points = monotonic(), self._threads(slot), len(present)
         progress = self._progress(name, slot, stop)
         view.verify(slice(0, len(view.rows)))
-        progress(0, len(present))
-        before: SavedSegment | None = None
-        if decision is Sealing.BUILD or slot.sealed is None:
-            segment = sealed.seal(
-                view.rows, present, distance=view.distance, params=wanted.params, threads=threads, progress=progress
+        rows = RowSource(slot.file.path, slot.file.row_format, len(view.rows), view.distance, present.to_bytes())
+        saved = self._saved.get(slot.id)
+        if saved is not None and not graph_files.is_there(saved, folder=self._folder, files=self._shard.files):
+            saved = None
+        if saved is None or decision in (Sealing.BUILD, Sealing.EXTEND):
+            saved = self._sealer.link(
+                *(rows, points),
+                vector_id=slot.id,
+                base=saved if decision is Sealing.EXTEND else None,
+                params=wanted.params,
+                threads=threads,
+                progress=progress,
             )
-        elif decision is Sealing.EXTEND:
-            segment = sealed.extend(slot.sealed, view.rows, present, threads=threads, progress=progress)
-        else:
-            segment, before = replace(slot.sealed, coded=None), self._saved.get(slot.id)
-        if wanted.coding is not None:
-            segment = sealed.encode(segment, wanted.coding, threads=threads, progress=progress)
+            self._troubles.pop((slot.id, Work.GRAPH), None)
+        saved = replace(saved, codes=None, coding=None)
+        if wanted.coding is not None and not self._is_put_off(slot, Work.CODES, wanted):
+            try:
+                saved = self._sealer.encode(
+                    *(rows, points), saved=saved, coding=wanted.coding, threads=threads, progress=progress
+                )
+                self._troubles.pop((slot.id, Work.CODES), None)
+            except Stopped:
+                raise
+            except Exception as error:  # The graph serves without codes.
+                self._failed(name, slot, Work.CODES, error)
         logger.info(
             "%s: %s of vector %r over %d points, %.1f s",
-            *(self._name, decision.value, name, segment.linked, monotonic() - started),
+            *(self._name, decision.value, name, saved.linked, monotonic() - started),
         )
-        progress(0, len(present))
-        saved = graph_files.save(
-            segment, vector_id=slot.id, folder=self._folder, files=self._shard.files, before=before
-        )
-        # From its files it takes no memory of its own; when one was removed meanwhile, the segment serves as it is.
-        mapped = self._loaded(saved, slot)
-        self._publish(name, slot, mapped or segment)
-        self._saved[slot.id] = saved
-        self._write_manifest()
+        progress(0, points)
+        segment = self._loaded(saved, slot)
+        if segment is None:
+            raise StorageFailed("the files of a graph were removed before they could be used")
+        self._record({**self._saved, slot.id: saved})
+        self._publish(name, slot, segment)
 
     def _reload(self, name: str, slot: DenseSlot, wanted: Wanted) -> bool:
         """Puts the saved codes to use as they are wanted now. False when they are missing: they must be made again.
@@ -172,9 +248,8 @@ class Optimizer:
         segment = None if saved is None else self._loaded(saved, slot)
         if saved is None or segment is None or segment.coding is None:
             return False
+        self._record({**self._saved, slot.id: saved})
         self._publish(name, slot, segment)
-        self._saved[slot.id] = saved
-        self._write_manifest()
         return True
 
     def _threads(self, slot: DenseSlot) -> int:
@@ -223,10 +298,12 @@ class Optimizer:
             files=self._shard.files,
         )
 
-    def _write_manifest(self) -> None:
+    def _record(self, saved: Mapping[int, SavedSegment]) -> None:
+        """Names, durably, what is in use from now on, of the vectors that there still are. Raises StorageFailed."""
         kept = {slot.id for _, slot in self._shard.dense_slots()}
-        self._saved = {vector_id: saved for vector_id, saved in self._saved.items() if vector_id in kept}
-        graph_files.write_manifest(tuple(self._saved.values()), folder=self._folder, files=self._shard.files)
+        saved = {vector_id: each for vector_id, each in saved.items() if vector_id in kept}
+        graph_files.write_manifest(tuple(saved.values()), folder=self._folder, files=self._shard.files)
+        self._saved = saved
 
     def _open_saved(self) -> None:
         """Maps the graphs that were in use when the collection was last open.
@@ -242,8 +319,19 @@ class Optimizer:
                 self._publish(None, slot, segment)
                 self._saved[slot.id] = saved
         if len(self._saved) < len(listed):
-            with suppress(StorageFailed):
-                self._write_manifest()
+            self._forget_others()
+
+    def _forget_others(self) -> None:
+        """Of a manifest that names more than what is in use. While it does, nothing must be written: a graph would be
+        taken at the next start for one of the rows that were written in the place of its own.
+        """
+        try:
+            self._record(self._saved)
+        except StorageFailed:
+            try:
+                graph_files.forget_manifest(folder=self._folder, files=self._shard.files)
+            except StorageFailed as error:
+                self._shard.store.refuse_writes(error)
 
 
 def indexed_points(present: Selection, segment: SealedSegment | None) -> int:

@@ -38,7 +38,8 @@ from qdrantlite.segment.sparse import SparseIndex, SparseView
 from qdrantlite.storage import file_names
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.point_store import PointStore
-from qdrantlite.storage.vector_file import RowFormat, VectorFile
+from qdrantlite.storage.row_format import RowFormat
+from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.distance import Datatype
 from qdrantlite.values.payload import Payload, elements_at, parse_path
 from qdrantlite.values.schema import CollectionConfig, FieldIndex, SparseVectorParams, VectorParams

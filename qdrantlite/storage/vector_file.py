@@ -1,9 +1,6 @@
 """Append-only file of fixed-width rows: the dense vectors of one name, or the running rows of its multivectors.
 
-    file   = header row* hole
-    header = "qdlrows\\0" version:u32 dtype:u32 dim:u32 zero[40] crc:u32  64 bytes, little endian; crc of the rest
-    row    = dim numbers of dtype, little endian                            row r begins at byte 64 + r * width
-    hole   = bytes beyond the committed rows                                garbage or never written, cut at open
+Its bytes are those of ``row_format``.
 
 Invariants:
 
@@ -19,15 +16,12 @@ Invariants:
 One writer at a time; any number of readers, also while appends go on, of rows below a count they got from a commit.
 """
 
-import mmap
-import struct
 import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,51 +29,10 @@ from numpy.typing import NDArray
 from qdrantlite.errors import Corrupted, StorageFailed
 from qdrantlite.storage.block_checks import BlockChecks
 from qdrantlite.storage.files import Bytes, Files, OpenFile, os_errors
+from qdrantlite.storage.row_format import HEADER_BYTES, RowFormat, Rows, map_open
 
-Rows: TypeAlias = NDArray[Any]
-"""``(n, dim)`` of the file's dtype, C-contiguous."""
-
-HEADER_BYTES = 64
-BLOCK_BYTES_MAX = 128 * 1024
-_HEADER = struct.Struct("<8sIII40x")
-_MAGIC = b"qdlrows\0"
-_VERSION = 1
-_DTYPE_CODES = {"float32": 1, "float16": 2, "uint8": 3}
 _GROWTH_BYTES_MIN = 64 * 1024
 _GROWTH_BYTES_MAX = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class RowFormat:
-    """What a row is."""
-
-    dtype: Literal["float32", "float16", "uint8"]
-    dim: int
-
-    @cached_property
-    def numpy(self) -> np.dtype[Any]:
-        """Little-endian dtype of the numbers."""
-        return np.dtype(self.dtype).newbyteorder("<")
-
-    @cached_property
-    def width(self) -> int:
-        """Bytes of a row."""
-        return self.numpy.itemsize * self.dim
-
-    @cached_property
-    def block_rows(self) -> int:
-        """Rows that share a checksum: a power of two, of at most 128 KiB unless one row is longer."""
-        return int(1 << max(0, (BLOCK_BYTES_MAX // self.width).bit_length() - 1))
-
-    @cached_property
-    def header(self) -> bytes:
-        """The first 64 bytes of a file."""
-        head = _HEADER.pack(_MAGIC, _VERSION, _DTYPE_CODES[self.dtype], self.dim)
-        return head + struct.pack("<I", zlib.crc32(head))
-
-    @cached_property
-    def _zero_block_crc(self) -> int:
-        return zlib.crc32(bytes(self.block_rows * self.width))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +117,7 @@ class VectorFile:
         while count:
             piece = min(count, block_rows - self._rows % block_rows)
             if piece == block_rows:
-                self._finish_block(self.row_format._zero_block_crc)
+                self._finish_block(self.row_format.zero_block_crc)
                 self._rows += piece
             else:
                 self._count(memoryview(bytes(piece * width)))
@@ -303,10 +256,7 @@ class VectorFile:
 
     def _map(self, file: OpenFile, rows: int) -> None:
         with os_errors(self.path):
-            mapped = mmap.mmap(file.fileno(), self._position(rows), access=mmap.ACCESS_READ)
-        row_format = self.row_format
-        view = np.frombuffer(mapped, row_format.numpy, rows * row_format.dim, HEADER_BYTES)
-        self._view = view.reshape(rows, row_format.dim)
+            self._view = map_open(file.fileno(), self.row_format, rows)
         self._capacity = rows
 
     def _write(self, data: memoryview, row: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qdrantlite.collection.building import Builder, Built, Job, Progress, work
 from qdrantlite.collection.collection import Collection
 from qdrantlite.deadline import FOREVER
 from qdrantlite.query import operation as o
@@ -38,12 +39,19 @@ CONFIG = CollectionConfig(
 FILES = PosixFiles()
 
 
+class InProcess:
+    """Does within the test what the child does, so that there is no start to wait for and builds can be watched."""
+
+    def run(self, job: Job, progress: Progress) -> Built:
+        return work(job, progress)
+
+
 def vectors(count: int, seed: int = 1) -> F32:
     """Normal rows."""
     return np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
 
 
-def open_in(folder: Path, config: CollectionConfig = CONFIG) -> Collection:
+def open_in(folder: Path, config: CollectionConfig = CONFIG, builder: Builder | None = None) -> Collection:
     """The collection of a folder, tended by no thread."""
     return Collection.open(
         *("points", folder, config),
@@ -51,6 +59,7 @@ def open_in(folder: Path, config: CollectionConfig = CONFIG) -> Collection:
         files=FILES,
         save_config=lambda _: None,
         move_folder=lambda _source, _target: None,
+        builder=builder or InProcess(),
     )
 
 

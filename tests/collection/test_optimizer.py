@@ -32,7 +32,6 @@ from tests.collection.tended import (
     DIM,
     FILES,
     GREEN,
-    RED,
     ROWS,
     THRESHOLD_KB,
     YELLOW,
@@ -302,21 +301,6 @@ def test_build_ends_when_it_is_no_longer_wanted(tmp_path: Path, monkeypatch: pyt
     builder.join(5)
     tend(target)
     assert graph_names(tmp_path / "c") == [] if file_names.derived(tmp_path / "c").exists() else True
-
-
-def test_failed_build_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(*_: object, **__: object) -> sealed.SealedSegment:
-        raise RuntimeError("no memory for links")
-
-    with collection(tmp_path / "c") as target, monkeypatch.context() as patched:
-        put(target, vectors(ROWS))
-        patched.setattr(sealed, "seal", failing)
-        tend(target)
-        assert status(target)[0] is RED
-        assert target.info().optimizer_error == "Service internal error"
-        patched.undo()
-        tend(target)
-        assert status(target) == (GREEN, ROWS, 2)
 
 
 KILLED_WHILE_SAVING = """

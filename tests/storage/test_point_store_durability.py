@@ -13,7 +13,8 @@ import pytest
 from qdrantlite.errors import Corrupted, StorageFailed
 from qdrantlite.storage import file_names
 from qdrantlite.storage.point_store import PointStore, create_store
-from qdrantlite.storage.vector_file import RowFormat, VectorFile
+from qdrantlite.storage.row_format import RowFormat
+from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.point_id import PointId
 from tests.faulty_files import FaultyFiles, PowerLost
 from tests.storage.stored_points import FILES, all_ids, insert, put

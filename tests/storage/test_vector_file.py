@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from qdrantlite.errors import Corrupted, StorageFailed
 from qdrantlite.storage.files import PosixFiles
-from qdrantlite.storage.vector_file import HEADER_BYTES, RowFormat, RowTail, VectorFile
+from qdrantlite.storage.row_format import HEADER_BYTES, RowFormat
+from qdrantlite.storage.vector_file import RowTail, VectorFile
 from tests.faulty_files import FaultyFiles, PowerLost
 
 FILES = PosixFiles()
