@@ -22,7 +22,7 @@ import pytest
 from qdrantlite.collection.collection import Collection
 from qdrantlite.database import Database
 from qdrantlite.errors import Locked
-from qdrantlite.server import CannotListen, Server
+from qdrantlite.server import EXIT_BROKEN, CannotListen, Server
 from qdrantlite.settings import Settings
 from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.version import API_VERSION, COMMIT, __version__
@@ -240,6 +240,22 @@ def test_second_signal_ends_at_once(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=WAIT_S)
         assert process.returncode == 128 + signal.SIGTERM
+
+
+UPKEEP_ENDS = """
+from qdrantlite import __main__
+from qdrantlite.collection import upkeep
+upkeep.lower_priority = lambda: 1 / 0
+__main__.main()
+"""
+
+
+def test_server_whose_upkeep_ends_by_a_mistake_ends_and_says_so(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", UPKEEP_ENDS, *SERVE[3:], str(tmp_path)]
+    done = subprocess.run(command, env=_environment(), text=True, capture_output=True, timeout=WAIT_S, check=False)
+    assert done.returncode == EXIT_BROKEN, done
+    assert "must be started anew" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
 
 
 def test_command_refuses_in_one_line(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """One shard: a point store, its vector files, and the derived state that answers searches.
 
-Two locks. The *writer lock* is held by whoever writes, for the length of a transaction. The *publish lock* is held
-while a commit becomes visible and derived state follows it, and while a search is bound; never during a sync, a scan
-or file work. Whoever needs both takes the writer lock first. ``state`` is immutable and replaced as a whole, so that
-a search which has taken it needs no lock.
+Two locks. The *writer lock* is held by whoever writes, for the length of a transaction, the sync of its rows included.
+The *publish lock* is held while a commit becomes visible and derived state follows it: SQLite writes its log, a vector
+file may be made longer. It is held while a search takes the state: a transaction of SQLite begins, indexes are asked
+for what a filter names; conditions without an index are scanned afterwards. And it is held while a checkpoint is
+gathered, not while it is written. Never during a sync. Whoever needs both takes the writer lock first. ``state`` is
+immutable and replaced as a whole, so that a search which has taken it needs no lock.
 """
 
 import logging

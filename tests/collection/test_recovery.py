@@ -8,7 +8,6 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from qdrantlite.collection import collection as collection_module
 from qdrantlite.collection import recovery
 from qdrantlite.database import Database
 from qdrantlite.errors import StorageFailed
@@ -308,8 +307,7 @@ def test_folder_unknown_to_the_catalogue_is_removed(tmp_path: Path) -> None:
     assert not stray.exists()
 
 
-def test_maintenance_checkpoints_an_idle_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection_module, "UPKEEP_RETRY_S", 0.0)
+def test_maintenance_checkpoints_an_idle_collection(tmp_path: Path) -> None:
     with indexed(tmp_path) as database:
         collection, path = collection_of(database), checkpoint_file(database)
         collection.maintain(idle=False)
@@ -319,6 +317,9 @@ def test_maintenance_checkpoints_an_idle_collection(tmp_path: Path, monkeypatch:
             collection.maintain(idle=True)
         assert not path.exists()
         assert collection.info().optimizer_error == "Service internal error: full"
+        collection.maintain(idle=True)
+        assert not path.exists(), "a moment after a failure it is not tried again"
+        collection._upkeep.succeeded()
         collection.maintain(idle=True)
         assert collection.info().optimizer_error is None
         assert path.exists()
