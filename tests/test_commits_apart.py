@@ -7,6 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from qdrantlite.collection.collection import Collection
+from qdrantlite.collection.recovery import write_checkpoint
 from qdrantlite.collection.shard import Shard
 from qdrantlite.database import Database
 from qdrantlite.errors import NotFound, QdrantliteError, StorageFailed
@@ -89,6 +90,7 @@ def test_shard_that_is_behind_answers_nothing_and_writes_no_checkpoint(database:
     with patch.object(Shard, "absorb", side_effect=MemoryError):
         write(database, upsert(point(2)))
     collection.maintain(idle=True)
+    write_checkpoint(collection.shard)
     assert not (file_names.derived(collection.shard.folder) / "state.ckpt").exists()
     assert passing(database) == [1, 2]
     assert collection_of(database) is not collection

@@ -15,6 +15,7 @@ from qdrantlite.storage import file_names
 from qdrantlite.storage.point_store import PointStore, create_store
 from qdrantlite.storage.row_format import RowFormat
 from qdrantlite.storage.vector_file import VectorFile
+from qdrantlite.storage.wal_sync import StoreClosed
 from qdrantlite.values.point_id import PointId
 from tests.faulty_files import FaultyFiles, PowerLost
 from tests.storage.stored_points import FILES, all_ids, insert, put
@@ -102,6 +103,46 @@ def test_after_a_failed_sync_every_write_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="reopen"):
         store.writer.begin()
     store.close()
+
+
+class _SlowSync(FaultyFiles):
+    """A sync of the log that lasts until it is let go on."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def sync_directory(self, path: Path) -> None:
+        super().sync_directory(path)
+        self.entered.set()
+        assert self.go_on.wait(10)
+
+
+def test_store_is_not_closed_while_it_is_synced_and_tells_those_who_come_later(tmp_path: Path) -> None:
+    create_store(tmp_path / "points.sqlite3", files=FILES)
+    files = _SlowSync(tmp_path)
+    store = PointStore(tmp_path / "points.sqlite3", files=files)
+    commits = list[int]()
+    for number in range(2):
+        store.writer.begin()
+        insert(store, [number])
+        commits.append(store.writer.commit())
+        if number == 0:
+            syncing = threading.Thread(target=store.sync, args=commits)
+            syncing.start()
+            assert files.entered.wait(10)
+    closing = threading.Thread(target=store.close)
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive(), "its descriptor is being synced"
+    files.go_on.set()
+    syncing.join()
+    closing.join()
+    store.sync(commits[0])
+    with pytest.raises(StoreClosed):
+        store.sync(commits[1])
+    with pytest.raises(StoreClosed):
+        store.open_snapshot()
 
 
 def test_checkpoint_empties_the_log_and_gives_way_to_snapshots(store: PointStore) -> None:
