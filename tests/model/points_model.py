@@ -25,13 +25,37 @@ class PointsModel:
     points: dict[PointId, Point] = field(default_factory=dict)
     versions: dict[PointId, int] = field(default_factory=dict)
     operation_id: int = 0
+    missing_pass: bool = False
+    """Whether ids that do not exist are passed over."""
 
-    def after(self, operations: Iterable[o.Operation]) -> "PointsModel":
-        """The collection after one request. Raises Refused."""
-        model = PointsModel(self.config, dict(self.points), dict(self.versions), self.operation_id)
+    def after(self, operations: Iterable[o.Operation], *, wait: bool = True) -> "PointsModel":
+        """The collection after one request, which without ``wait`` does what it can. Raises Refused."""
+        model = self._copy(missing_pass=not wait)
         for operation in operations:
-            model._apply(operation)
-        return model
+            if wait:
+                model._apply(operation)
+            else:
+                self._require_dimensions(operation)
+                model = model._after_what_fits(operation)
+        return model._copy(missing_pass=False)
+
+    def _copy(self, *, missing_pass: bool) -> "PointsModel":
+        return PointsModel(self.config, dict(self.points), dict(self.versions), self.operation_id, missing_pass)
+
+    def _after_what_fits(self, operation: o.Operation) -> "PointsModel":
+        """The collection after an operation, or without it; its id is used up either way."""
+        changed = self._copy(missing_pass=True)
+        try:
+            changed._apply(operation)
+        except Refused:
+            changed = self._copy(missing_pass=True)
+            changed.operation_id += 1
+        return changed
+
+    def _require_dimensions(self, operation: o.Operation) -> None:
+        if isinstance(operation, o.Upsert | o.UpdateVectors):
+            for write in operation.points:
+                self._require_fit({name: each for name, each in write.vectors.items() if name in self.config.vectors})
 
     def without_vector(self, name: str) -> None:
         """Takes a dropped vector name from every point."""
@@ -107,9 +131,10 @@ class PointsModel:
         return [point.id for point in self.points.values() if holds(filter, point)]
 
     def _known(self, ids: tuple[PointId, ...]) -> list[PointId]:
-        if any(point_id not in self.points for point_id in ids):
+        known = [point_id for point_id in ids if point_id in self.points]
+        if len(known) < len(ids) and not self.missing_pass:
             raise Refused
-        return list(ids)
+        return known
 
     def _require_names(self, names: Iterable[str]) -> None:
         if any(name not in self.config.vectors and name not in self.config.sparse_vectors for name in names):

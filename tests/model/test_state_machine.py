@@ -82,16 +82,16 @@ class DatabaseMachine(RuleBasedStateMachine):
         some = operations((*self.model.config.vectors, *self.model.config.sparse_vectors))
         self.request(tuple(data.draw(st.lists(some, min_size=1, max_size=3))), wait=wait)
 
-    @rule(data=st.data(), broken=broken_operations(), place=st.integers(0, 2))
-    def write_broken(self, data: st.DataObject, broken: o.Operation, place: int) -> None:
+    @rule(data=st.data(), broken=broken_operations(), place=st.integers(0, 2), wait=st.booleans())
+    def write_broken(self, data: st.DataObject, broken: o.Operation, place: int, wait: bool) -> None:
         some = operations((*self.model.config.vectors, *self.model.config.sparse_vectors))
         request = data.draw(st.lists(some, max_size=2))
         request.insert(place, broken)
-        self.request(tuple(request), wait=True)
+        self.request(tuple(request), wait=wait)
 
     def request(self, request: tuple[o.Operation, ...], *, wait: bool) -> None:
         try:
-            after = self.model.after(request)
+            after = self.model.after(request, wait=wait)
         except Refused:
             with pytest.raises((InvalidRequest, NotFound)):
                 self.database.write(self.name(), request, wait=wait)
