@@ -19,7 +19,6 @@ from qdrant_client.http.exceptions import ResponseHandlingException
 
 from tests.server_process import ServerProcess
 
-ROUNDS = 50
 WRITERS = 4
 IDS_PER_WRITER = 40
 DIM = 8
@@ -82,11 +81,12 @@ class Writer:
         return tuple(float(self.random.randint(-8, 8)) for _ in range(DIM))
 
 
+@pytest.mark.parametrize("rounds", [20, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
 @pytest.mark.timeout(300)
-def test_killed_server_keeps_every_acknowledged_write(tmp_path: Path) -> None:
+def test_killed_server_keeps_every_acknowledged_write(tmp_path: Path, rounds: int) -> None:
     writers = [Writer(number, random.Random(number)) for number in range(WRITERS)]
     moments = random.Random(7)
-    for round_number in range(ROUNDS + 1):
+    for round_number in range(rounds + 1):
         server = ServerProcess(tmp_path)
         try:
             client = server.client()
@@ -96,11 +96,11 @@ def test_killed_server_keeps_every_acknowledged_write(tmp_path: Path) -> None:
                 )
                 client.create_payload_index("points", "value", models.PayloadSchemaType.INTEGER)
             verify(client, writers)
-            if round_number < ROUNDS:
+            if round_number < rounds:
                 write_until_killed(server, writers, seconds=moments.uniform(0.01, 0.25))
         finally:
             server.kill()
-    assert min(writer.writes for writer in writers) > ROUNDS
+    assert min(writer.writes for writer in writers) > rounds
 
 
 def write_until_killed(server: ServerProcess, writers: list[Writer], *, seconds: float) -> None:
