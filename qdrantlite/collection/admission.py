@@ -12,8 +12,7 @@ from qdrantlite.collection.shard import Shard
 from qdrantlite.query import strict
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import Operation, SchemaOperation
-from qdrantlite.query.search import GroupSearch, Scroll, Search
-from qdrantlite.query.strict_filter import condition_count
+from qdrantlite.query.search import GroupSearch, Search
 from qdrantlite.values.schema import StrictMode
 
 
@@ -47,10 +46,6 @@ class Admission:
             strict.check_groups(limits, request, shard.config, shard.schema)
             self._reads.take(strict.search_cost(request.search.stage), limits.read_rate_limit)
 
-    def admit_scroll(self, request: Scroll, *, timeout_s: float | None) -> None:
-        """A page."""
-        self.admit_read(request.filter, limit=request.limit, timeout_s=timeout_s)
-
     def admit_read(
         self,
         filter: Filter | None,
@@ -65,7 +60,7 @@ class Admission:
             strict.check_timeout(limits, timeout_s)
             strict.check_read(limits, filter, self._shard().schema, limit=limit)
             strict.check_exact(limits, exact=exact)
-            self._reads.take(1 + condition_count(filter), limits.read_rate_limit)
+            self._reads.take(strict.read_cost(filter), limits.read_rate_limit)
 
     def admit_retrieval(self, ids: int, *, timeout_s: float | None) -> None:
         """So many points by id."""

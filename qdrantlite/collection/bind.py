@@ -18,7 +18,7 @@ from qdrantlite.collection.formulas import bind_formula
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.deadline import FOREVER, Deadline
-from qdrantlite.errors import BadInput, BadRequest, Unsupported
+from qdrantlite.errors import BadInput, Unsupported
 from qdrantlite.plan.bound import (
     BoundDiversity,
     BoundFormula,
@@ -314,13 +314,3 @@ def _inputs(query: Query | None) -> Iterator[VectorInput]:
             yield from (item.example for item in feedback)
         case _:
             return
-
-
-def reject_offset_with_order(offset: PointId | None, order: OrderBy | None) -> None:
-    """Raises BadRequest: a page by value is continued by its start value, not by an id."""
-    if offset is not None and order is not None:
-        raise BadRequest(
-            "Cannot use an `offset` when using `order_by`. The alternative for paging is to use "
-            "`order_by.start_from` and a filter to exclude the IDs that you've already seen for the "
-            "`order_by.start_from` value"
-        )

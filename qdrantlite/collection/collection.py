@@ -20,7 +20,6 @@ from qdrantlite.collection.bind import (
     bind,
     check_vectors,
     open_snapshot,
-    reject_offset_with_order,
 )
 from qdrantlite.collection.bind_vectors import OpenCollection, VectorBinder
 from qdrantlite.collection.building import Builder
@@ -275,8 +274,7 @@ class Collection:
 
     def scroll(self, request: Scroll, *, deadline: Deadline) -> ScrollPage:
         """One page by id or by value. Raises InvalidRequest."""
-        reject_offset_with_order(request.offset, request.order_by)
-        self._admission.admit_scroll(request, timeout_s=deadline.timeout_s)
+        self._admission.admit_read(request.filter, limit=request.limit, timeout_s=deadline.timeout_s)
         order = request.order_by
         snapshot, (selection,) = self._open_snapshot([request.filter], [] if order is None else [order.key], deadline)
         with snapshot:

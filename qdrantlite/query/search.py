@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from qdrantlite.errors import BadRequest
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.formula import Expression
 from qdrantlite.values.payload import Json
@@ -286,7 +287,10 @@ class GroupSearch:
 
 @dataclass(frozen=True, slots=True)
 class Scroll:
-    """A page by id (``offset`` inclusive) or by a payload value."""
+    """A page by id (``offset`` inclusive) or by a payload value, which its start value continues, not an id.
+
+    Raises BadRequest for both.
+    """
 
     filter: Filter | None = None
     offset: PointId | None = None
@@ -294,6 +298,13 @@ class Scroll:
     order_by: OrderBy | None = None
     with_payload: PayloadSelector = ALL_PAYLOAD
     with_vectors: VectorsSelector = NO_VECTORS
+
+    def __post_init__(self) -> None:
+        if self.offset is not None and self.order_by is not None:
+            raise BadRequest(
+                "Cannot use an `offset` when using `order_by`. The alternative for paging is to use "
+                "`order_by.start_from` and a filter to exclude the IDs that you've already seen for the value"
+            )
 
 
 @dataclass(frozen=True, slots=True)

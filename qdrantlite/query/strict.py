@@ -42,7 +42,6 @@ from qdrantlite.query.search import (
     Query,
     Recommend,
     RelevanceFeedback,
-    Scroll,
     Search,
     SearchParams,
 )
@@ -284,6 +283,6 @@ def _vector_count(query: Query | None) -> int:
             return 1
 
 
-def scroll_cost(request: Scroll) -> int:
-    """Tokens of a page."""
-    return 1 + condition_count(request.filter)
+def read_cost(filter: Filter | None) -> int:
+    """Tokens of a read without a query."""
+    return 1 + condition_count(filter)

@@ -122,7 +122,7 @@ def needed_indexes(condition: Condition, inside: str = "") -> Iterator[tuple[str
         case Nested(key, filter):
             yield from needed_indexes(filter, f"{inside}{key.removesuffix('[]')}[].")
         case Filter():
-            for each in _parts(condition):
+            for each in condition.conditions():
                 yield from needed_indexes(each, inside)
         case HasId() | HasVector() | Slice():
             return
@@ -175,19 +175,11 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-def _parts(filter: Filter) -> Iterator[Condition]:
-    yield from filter.must
-    yield from filter.must_not
-    yield from filter.should
-    if filter.min_should is not None:
-        yield from filter.min_should.conditions
-
-
 def _measured(condition: Condition) -> tuple[int, int]:
     """How many conditions there are, filters counting as what is in them, and the length of the longest list."""
     match condition:
         case Filter():
-            parts = [_measured(each) for each in _parts(condition)]
+            parts = [_measured(each) for each in condition.conditions()]
             return sum(count for count, _ in parts), max((longest for _, longest in parts), default=0)
         case Nested(_, filter):
             return _measured(filter)

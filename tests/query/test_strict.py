@@ -268,4 +268,4 @@ def test_costs_count_vectors_and_conditions_at_every_level() -> None:
     pair = s.ContextPair(1, 2)
     assert strict.search_cost(s.Prefetch(query=s.Discover(1, (pair, pair)))) == 5
     assert strict.search_cost(s.Prefetch(query=s.Context((pair,)))) == 2
-    assert strict.scroll_cost(s.Scroll(filter=two)) == 3
+    assert strict.read_cost(two) == 3

@@ -1,6 +1,5 @@
 """Searches, pages and groups within their bounds, with their defaults."""
 
-from qdrantlite.errors import BadRequest
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.search import (
     DEFAULT_PARAMS,
@@ -84,13 +83,7 @@ def scroll(
     with_vectors: VectorsSelector,
 ) -> Scroll:
     """Raises InvalidRequest for a limit of 0 and for an offset in a page by value."""
-    size = limit_of(limit, LIMIT_DEFAULT)
-    if offset is not None and order_by is not None:
-        raise BadRequest(
-            "Cannot use an `offset` when using `order_by`. The alternative for paging is to use "
-            "`order_by.start_from` and a filter to exclude the IDs that you've already seen for the value"
-        )
-    return Scroll(filter, offset, size, order_by, with_payload, with_vectors)
+    return Scroll(filter, offset, limit_of(limit, LIMIT_DEFAULT), order_by, with_payload, with_vectors)
 
 
 def facet(key: str, filter: Filter | None, limit: int | None, *, exact: bool) -> Facet:
