@@ -44,6 +44,23 @@ class _Reading:
         return ()
 
 
+class _Seeking(_Reading):
+    """What all leaves have in common that read a vector for the best of a query."""
+
+    __slots__ = ()
+
+    using: str
+    query: BoundVectorQuery
+    selection: OffsetSet | None
+    limit: int
+    threshold: float | None
+
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f' "{self.using}" {self.query.details}' + _bounds(self.selection, self.limit, self.threshold)
+
+
 class _Merging:
     """What all inner nodes have in common."""
 
@@ -73,7 +90,7 @@ class Nothing(_Reading):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ExactScan(_Reading):
+class ExactScan(_Seeking):
     """Compares every row of a dense vector, skipping those outside ``selection`` (None = every point)."""
 
     using: str
@@ -83,14 +100,9 @@ class ExactScan(_Reading):
     threshold: float | None
     estimate: Estimate
 
-    @property
-    def details(self) -> str:
-        """For ``explain``."""
-        return f' "{self.using}" {self.query.details}' + _bounds(self.selection, self.limit, self.threshold)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SubsetScan(_Reading):
+class SubsetScan(_Seeking):
     """Compares only the rows of the points in ``selection``, one by one."""
 
     using: str
@@ -99,11 +111,6 @@ class SubsetScan(_Reading):
     limit: int
     threshold: float | None
     estimate: Estimate
-
-    @property
-    def details(self) -> str:
-        """For ``explain``."""
-        return f' "{self.using}" {self.query.details}' + _bounds(self.selection, self.limit, self.threshold)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +142,7 @@ class GraphScan(_Reading):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SparseScan(_Reading):
+class SparseScan(_Seeking):
     """Adds up the postings of the query's indices."""
 
     using: str
@@ -145,14 +152,9 @@ class SparseScan(_Reading):
     threshold: float | None
     estimate: Estimate
 
-    @property
-    def details(self) -> str:
-        """For ``explain``."""
-        return f' "{self.using}" {self.query.details}' + _bounds(self.selection, self.limit, self.threshold)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MultiScan(_Reading):
+class MultiScan(_Seeking):
     """Compares all rows of every point by MaxSim."""
 
     using: str
@@ -162,14 +164,9 @@ class MultiScan(_Reading):
     threshold: float | None
     estimate: Estimate
 
-    @property
-    def details(self) -> str:
-        """For ``explain``."""
-        return f' "{self.using}" {self.query.details}' + _bounds(self.selection, self.limit, self.threshold)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CustomScan(_Reading):
+class CustomScan(_Seeking):
     """Scores every point that has the vector by its similarities to examples."""
 
     using: str
@@ -178,11 +175,6 @@ class CustomScan(_Reading):
     limit: int
     threshold: float | None
     estimate: Estimate
-
-    @property
-    def details(self) -> str:
-        """For ``explain``."""
-        return f' "{self.using}" {self.query.details}' + _bounds(self.selection, self.limit, self.threshold)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
