@@ -59,7 +59,7 @@ def scored_by_formula(node: Formula, offsets: U32, sources: Sequence[Ranking], v
     with np.errstate(all="ignore"):
         exact = _value(node.query.expression, np.arange(len(offsets)), candidates)
         scores = exact.astype(np.float32)
-    for at in np.flatnonzero(~np.isfinite(scores))[:1]:
+    for at in _first_infinite(scores):
         _fail(f"{spoken_number(exact[at])} as f32 = {spoken_number(scores[at])}")
     order = best_first(scores, larger_is_better=True)
     ranking = Ranking.scored(offsets[order], scores[order])
@@ -198,7 +198,7 @@ def _decayed(decay: Decay, distance: F64) -> F64:
             assert_never(decay.kind)
 
 
-def _first_infinite(values: F64) -> NDArray[np.intp]:
+def _first_infinite(values: NDArray[np.floating]) -> NDArray[np.intp]:
     return np.flatnonzero(~np.isfinite(values))[:1]
 
 

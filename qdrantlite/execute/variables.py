@@ -14,11 +14,11 @@ from qdrantlite.errors import BadInput
 from qdrantlite.execute.ranking import Bools, Positions, Ranking
 from qdrantlite.execute.view import ShardView
 from qdrantlite.plan.bound import BoundFormula
-from qdrantlite.query.elements import is_number
+from qdrantlite.query.elements import geo_point_of, instant_of, is_number
 from qdrantlite.query.filter import Condition
 from qdrantlite.query.variable import score_number
 from qdrantlite.segment.payload_index.index import held_elements
-from qdrantlite.values.dates import MICROSECONDS, parse_instant
+from qdrantlite.values.dates import MICROSECONDS
 from qdrantlite.values.geo import F64
 from qdrantlite.values.payload import EVERY, Json, Path, Payload, elements_at, parse_path, values_at
 from qdrantlite.values.vector import U32
@@ -122,23 +122,23 @@ _NOTHING: Json = {}
 
 
 def _number(value: Json) -> tuple[float, ...] | str:
-    if isinstance(value, (int, float)) and is_number(value):
+    if is_number(value):
         return (float(value),)
     return "Value is not a number"
 
 
 def _place(value: Json) -> tuple[float, ...] | str:
     """An object with ``lon`` and ``lat``, or both in an array."""
-    lon, lat = (value.get("lon"), value.get("lat")) if isinstance(value, dict) else (None, None)
     if isinstance(value, list) and len(value) == 2:
-        lon, lat = value
-    if not (isinstance(lon, (int, float)) and isinstance(lat, (int, float)) and is_number(lon) and is_number(lat)):
+        value = dict(zip(("lon", "lat"), value, strict=True))
+    point = geo_point_of(value)
+    if point is None:
         return "Value is not a geo point"
-    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+    if not (-180 <= point.lon <= 180 and -90 <= point.lat <= 90):
         return "Validation failed: longitude and latitude must be within -180 to 180 and -90 to 90 degrees"
-    return float(lon), float(lat)
+    return point.lon, point.lat
 
 
 def _seconds(value: Json) -> tuple[float, ...] | str:
-    moment = parse_instant(value) if isinstance(value, str) else None
+    moment = instant_of(value)
     return "Value is not a datetime" if moment is None else (moment.micros / MICROSECONDS,)

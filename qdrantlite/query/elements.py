@@ -8,7 +8,7 @@ whole words are compared, each element for itself.
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from math import isnan
-from typing import TypeAlias, assert_never
+from typing import TypeAlias, TypeGuard, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,12 +80,12 @@ def element_test(predicate: ElementPredicate) -> ElementTest:
             assert_never(predicate)
 
 
-def is_integer(element: Json) -> bool:
+def is_integer(element: Json) -> TypeGuard[int]:
     """True for JSON integers; a bool is none."""
     return isinstance(element, int) and not isinstance(element, bool)
 
 
-def is_number(element: Json) -> bool:
+def is_number(element: Json) -> TypeGuard[int | float]:
     """True for JSON numbers; a bool is none."""
     return isinstance(element, (int, float)) and not isinstance(element, bool)
 
@@ -99,7 +99,7 @@ def geo_point_of(element: Json) -> GeoPoint | None:
     """The point that an object with numbers ``lon`` and ``lat`` means, None for everything else."""
     if isinstance(element, dict):
         lon, lat = element.get("lon"), element.get("lat")
-        if isinstance(lon, (int, float)) and isinstance(lat, (int, float)) and is_number(lon) and is_number(lat):
+        if is_number(lon) and is_number(lat):
             return GeoPoint(float(lon), float(lat))
     return None
 
