@@ -1,9 +1,8 @@
 """When a dense vector's rows get a graph, and which. Pure: counts and settings in, a decision out.
 
 One graph per vector grows at its end: rows beyond it (the tail, scanned exactly) are linked in once they are worth
-it. Linking costs in proportion to the tail, saving in proportion to
-the graph: its file is written whole; there is nothing to merge. A graph with too many dead points, or built
-with other settings, is built anew.
+it. Linking costs in proportion to the tail, saving in proportion to the graph: its file is written whole; there is
+nothing to merge. A graph with too many dead points, or built with other settings, is built anew.
 """
 
 from dataclasses import dataclass

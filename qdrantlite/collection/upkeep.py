@@ -14,6 +14,7 @@ from contextlib import suppress
 from threading import Event, Thread, get_native_id
 from time import monotonic
 
+from qdrantlite.collection.collection import Collection
 from qdrantlite.collection.listed import ListedCollection
 
 logger = logging.getLogger(__name__)
@@ -71,20 +72,20 @@ class Upkeep:
     def _maintain(self) -> None:
         self._begin()
         self.has_begun.set()
-        while not self.stopping.wait(MAINTENANCE_S):
-            for listed in self._opened():
-                with listed.tended() as collection:
-                    if collection is not None:
-                        collection.maintain(idle=monotonic() - collection.last_write_s > IDLE_S)
+        self._rounds(MAINTENANCE_S, lambda each: each.maintain(idle=monotonic() - each.last_write_s > IDLE_S))
 
     def _optimize(self) -> None:
         """Builds graphs, collection after collection, at low priority."""
         lower_priority()
-        while not self.stopping.wait(OPTIMIZE_S):
+        self._rounds(OPTIMIZE_S, lambda each: each.optimize(self.stopping.is_set))
+
+    def _rounds(self, pause_s: float, tend: Callable[[Collection], None]) -> None:
+        """Tends whatever is open, over and over, until told to stop."""
+        while not self.stopping.wait(pause_s):
             for listed in self._opened():
                 with listed.tended() as collection:
                     if collection is not None:
-                        collection.optimize(self.stopping.is_set)
+                        tend(collection)
 
 
 def lower_priority() -> None:
