@@ -86,10 +86,7 @@ class DenseView:
         for segment in self.sealed:
             ask()
             parts.append(segment.walk(several, limit=width, ef=ef, passing=passing, refinement=refinement))
-        parts += self._apart(several, width, passing, ask)
-        if tail:
-            for span in self.unsealed:
-                parts.extend(self._scanned(several, span, width, passing, ask))
+        parts.extend(self._beside(several, width, passing, ask, tail=tail))
         return self._together(parts, limit=width, single=single)
 
     def sift(
@@ -121,10 +118,7 @@ class DenseView:
             offsets, scores, met = segment.sift(several, limit=width, ef=ef, passing=passing, refinement=refinement)
             parts.append((offsets, scores))
             sure &= met
-        parts += self._apart(several, width, passing, ask)
-        if tail:
-            for span in self.unsealed:
-                parts.extend(self._scanned(several, span, width, passing, ask))
+        parts.extend(self._beside(several, width, passing, ask, tail=tail))
         return *self._together(parts, limit=width, single=single), sure
 
     def _together(self, parts: list[tuple[Offsets, F32]], *, limit: int, single: bool) -> tuple[Offsets, F32]:
@@ -133,12 +127,18 @@ class DenseView:
         self.verify(offsets if single else offsets[offsets != exact.MISSING])
         return offsets, scores
 
-    def _apart(self, queries: F32, limit: int, passing: Selection | None, ask: Ask) -> Iterator[tuple[Offsets, F32]]:
-        """Best of what lies within the range of a graph that could not link it; usually there is nothing."""
+    def _beside(
+        self, queries: F32, limit: int, passing: Selection | None, ask: Ask, *, tail: bool
+    ) -> Iterator[tuple[Offsets, F32]]:
+        """Best of what the graphs do not hold: what lies in the range of one that could not link it, which is usually
+        nothing, and with ``tail`` the rows that none covers.
+        """
         for segment in self.sealed:
             if segment.apart is not None:
                 left = segment.apart if passing is None else segment.apart.intersection(passing)
                 yield from self._chosen(queries, left.offsets(), limit, ask)
+        for span in self.unsealed if tail else ():
+            yield from self._scanned(queries, span, limit, passing, ask)
 
     def _best(self, parts: list[tuple[Offsets, F32]], *, limit: int, single: bool) -> tuple[Offsets, F32]:
         if len(parts) == 1:
@@ -168,6 +168,15 @@ class DenseView:
         dimension: int = self.rows.shape[1]
         return max(1, STRETCH_COMPONENTS // (dimension * max(1, queries // QUERIES_AS_ONE)))
 
+    def _stretches(self, offsets: Offsets, queries: int, ask: Ask) -> Iterator[Offsets]:
+        """These offsets, some at a time, their rows verified; there is at least one part."""
+        step = self._stretch(queries)
+        for at in range(0, max(len(offsets), 1), step):
+            ask()
+            chosen = offsets[at : at + step]
+            self.verify(chosen)
+            yield chosen
+
     def subset(self, queries: F32, offsets: Offsets, *, limit: int, ask: Ask = FOREVER.check) -> tuple[Offsets, F32]:
         """Best of these offsets, ascending and all present, reading their rows only."""
         parts = self._chosen(np.atleast_2d(queries), offsets, limit, ask)
@@ -175,22 +184,13 @@ class DenseView:
 
     def _chosen(self, queries: F32, offsets: Offsets, limit: int, ask: Ask) -> Iterator[tuple[Offsets, F32]]:
         """The best of these offsets, some at a time; there is at least one part."""
-        step = self._stretch(len(queries))
-        for at in range(0, max(len(offsets), 1), step):
-            ask()
-            chosen = offsets[at : at + step]
-            self.verify(chosen)
+        for chosen in self._stretches(offsets, len(queries), ask):
             yield exact.subset(self.rows, queries, chosen, distance=self.distance, limit=limit)
 
     def score(self, query: F32, offsets: Offsets, *, ask: Ask = FOREVER.check) -> F32:
         """Score of each of these offsets, all present, ``(n,) float32`` in the order given."""
-        step = self._stretch(1)
-        parts: list[F32] = []
-        for at in range(0, max(len(offsets), 1), step):
-            ask()
-            chosen = offsets[at : at + step]
-            self.verify(chosen)
-            parts.append(exact.score(self.rows, query, chosen, distance=self.distance))
+        stretches = self._stretches(offsets, 1, ask)
+        parts = [exact.score(self.rows, query, chosen, distance=self.distance) for chosen in stretches]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def similarities(self, queries: F32, offsets: Offsets) -> F32:

@@ -241,14 +241,18 @@ def _totals_at(lists: Sequence[Listed], offsets: Offsets) -> tuple[npt.NDArray[n
     return totals, shared
 
 
+def _flags(bits: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.bool_]:
+    """The first ``count`` of packed bits, ``(count,) bool``."""
+    return np.unpackbits(bits, count=count, bitorder="little").view(np.bool_)
+
+
 def _passing(visible: VisibleRun[np.uint32], selection: Selection, covered: RunColumns) -> npt.NDArray[np.bool_] | None:
     """Whether each offset of a run is selected and not forgotten, ``(span,) bool``; None when all are."""
     passing, first, span = None, covered.first, covered.span
     if selection.bitmap.range_cardinality(first, first + span) < span:
-        passing = np.unpackbits(selection.mask(first, first + span), count=span, bitorder="little").view(np.bool_)
+        passing = _flags(selection.mask(first, first + span), span)
     if visible.dead:
-        forgotten = packed_bits(visible.dead, first, first + span)
-        living = ~np.unpackbits(forgotten, count=span, bitorder="little").view(np.bool_)
+        living = ~_flags(packed_bits(visible.dead, first, first + span), span)
         passing = living if passing is None else passing & living
     return passing
 
@@ -271,7 +275,7 @@ def _added_up(
     every, weights = np.concatenate(offsets), np.concatenate(products)
     if len(every) and int(every.max()) < SCATTER_RATIO * len(every):
         totals = np.bincount(every, weights=weights).astype(np.float32)
-        totals[~np.unpackbits(selection.mask(0, len(totals)), count=len(totals), bitorder="little").view(np.bool_)] = 0
+        totals[~_flags(selection.mask(0, len(totals)), len(totals))] = 0
         found = _contenders(totals, limit)
         return _nonzero_best(found.astype(np.uint32), totals[found], limit)
     unique, places = np.unique(every, return_inverse=True)
