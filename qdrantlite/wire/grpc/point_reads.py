@@ -1,9 +1,7 @@
 """The RPCs of ``qdrant.Points`` that read: decode, ask the engine, encode. ``RPCS`` is the table that is served."""
 
-from collections.abc import Mapping
-from typing import Protocol, TypeAlias
-
-from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from qdrantlite.deadline import Deadline
 from qdrantlite.query.search import GroupSearch, Search
@@ -26,31 +24,53 @@ from qdrantlite.wire.pb import points as pb
 
 
 class ReadRequest(Protocol):
-    """The fields that all searches share."""
+    """The field that all searches share."""
 
     @property
     def collection_name(self) -> str:
         """Or an alias."""
 
 
-ScoredPoints: TypeAlias = RepeatedCompositeFieldContainer[pb.ScoredPoint]
-BatchResults: TypeAlias = RepeatedCompositeFieldContainer[pb.BatchResult]
+Hits: TypeAlias = pb.QueryResponse | pb.SearchResponse | pb.RecommendResponse | pb.DiscoverResponse
+Batches: TypeAlias = (
+    pb.QueryBatchResponse | pb.SearchBatchResponse | pb.RecommendBatchResponse | pb.DiscoverBatchResponse
+)
+Groups: TypeAlias = pb.QueryGroupsResponse | pb.SearchGroupsResponse | pb.RecommendGroupsResponse
 
 
-def _one(engine: Engine, request: ReadRequest, search: Search, deadline: Deadline, into: ScoredPoints) -> None:
-    encode_hits(engine.search(request.collection_name, search, deadline=deadline), into)
+def _one(decode: Callable[[Any], Search], answer: Callable[[], Hits]) -> Rpc:
+    """An RPC of one search."""
+
+    def search(engine: Engine, request: ReadRequest, deadline: Deadline) -> Hits:
+        response = answer()
+        encode_hits(engine.search(request.collection_name, decode(request), deadline=deadline), response.result)
+        return response
+
+    return search
 
 
-def _batch(
-    engine: Engine, request: ReadRequest, searches: tuple[Search, ...], deadline: Deadline, into: BatchResults
-) -> None:
-    encode_batches(engine.search_batch(request.collection_name, searches, deadline=deadline), into)
+def _several(decode: Callable[[Any], tuple[Search, ...]], answer: Callable[[], Batches]) -> Rpc:
+    """An RPC of several searches."""
+
+    def search(engine: Engine, request: ReadRequest, deadline: Deadline) -> Batches:
+        response = answer()
+        batches = engine.search_batch(request.collection_name, decode(request), deadline=deadline)
+        encode_batches(batches, response.result)
+        return response
+
+    return search
 
 
-def _groups(
-    engine: Engine, request: ReadRequest, search: GroupSearch, deadline: Deadline, into: pb.GroupsResult
-) -> None:
-    encode_groups(engine.search_groups(request.collection_name, search, deadline=deadline), into)
+def _grouped(decode: Callable[[Any], GroupSearch], answer: Callable[[], Groups]) -> Rpc:
+    """An RPC of one search in groups."""
+
+    def search(engine: Engine, request: ReadRequest, deadline: Deadline) -> Groups:
+        response = answer()
+        groups = engine.search_groups(request.collection_name, decode(request), deadline=deadline)
+        encode_groups(groups, response.result)
+        return response
+
+    return search
 
 
 def get(engine: Engine, request: pb.GetPoints, deadline: Deadline) -> pb.GetResponse:
@@ -96,85 +116,6 @@ def matrix_offsets(
     return pb.SearchMatrixOffsetsResponse(result=encode_offsets(matrix))
 
 
-def query(engine: Engine, request: pb.QueryPoints, deadline: Deadline) -> pb.QueryResponse:
-    """All kinds of search."""
-    response = pb.QueryResponse()
-    _one(engine, request, decode_search(request), deadline, response.result)
-    return response
-
-
-def query_batch(engine: Engine, request: pb.QueryBatchPoints, deadline: Deadline) -> pb.QueryBatchResponse:
-    """Several searches."""
-    response = pb.QueryBatchResponse()
-    _batch(engine, request, decode_search_batch(request), deadline, response.result)
-    return response
-
-
-def query_groups(engine: Engine, request: pb.QueryPointGroups, deadline: Deadline) -> pb.QueryGroupsResponse:
-    """One search, grouped."""
-    response = pb.QueryGroupsResponse()
-    _groups(engine, request, decode_group_search(request), deadline, response.result)
-    return response
-
-
-def search(engine: Engine, request: pb.SearchPoints, deadline: Deadline) -> pb.SearchResponse:
-    """Nearest vectors."""
-    response = pb.SearchResponse()
-    _one(engine, request, old.decode_old_search(request), deadline, response.result)
-    return response
-
-
-def search_batch(engine: Engine, request: pb.SearchBatchPoints, deadline: Deadline) -> pb.SearchBatchResponse:
-    """Several searches for nearest vectors."""
-    response = pb.SearchBatchResponse()
-    _batch(engine, request, old.decode_old_search_batch(request), deadline, response.result)
-    return response
-
-
-def search_groups(engine: Engine, request: pb.SearchPointGroups, deadline: Deadline) -> pb.SearchGroupsResponse:
-    """Nearest vectors, grouped."""
-    response = pb.SearchGroupsResponse()
-    _groups(engine, request, old.decode_old_search_groups(request), deadline, response.result)
-    return response
-
-
-def recommend(engine: Engine, request: pb.RecommendPoints, deadline: Deadline) -> pb.RecommendResponse:
-    """Points like these and unlike those."""
-    response = pb.RecommendResponse()
-    _one(engine, request, old.decode_recommend(request), deadline, response.result)
-    return response
-
-
-def recommend_batch(engine: Engine, request: pb.RecommendBatchPoints, deadline: Deadline) -> pb.RecommendBatchResponse:
-    """Several recommendations."""
-    response = pb.RecommendBatchResponse()
-    _batch(engine, request, old.decode_recommend_batch(request), deadline, response.result)
-    return response
-
-
-def recommend_groups(
-    engine: Engine, request: pb.RecommendPointGroups, deadline: Deadline
-) -> pb.RecommendGroupsResponse:
-    """Recommendations, grouped."""
-    response = pb.RecommendGroupsResponse()
-    _groups(engine, request, old.decode_recommend_groups(request), deadline, response.result)
-    return response
-
-
-def discover(engine: Engine, request: pb.DiscoverPoints, deadline: Deadline) -> pb.DiscoverResponse:
-    """Search steered by pairs of examples."""
-    response = pb.DiscoverResponse()
-    _one(engine, request, old.decode_discover(request), deadline, response.result)
-    return response
-
-
-def discover_batch(engine: Engine, request: pb.DiscoverBatchPoints, deadline: Deadline) -> pb.DiscoverBatchResponse:
-    """Several searches steered by pairs."""
-    response = pb.DiscoverBatchResponse()
-    _batch(engine, request, old.decode_discover_batch(request), deadline, response.result)
-    return response
-
-
 RPCS: Mapping[str, Rpc] = {
     "Get": get,
     "Scroll": scroll,
@@ -182,15 +123,15 @@ RPCS: Mapping[str, Rpc] = {
     "Facet": facet,
     "SearchMatrixPairs": matrix_pairs,
     "SearchMatrixOffsets": matrix_offsets,
-    "Query": query,
-    "QueryBatch": query_batch,
-    "QueryGroups": query_groups,
-    "Search": search,
-    "SearchBatch": search_batch,
-    "SearchGroups": search_groups,
-    "Recommend": recommend,
-    "RecommendBatch": recommend_batch,
-    "RecommendGroups": recommend_groups,
-    "Discover": discover,
-    "DiscoverBatch": discover_batch,
+    "Query": _one(decode_search, pb.QueryResponse),
+    "QueryBatch": _several(decode_search_batch, pb.QueryBatchResponse),
+    "QueryGroups": _grouped(decode_group_search, pb.QueryGroupsResponse),
+    "Search": _one(old.decode_old_search, pb.SearchResponse),
+    "SearchBatch": _several(old.decode_old_search_batch, pb.SearchBatchResponse),
+    "SearchGroups": _grouped(old.decode_old_search_groups, pb.SearchGroupsResponse),
+    "Recommend": _one(old.decode_recommend, pb.RecommendResponse),
+    "RecommendBatch": _several(old.decode_recommend_batch, pb.RecommendBatchResponse),
+    "RecommendGroups": _grouped(old.decode_recommend_groups, pb.RecommendGroupsResponse),
+    "Discover": _one(old.decode_discover, pb.DiscoverResponse),
+    "DiscoverBatch": _several(old.decode_discover_batch, pb.DiscoverBatchResponse),
 }
