@@ -11,9 +11,8 @@ from qdrantlite.wire.rest.decode.collection import decode_alias_actions, decode_
 from qdrantlite.wire.rest.encode.answer import Answer
 from qdrantlite.wire.rest.encode.collection import encode_aliases, encode_cluster, encode_info, encode_names
 from qdrantlite.wire.rest.reading import fields
-from qdrantlite.wire.rest.routes import TIMED, Route
+from qdrantlite.wire.rest.routes import COLLECTION, TIMED, Route
 
-COLLECTION = "/collections/{collection_name}"
 _DETAILS = ("queued", "completed", "idle_segments")
 
 

@@ -27,10 +27,7 @@ from qdrantlite.wire.rest.encode.record import (
     encode_record,
     encode_records,
 )
-from qdrantlite.wire.rest.routes import READ, Handler, Route
-
-COLLECTION = "/collections/{collection_name}"
-POINTS = COLLECTION + "/points"
+from qdrantlite.wire.rest.routes import COLLECTION, POINTS, READ, Handler, Route
 
 
 def get_point(engine: Engine, call: Call) -> Answer:
@@ -129,9 +126,7 @@ ROUTES = (
     _search("", retrieve, "PointRequest", "Record[]"),
     _search("/scroll", scroll, "ScrollRequest", "ScrollResult"),
     _search("/count", count, "CountRequest", "CountResult"),
-    Route(
-        "POST", "/collections/{collection_name}/facet", facet, "FacetResponse", "FacetRequest", READ, kind=CallKind.READ
-    ),
+    Route("POST", COLLECTION + "/facet", facet, "FacetResponse", "FacetRequest", READ, kind=CallKind.READ),
     _search("/search/matrix/pairs", matrix_pairs, "SearchMatrixRequest", "SearchMatrixPairsResponse"),
     _search("/search/matrix/offsets", matrix_offsets, "SearchMatrixRequest", "SearchMatrixOffsetsResponse"),
     _search("/query", query, "QueryRequest", "QueryResponse"),

@@ -12,9 +12,7 @@ from qdrantlite.wire.rest.decode.collection import decode_create_vector_name
 from qdrantlite.wire.rest.decode.index import decode_create_index
 from qdrantlite.wire.rest.encode.answer import Answer
 from qdrantlite.wire.rest.encode.record import encode_update
-from qdrantlite.wire.rest.routes import WRITE, Handler, Route
-
-COLLECTION = "/collections/{collection_name}"
+from qdrantlite.wire.rest.routes import COLLECTION, WRITE, Handler, Route
 
 
 def _write(read: Callable[[Json], Operation]) -> Handler:

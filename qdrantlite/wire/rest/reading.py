@@ -165,10 +165,10 @@ def path(value: Json) -> str:
     return key
 
 
-def choice(kind: type[E]) -> Callable[[Json], E]:
-    """A reader of the values of an enum whose values are Qdrant's spellings."""
-    spelled: Mapping[Json, E] = {member.value: member for member in kind}
-    expected = ", ".join(f"`{member.value}`" for member in kind)
+def choice(kind: type[E], *, by_name: bool = False) -> Callable[[Json], E]:
+    """A reader of an enum whose values, or names in lower case, are Qdrant's spellings."""
+    spelled: Mapping[Json, E] = {member.name.lower() if by_name else member.value: member for member in kind}
+    expected = ", ".join(f"`{word}`" for word in spelled)
 
     def read(value: Json) -> E:
         member = spelled.get(text(value))
@@ -263,6 +263,10 @@ class Fields:
             raise Misread(f"missing field `{name}`")
         return inside(name, decode, value)
 
+    def every(self, name: str, decode: Callable[[Json], T]) -> tuple[T, ...]:
+        """A list that must be there."""
+        return self.needed(name, lambda value: items(value, decode))
+
     def each(self, name: str, decode: Callable[[Json], T]) -> tuple[T, ...] | None:
         """A list."""
         return self.read(name, lambda value: items(value, decode))
@@ -270,10 +274,6 @@ class Fields:
     def some(self, name: str, decode: Callable[[Json], T]) -> tuple[T, ...]:
         """A list, or what could be its only element; none when absent."""
         return self.read(name, lambda value: one_or_more(value, decode)) or ()
-
-    def named(self, name: str, decode: Callable[[Json], T]) -> dict[str, T] | None:
-        """An object from names."""
-        return self.read(name, lambda value: entries(value, decode))
 
     def part(self, name: str, decode: "Callable[[Fields], T]") -> T | None:
         """An object with members of its own."""

@@ -17,6 +17,9 @@ from qdrantlite.wire.rest.encode.answer import Answer
 Handler: TypeAlias = Callable[[Engine, Call], Answer]
 """Returns what the envelope holds; raises as ``errors.py``."""
 
+COLLECTION = "/collections/{collection_name}"
+POINTS = COLLECTION + "/points"
+
 READ = ("consistency", "timeout")
 WRITE = ("wait", "ordering", "timeout")
 TIMED = ("timeout",)

@@ -9,7 +9,7 @@ from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.rest.call import Call
 from qdrantlite.wire.rest.encode.answer import Answer
 from qdrantlite.wire.rest.encode.collection import encode_config
-from qdrantlite.wire.rest.routes import Route
+from qdrantlite.wire.rest.routes import COLLECTION, Route
 
 _PARAMS_LEVEL = 1
 _CONFIG_LEVEL = 2
@@ -76,8 +76,6 @@ def not_built(_engine: Engine, _call: Call) -> NoReturn:
     raise Unsupported("this part of the REST API is not implemented by this server")
 
 
-COLLECTION = "/collections/{collection_name}"
-POINTS = COLLECTION + "/points"
 SHARD = COLLECTION + "/shards/{shard_id}"
 
 NOT_BUILT = (

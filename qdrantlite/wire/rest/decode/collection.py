@@ -31,7 +31,7 @@ from qdrantlite.wire.rest.decode.settings import (
     strict_mode,
     wal,
 )
-from qdrantlite.wire.rest.reading import Fields, Misread, choice, count, entries, fields, items, payload, positive, text
+from qdrantlite.wire.rest.reading import Fields, Misread, choice, count, entries, fields, payload, positive, text
 
 _datatype, _distance, _modifier = choice(Datatype), choice(Distance), choice(Modifier)
 _PLAIN = ("shard_number", "replication_factor", "write_consistency_factor", "on_disk_payload", "sharding_method")
@@ -186,7 +186,7 @@ def _new_sparse(value: Json) -> SparseVectorParams:
 
 def decode_alias_actions(value: Json) -> tuple[AliasAction, ...]:
     """In the order given. Raises InvalidRequest."""
-    return fields(value).needed("actions", lambda given: items(given, _alias_action))
+    return fields(value).every("actions", _alias_action)
 
 
 def _alias_action(value: Json) -> AliasAction:

@@ -48,7 +48,7 @@ def decode_filter(value: Json) -> Filter:
 
 def _min_should(members: Fields) -> tree.MinShould:
     members.only("conditions", "min_count")
-    conditions = members.needed("conditions", lambda value: items(value, decode_condition))
+    conditions = members.every("conditions", decode_condition)
     least = members.needed("min_count", count)
     at_least("min_count", least, 1)
     return tree.MinShould(conditions, least)
@@ -200,4 +200,4 @@ def _polygon(value: Json) -> Predicate:
 
 
 def _ring(value: Json) -> tuple[GeoPoint, ...]:
-    return checked.ring(fields(value).needed("points", lambda points: items(points, geo_point)))
+    return checked.ring(fields(value).every("points", geo_point))

@@ -15,7 +15,7 @@ from qdrantlite.wire.rest.decode.selector import (
     with_lookup,
 )
 from qdrantlite.wire.rest.decode.vector import asked, sparse, vector
-from qdrantlite.wire.rest.reading import Fields, Misread, count, fields, items, path, text
+from qdrantlite.wire.rest.reading import Fields, Misread, count, fields, path, text
 
 
 def decode_old_search(value: Json) -> Search:
@@ -27,7 +27,7 @@ def decode_old_search(value: Json) -> Search:
 
 def decode_old_search_batch(value: Json) -> tuple[Search, ...]:
     """In the order given. Raises InvalidRequest."""
-    return fields(value).needed("searches", lambda given: items(given, decode_old_search))
+    return fields(value).every("searches", decode_old_search)
 
 
 def decode_old_search_groups(value: Json) -> GroupSearch:
@@ -46,7 +46,7 @@ def decode_recommend(value: Json) -> Search:
 
 def decode_recommend_batch(value: Json) -> tuple[Search, ...]:
     """In the order given. Raises InvalidRequest."""
-    return fields(value).needed("searches", lambda given: items(given, decode_recommend))
+    return fields(value).every("searches", decode_recommend)
 
 
 def decode_recommend_groups(value: Json) -> GroupSearch:
@@ -64,7 +64,7 @@ def decode_discover(value: Json) -> Search:
 
 def decode_discover_batch(value: Json) -> tuple[Search, ...]:
     """In the order given. Raises InvalidRequest."""
-    return fields(value).needed("searches", lambda given: items(given, decode_discover))
+    return fields(value).every("searches", decode_discover)
 
 
 def _named_vector(value: Json) -> tuple[Nearest, str]:

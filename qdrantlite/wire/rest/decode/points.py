@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import TypeAlias
 
 from qdrantlite.errors import BadRequest, ValidationFailed
@@ -33,14 +32,7 @@ from qdrantlite.wire.rest.decode.selector import shard_key
 from qdrantlite.wire.rest.decode.vector import point_id, stored, vector
 from qdrantlite.wire.rest.reading import Fields, Misread, choice, fields, inside, items, path, payload, text
 
-
-class _ModeName(Enum):
-    UPSERT = "upsert"
-    INSERT_ONLY = "insert_only"
-    UPDATE_ONLY = "update_only"
-
-
-_mode_name = choice(_ModeName)
+_mode = choice(UpdateMode, by_name=True)
 _Columns: TypeAlias = tuple[NamedVectors, ...] | dict[str, tuple[VectorSource, ...]]
 
 
@@ -51,11 +43,11 @@ def decode_upsert(value: Json) -> Upsert:
     if members.has("batch"):
         points = members.needed("batch", _columns)
     elif members.has("points"):
-        points = members.needed("points", lambda given: items(given, _point))
+        points = members.every("points", _point)
     else:
         raise Misread("Invalid PointInsertOperations format")
-    mode = members.read("update_mode", _mode_name)
-    return checked.upsert(points, UpdateMode.UPSERT if mode is None else UpdateMode[mode.name], _update_filter(members))
+    mode = members.read("update_mode", _mode)
+    return checked.upsert(points, UpdateMode.UPSERT if mode is None else mode, _update_filter(members))
 
 
 def _update_filter(members: Fields) -> Filter | None:
@@ -71,7 +63,7 @@ def _point(value: Json) -> PointWrite:
 
 def _columns(value: Json) -> tuple[PointWrite, ...]:
     members = fields(value)
-    ids = members.needed("ids", lambda given: items(given, point_id))
+    ids = members.every("ids", point_id)
     vectors = members.needed("vectors", _vector_column)
     payloads = members.each("payloads", lambda given: {} if given is None else payload(given))
     for length in _lengths(vectors):
@@ -135,7 +127,7 @@ def decode_update_vectors(value: Json) -> UpdateVectors:
     """Raises InvalidRequest."""
     members = fields(value)
     shard_key(members)
-    points = members.needed("points", lambda given: items(given, _point_vectors))
+    points = members.every("points", _point_vectors)
     not_empty("points", points)
     return UpdateVectors(points, _update_filter(members))
 
@@ -149,7 +141,7 @@ def decode_delete_vectors(value: Json) -> DeleteVectors:
     """Raises InvalidRequest."""
     members = fields(value)
     shard_key(members)
-    names = members.needed("vector", lambda given: items(given, text))
+    names = members.every("vector", text)
     selection = _selection(members)
     if selection is None:
         raise BadRequest("No filter or points provided")
@@ -175,7 +167,7 @@ def decode_overwrite_payload(value: Json) -> OverwritePayload:
 def decode_delete_payload(value: Json) -> DeletePayload:
     """Raises InvalidRequest."""
     members = fields(value)
-    keys = members.needed("keys", lambda given: items(given, path))
+    keys = members.every("keys", path)
     return DeletePayload(tuple(parse_path(key) for key in keys), _payload_selection(members))
 
 
@@ -202,7 +194,7 @@ _OPERATIONS: Mapping[str, Callable[[Json], Operation]] = {
 
 def decode_batch(value: Json) -> tuple[Operation, ...]:
     """In the order given; there may be none. Raises InvalidRequest."""
-    return fields(value).needed("operations", lambda given: items(given, _operation))
+    return fields(value).every("operations", _operation)
 
 
 def _operation(value: Json) -> Operation:

@@ -31,7 +31,6 @@ from qdrantlite.wire.rest.reading import (
     count,
     fields,
     inside,
-    items,
     one_or_more,
     payload,
     small_number,
@@ -41,22 +40,12 @@ from qdrantlite.wire.rest.reading import (
 _SAMPLE = Sample()
 
 
-class _FusionName(Enum):
-    RRF = "rrf"
-    DBSF = "dbsf"
-
-
-class _StrategyName(Enum):
-    AVERAGE_VECTOR = "average_vector"
-    BEST_SCORE = "best_score"
-    SUM_SCORES = "sum_scores"
-
-
 class _SampleName(Enum):
     RANDOM = "random"
 
 
-_fusion_name, _strategy_name, _sample_name = choice(_FusionName), choice(_StrategyName), choice(_SampleName)
+_fusion_kind, _strategy = choice(FusionKind, by_name=True), choice(RecommendStrategy, by_name=True)
+_sample_name = choice(_SampleName)
 
 
 def decode_query(value: Json) -> Query:
@@ -87,7 +76,7 @@ def _formula(members: Fields) -> Query:
 
 
 def _fusion(value: Json) -> Query:
-    return Fusion(FusionKind[_fusion_name(value).name])
+    return Fusion(_fusion_kind(value))
 
 
 def _rrf(value: Json) -> Query:
@@ -97,8 +86,8 @@ def _rrf(value: Json) -> Query:
 
 def strategy(members: Fields) -> RecommendStrategy:
     """``strategy`` of a recommendation. Raises Misread."""
-    name = members.read("strategy", _strategy_name)
-    return RecommendStrategy.AVERAGE_VECTOR if name is None else RecommendStrategy[name.name]
+    found = members.read("strategy", _strategy)
+    return RecommendStrategy.AVERAGE_VECTOR if found is None else found
 
 
 def _recommend(value: Json) -> Recommend:
@@ -126,7 +115,7 @@ def _feedback(value: Json) -> RelevanceFeedback:
     naive = members.needed("strategy", lambda given: fields(given).needed("naive", fields))
     return checked.feedback(
         members.needed("target", asked),
-        members.needed("feedback", lambda given: items(given, _feedback_item)),
+        members.every("feedback", _feedback_item),
         *(naive.needed(name, small_number) for name in ("a", "b", "c")),
     )
 

@@ -17,7 +17,7 @@ from qdrantlite.wire.rest.decode.selector import (
     vectors_selector,
 )
 from qdrantlite.wire.rest.decode.vector import point_id
-from qdrantlite.wire.rest.reading import fields, items, path, text
+from qdrantlite.wire.rest.reading import fields, path, text
 
 
 class Retrieval(NamedTuple):
@@ -39,7 +39,7 @@ def decode_retrieval(value: Json) -> Retrieval:
     """Payload and vectors only if asked for. Raises InvalidRequest."""
     members = fields(value)
     shard_key(members)
-    ids = members.needed("ids", lambda given: items(given, point_id))
+    ids = members.every("ids", point_id)
     return Retrieval(ids, payload_selector(members), vectors_selector(members))
 
 

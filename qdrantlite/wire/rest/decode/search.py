@@ -13,7 +13,7 @@ from qdrantlite.wire.rest.decode.selector import (
     vectors_selector,
     with_lookup,
 )
-from qdrantlite.wire.rest.reading import Fields, count, fields, items, path
+from qdrantlite.wire.rest.reading import Fields, count, fields, path
 
 
 def decode_search(value: Json) -> Search:
@@ -30,7 +30,7 @@ def decode_search(value: Json) -> Search:
 
 def decode_search_batch(value: Json) -> tuple[Search, ...]:
     """In the order given. Raises InvalidRequest."""
-    return fields(value).needed("searches", lambda given: items(given, decode_search))
+    return fields(value).every("searches", decode_search)
 
 
 def decode_group_search(value: Json) -> GroupSearch:
