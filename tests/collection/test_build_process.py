@@ -43,7 +43,8 @@ CRASH = instead("lambda *_, **__: os.abort()")
 KILL = instead("lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)")
 TERMINATE = instead("lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)")
 EXIT = instead("lambda *_, **__: os._exit(3)")
-NEVER = instead("lambda *_, **__: time.sleep(1000)")
+UNDER_WAY = (7, 9)
+NEVER = instead(f"lambda *_, **given: (given['progress']{UNDER_WAY}, time.sleep(1000))")
 
 
 @pytest.fixture
@@ -190,12 +191,9 @@ class Unwanted(Exception):
 
 def test_an_unwanted_job_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: BuildProcess) -> None:
     monkeypatch.setattr(build_process, "COMMAND", NEVER)
-    calls = 0
 
-    def progress(_done: int, _total: int) -> None:
-        nonlocal calls
-        calls += 1
-        if child().num_threads() > 1 and calls > 3:
+    def progress(done: int, total: int) -> None:
+        if (done, total) == UNDER_WAY:
             raise Unwanted
 
     with pytest.raises(Unwanted):
@@ -234,13 +232,10 @@ ORPHANING = """
 import os, sys
 from pathlib import Path
 from qdrantlite.collection import build_process
-from tests.collection.test_build_process import NEVER, child, link
+from tests.collection.test_build_process import NEVER, UNDER_WAY, child, link
 build_process.COMMAND = NEVER
-calls = 0
 def progress(done, total):
-    global calls
-    calls += 1
-    if calls > 3 and child().num_threads() > 1:
+    if (done, total) == UNDER_WAY:
         print(child().pid, flush=True)
         os._exit(0)
 build_process.BuildProcess().run(link(Path(sys.argv[1])), progress)

@@ -17,6 +17,7 @@ from qdrantlite.segment import sealed
 from qdrantlite.storage import file_names
 from qdrantlite.storage.files import PosixFiles
 from qdrantlite.values.schema import CollectionUpdate, HnswConfig, ScalarQuantization
+from qdrantlite.values.vector import F32
 from tests.collection.tended import (
     CONFIG,
     FILES,
@@ -212,17 +213,22 @@ def test_a_graph_that_cannot_be_saved_is_not_built_again_at_once(
         assert_finds(target, rows)
 
 
+def leave_stale_graph(folder: Path, rows: F32) -> None:
+    """Leaves in ``before`` a collection of half of the rows, with a graph over all of them."""
+    with collection(folder / "c") as target:
+        put(target, rows[:200])
+        shutil.copytree(folder / "c", folder / "before")
+        put(target, rows[200:], first=200)
+        tend(target)
+    shutil.copytree(file_names.derived(folder / "c"), file_names.derived(folder / "before"), dirs_exist_ok=True)
+
+
 def test_a_stale_graph_does_not_outlive_a_start_with_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its rows were lost with the power; while the manifest names it, the next start could take it for others'."""
     rows, other = vectors(ROWS), vectors(ROWS, seed=2)
-    with collection(tmp_path / "c") as target:
-        put(target, rows[:200])
-        shutil.copytree(tmp_path / "c", tmp_path / "before")
-        put(target, rows[200:], first=200)
-        tend(target)
-    shutil.copytree(file_names.derived(tmp_path / "c"), file_names.derived(tmp_path / "before"), dirs_exist_ok=True)
+    leave_stale_graph(tmp_path, rows)
     with monkeypatch.context() as patched:
         patched.setattr(graph_files, "write_manifest", full_disk)
         reopened = open_in(tmp_path / "before")
@@ -238,12 +244,7 @@ def test_while_a_stale_graph_cannot_be_forgotten_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = vectors(ROWS)
-    with collection(tmp_path / "c") as target:
-        put(target, rows[:200])
-        shutil.copytree(tmp_path / "c", tmp_path / "before")
-        put(target, rows[200:], first=200)
-        tend(target)
-    shutil.copytree(file_names.derived(tmp_path / "c"), file_names.derived(tmp_path / "before"), dirs_exist_ok=True)
+    leave_stale_graph(tmp_path, rows)
     with monkeypatch.context() as patched:
         patched.setattr(graph_files, "write_manifest", full_disk)
         patched.setattr(graph_files, "forget_manifest", full_disk)

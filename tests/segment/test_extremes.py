@@ -122,6 +122,20 @@ def test_any_rows_can_be_linked_and_encoded(kind: str, distance: Distance, code:
     assert_found(rows, segment, distance, Datatype.FLOAT32, np.concatenate((given(ORDINARY, 3, 7), rows[:1])))
 
 
+@pytest.mark.parametrize("distance", [Distance.EUCLID, Distance.DOT])
+@pytest.mark.parametrize("kind", ["one huge component", "a column of huge components", "infinite"])
+def test_rows_that_are_too_long_teach_nothing(kind: str, distance: Distance) -> None:
+    """With many more rows than centroids one that is nearest to none of them ended the process."""
+    rows = given(kind, 1000, 2)
+    params = GraphParams(m=16, ef_construct=64)
+    segment = seal(rows, Selection.of_range(0, 1000), distance=distance, params=params, threads=1)
+    segment = encode(segment, Coding(ProductCodes(4), in_memory=True), threads=1)
+    view = DenseView(rows, distance, Datatype.FLOAT32, None, (segment,), verify=lambda _: None)
+    for query in given(ORDINARY, 3, 2):
+        expected = view.scan(query, limit=1)
+        assert_alike(view.walk(query, limit=1, ef=1000, refinement=Refinement(rescored=True))[1], expected[1])
+
+
 @pytest.mark.parametrize("datatype", [Datatype.FLOAT16, Datatype.UINT8])
 @pytest.mark.parametrize("distance", list(Distance))
 @pytest.mark.parametrize("kind", KINDS)
