@@ -1,6 +1,7 @@
 """What every search must answer, by brute force over a list of points; slow, simple and written from the specification.
 
-Scores are computed in float64 and returned as float32. The order is total: best score first, then ascending id.
+Scores are computed in float64 and returned as float32, as are the similarities and weights that they are made of. The
+order is total: best score first, then ascending id.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -142,15 +143,15 @@ class Oracle:
         return [hit for hit in hits if (hit.score > t if larger else hit.score < t)]
 
     def near(self, node: s.Prefetch, given: Vector, point: Point, *, idf: bool = True) -> float:
-        """Similarity of a point that has the vector to an example; 0 without a shared index."""
+        """Similarity of a point that has the vector to an example, in float32; 0 without a shared index."""
         if isinstance(given, SparseVector):
             plain = dict(zip(given.indices.tolist(), given.weights.tolist(), strict=True))
             weights = self.weights(node.using, given) if idf else plain
-            return sparse_score(weights, point.vectors[node.using]) or 0.0
+            return float(F(sparse_score(weights, point.vectors[node.using]) or 0.0))
         params = self.config.vectors[node.using]
         datatype = params.datatype or Datatype.FLOAT32
         rows, other = (stored(rows_of(v), params.distance, datatype) for v in (given, point.vectors[node.using]))
-        return similarity(params.distance, rows, other)
+        return float(F(similarity(params.distance, rows, other)))
 
     def _near_input(self, node: s.Prefetch, point: Point, given: s.VectorInput) -> float:
         return self.near(node, self.vector(node, given), point)
@@ -179,7 +180,7 @@ class Oracle:
         return [hits[place] for place in picked(relevance, between, query.diversity, limit)]
 
     def weights(self, name: str, query: SparseVector) -> dict[int, float]:
-        """Weight of each index of a sparse query, multiplied by IDF where the field asks for it."""
+        """Weight of each index of a sparse query, multiplied by IDF where the field asks for it; all in float32."""
         weights = dict(zip(query.indices.tolist(), query.weights.tolist(), strict=True))
         if self.config.sparse_vectors[name].modifier is not Modifier.IDF:
             return weights
@@ -187,7 +188,8 @@ class Oracle:
         documents = [set(v.indices.tolist()) for v in given if len(v.indices)]
         df = {index: sum(index in document for document in documents) for index in weights}
         n = len(documents)
-        return {index: w * log((n - df[index] + 0.5) / (df[index] + 0.5) + 1) for index, w in weights.items()}
+        rarity = {index: F(log((n - count + 0.5) / (count + 0.5) + 1)) for index, count in df.items()}
+        return {index: float(F(weight) * rarity[index]) for index, weight in weights.items()}
 
 
 def _ordered(order: s.OrderBy, among: Sequence[Point]) -> list[Hit]:

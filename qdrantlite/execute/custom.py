@@ -83,9 +83,8 @@ def _chunks(query: CustomScore, view: ShardView, using: str, offsets: U32, deadl
                 totals = partial(_totals, view.sparse(using), offsets)
                 yield first, _one_by_one(totals, sparse[first : first + size], deadline)
             case MultiExamples(multi):
-                rows = view.multi(using)
-                scores = _one_by_one(partial(rows.score, offsets=offsets), multi[first : first + size], deadline)
-                yield first, as_similarities(scores, rows.distance)
+                near = partial(view.multi(using).similarity, offsets=offsets)
+                yield first, _one_by_one(near, multi[first : first + size], deadline)
             case _:
                 assert_never(query.examples)
 
@@ -123,10 +122,11 @@ def folded(scorer: Scorer, points: int, chunks: Iterable[Chunk]) -> F32:
             case BestScore(positives):
                 return _best(positives, points, chunks)
             case WeightedSum(weights):
-                total = np.zeros(points, dtype=np.float32)
+                # In float64: a product adds up in whatever order suits the number of points, and that must not show.
+                sums = np.zeros(points, dtype=np.float64)
                 for first, near in chunks:
-                    total += weights[first : first + len(near)] @ near
-                return total
+                    sums += np.einsum("e,ep->p", weights[first : first + len(near)], near, dtype=np.float64)
+                return sums.astype(np.float32)
             case PairRanks(pairs):
                 return _ranked(pairs, points, chunks)
             case PairLosses():

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdrantlite.deadline import Deadline
-from qdrantlite.execute.custom import as_similarities
 from qdrantlite.execute.ranking import Positions
 from qdrantlite.execute.view import ShardView
 from qdrantlite.plan.bound import NearestDense, NearestMulti, NearestQuery, NearestSparse
@@ -64,8 +63,7 @@ def _compared(query: NearestQuery, view: ShardView, using: str, offsets: U32) ->
             return relevance, lambda at: held.similarities(held.vectors(places[at : at + 1]), places)[0]
         case NearestMulti(rows):
             multi = view.multi(using)
-            relevance = as_similarities(multi.score(rows, offsets), multi.distance)
-            return relevance, lambda at: multi.toward(offsets, int(offsets[at]))
+            return multi.similarity(rows, offsets), lambda at: multi.toward(offsets, int(offsets[at]))
         case NearestSparse(vector):
             candidates = _Sparse.of(view.sparse_vectors(using, offsets))
             return candidates.toward(vector), lambda at: candidates.toward(candidates.vector(at))

@@ -46,8 +46,22 @@ class MultiVectorView:
         Every offset must have the vector. Euclid and Manhattan report distances, smaller is better. A row that is NaN
         to a row of the query is passed over; where all of them are, the score is NaN. ``ask`` is called between blocks.
         """
+        sums = self._summed(query, offsets, ask)
+        return np.sqrt(sums, out=sums) if self.distance is Distance.EUCLID else sums
+
+    def similarity(self, query: F32, offsets: Offsets, *, ask: Ask = FOREVER.check) -> F32:
+        """How near each point is to a prepared query, as ``score`` asks; larger is nearer, always.
+
+        Euclid and Manhattan are negative sums, of squares and of distances: a square of a rounded root would tell
+        apart what is equally near.
+        """
+        sums = self._summed(query, offsets, ask)
+        return sums if self.distance.larger_is_better else np.negative(sums, out=sums)
+
+    def _summed(self, query: F32, offsets: Offsets, ask: Ask) -> F32:
+        """For each row of the query the best raw value of the point's rows, summed, ``(n,)``."""
         use_cores(1)
-        scores = np.empty(len(offsets), dtype=np.float32)
+        sums = np.empty(len(offsets), dtype=np.float32)
         unit = np.ascontiguousarray(unit_query(query, self.rows, self.distance))
         counts = self.counts[offsets].astype(np.int64)
         assert np.all(counts > 0)
@@ -64,8 +78,8 @@ class MultiVectorView:
             raw = _compare(as_float32(rows, self.distance), unit, self.distance)
             bounds = np.cumsum(sizes) - sizes
             best = _best_rows(raw, bounds, larger_is_better=self.distance.larger_is_better)
-            scores[first:stop] = best.sum(axis=0)
-        return np.sqrt(scores) if self.distance is Distance.EUCLID else scores
+            sums[first:stop] = best.sum(axis=0)
+        return sums
 
     def toward(self, offsets: Offsets, target: int) -> F32:
         """How near each of these points is to the point ``target``, ``(n,) float32``; all must have the vector.

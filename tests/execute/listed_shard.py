@@ -69,6 +69,12 @@ class ListedVector:
         found = [[similarity(self.distance, self._asked(q), self.rows[o]) for o in offsets.tolist()] for q in queries]
         return np.array(found, dtype=np.float32).reshape(len(queries), len(offsets))
 
+    def similarity(self, query: F32, offsets: U32, *, ask: Ask = FOREVER.check) -> F32:
+        """As ``MultiVectorView.similarity``."""
+        ask()
+        asked = self._asked(query)
+        return np.array([similarity(self.distance, asked, self.rows[o]) for o in offsets.tolist()], dtype=np.float32)
+
     def toward(self, offsets: U32, target: int) -> F32:
         """As ``MultiVectorView.toward``."""
         found = [similarity(self.distance, self.rows[o], self.rows[target]) for o in offsets.tolist()]

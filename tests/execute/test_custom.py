@@ -74,6 +74,14 @@ class GraphShard(ListedShard):
         return [int(each) for each in offsets]
 
 
+def test_weighted_sum_of_a_point_is_the_same_alone_as_among_many() -> None:
+    chance = np.random.default_rng(6)
+    near = chance.normal(size=(37, 501)).astype(np.float32)
+    scorer = WeightedSum(chance.normal(size=37).astype(np.float32))
+    alone = [folded(scorer, 1, [(0, near[:, [at]])])[0] for at in range(501)]
+    assert folded(scorer, 501, [(0, near)]).tolist() == alone
+
+
 def drawn(seed: int, count: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
 

@@ -54,6 +54,17 @@ def test_every_tree_of_stages_answers_as_the_oracle(data: st.DataObject) -> None
             assert run(search, oracle, shard) == oracle.search(search)
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.data())
+def test_every_leaf_answers_as_the_oracle(data: st.DataObject) -> None:
+    """Trees hold one leaf of a kind seldom: what is off by a last bit shows here."""
+    config = data.draw(configs())
+    stored = data.draw(points(config))
+    oracle, shard = Oracle(config, stored), StoredShard(config, stored)
+    for search in data.draw(st.lists(searches(config, stored, depth=0), min_size=6, max_size=10)):
+        assert run(search, oracle, shard) == oracle.search(search)
+
+
 CONFIG = CollectionConfig(vectors={"": VectorParams(2, Distance.DOT)})
 STORED = [
     Point(number, {"": DenseVector(np.array([number, 1], dtype=np.float32))}, {NUMBER_KEY: number % 3})

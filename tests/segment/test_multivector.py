@@ -73,6 +73,18 @@ def test_score_is_maxsim_in_the_order_given(distance: Distance, datatype: Dataty
 
 
 @pytest.mark.parametrize("distance", Distance)
+def test_similarity_is_larger_for_the_nearer_and_keeps_whole_numbers_whole(distance: Distance) -> None:
+    view, _, query, _ = made(distance, Datatype.FLOAT32)
+    offsets = view.present.offsets()
+    scores, near = view.score(query, offsets), view.similarity(query, offsets)
+    sign = 1 if distance.larger_is_better else -1
+    np.testing.assert_allclose(near, sign * (scores**2 if distance is Distance.EUCLID else scores), rtol=1e-5)
+    whole, asked = replace(view, rows=np.rint(4 * view.rows)), np.rint(4 * query)
+    exact = whole.similarity(asked, offsets)
+    assert exact.tolist() == np.rint(exact).tolist()
+
+
+@pytest.mark.parametrize("distance", Distance)
 def test_search_leaves_out_points_without_the_vector(distance: Distance) -> None:
     view, own, query, _ = made(distance, Datatype.FLOAT32)
     selection = Selection.of_range(10, 50)
