@@ -6,8 +6,8 @@ from unittest.mock import patch
 
 import pytest
 
+from qdrantlite.collection.checkpoint import write_checkpoint
 from qdrantlite.collection.collection import Collection
-from qdrantlite.collection.recovery import write_checkpoint
 from qdrantlite.collection.shard import Shard
 from qdrantlite.database import Database
 from qdrantlite.errors import NotFound, QdrantliteError, StorageFailed

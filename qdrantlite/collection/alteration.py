@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import assert_never
 
 from qdrantlite.collection.bind import open_snapshot
-from qdrantlite.collection.recovery import catch_up_index, fill_index
+from qdrantlite.collection.indexing import Indexes
+from qdrantlite.collection.recovery import caught_up_index, filled_index
 from qdrantlite.collection.settings import with_vector, without_vector
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.slots import DenseSlot, SparseSlot
@@ -22,6 +23,7 @@ from qdrantlite.query.operation import (
     SchemaOperation,
 )
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
+from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.storage import file_names
 from qdrantlite.storage.store_writer import StoreWriter
 from qdrantlite.values.payload import parse_path
@@ -53,13 +55,11 @@ def _create_field_index(shard: Shard, field: str, schema: FieldIndex) -> int:
     parse_path(field)
     if shard.schema.get(field) == schema:
         return _set_fields(shard, shard.schema)
-    index = make_index(schema)
-    snapshot, _ = open_snapshot(shard)
-    with snapshot:
+    with open_snapshot(shard) as snapshot:
         rows, seq = snapshot.state.rows, snapshot.reader.state().touched_seq
-        fill_index(index, field, snapshot.reader, 0, rows)
+        index = filled_index(make_index(schema), field, snapshot.reader, rows)
     with shard.writer_lock:
-        catch_up_index(index, field, shard.store.writer, seq=seq, rows_covered=rows)
+        index = caught_up_index(index, field, shard.store.writer, seq=seq, rows_covered=rows)
         return _set_fields(shard, {**shard.schema, field: schema}, {field: index})
 
 
@@ -85,9 +85,9 @@ def _set_fields(
         with shard.publish_lock:
             commit_seq = writer.commit()
             with shard.following():
-                indexes = {**shard.indexes, **made}
-                shard.schema = dict(schema)
-                shard.indexes = {key: indexes[key] for key in schema}
+                fields = {**shard.indexes.fields, **made}
+                shard.schema = schema
+                shard.indexes = Indexes({key: fields[key] for key in schema}, shard.indexes.sparse)
                 shard.freeze(rows=shard.state.rows, operation_id=operation_id)
     shard.store.sync(commit_seq)
     shard.changed_since_checkpoint += 1
@@ -112,6 +112,9 @@ def _create_vector(shard: Shard, name: str, params: VectorParams | SparseVectorP
                 with shard.following():
                     shard.config = config
                     shard.slots = {**shard.slots, name: slot}
+                    if isinstance(slot, SparseSlot):
+                        sparse = {**shard.indexes.sparse, name: SparseIndex()}
+                        shard.indexes = Indexes(shard.indexes.fields, sparse)
                     shard.freeze(rows=shard.state.rows, operation_id=operation_id)
         with shard.half_done():
             shard.store.sync(commit_seq)
@@ -138,6 +141,8 @@ def _delete_vector(shard: Shard, name: str, save_config: SaveConfig) -> int:
                 with shard.following():
                     shard.config = config
                     shard.slots = {other: slot for other, slot in shard.slots.items() if other != name}
+                    sparse = {other: index for other, index in shard.indexes.sparse.items() if other != name}
+                    shard.indexes = Indexes(shard.indexes.fields, sparse)
                     shard.freeze(rows=shard.state.rows, operation_id=operation_id)
         shard.store.sync(commit_seq)
         if not isinstance(dropped, SparseSlot):

@@ -1,21 +1,21 @@
 """Binding: a search meets one frozen state of a shard.
 
 Ids become vectors (those looked up in other collections included), texts become vectors, filters become sets of
-offsets, index keys are checked. Only what must belong to one commit happens under the shard's publish lock: opening
-the read transaction, taking the state, asking the indexes. What the bound tree holds is immutable.
+offsets, index keys are checked. Under the shard's publish lock the state is taken and its read transaction begun, no
+more. What the bound tree holds is immutable.
 
 Not bound yet, and refused as Unsupported: text queries.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
 from qdrantlite.collection.bind_vectors import OpenCollection, VectorBinder
-from qdrantlite.collection.filter_source import ShardFilterSource, StoredPoints, sieve
+from qdrantlite.collection.filter_source import sieve
 from qdrantlite.collection.formulas import bind_formula
-from qdrantlite.collection.shard import Shard
+from qdrantlite.collection.shard import Shard, ShardState
 from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import BadInput, Unsupported
@@ -55,10 +55,7 @@ from qdrantlite.query.search import (
     VectorInput,
     VectorsSelector,
 )
-from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
-from qdrantlite.segment.payload_index.facet import FacetValues
 from qdrantlite.segment.payload_index.index import supports_facet, supports_order_by
-from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.dates import parse_instant
 from qdrantlite.values.point_id import PointId
@@ -74,60 +71,55 @@ class Bound:
     searches: tuple[BoundSearch, ...]
 
 
-def open_snapshot(
-    shard: Shard,
-    filters: Sequence[Filter | None] = (),
-    order_keys: Iterable[str] = (),
-    facet_keys: Iterable[str] = (),
-    *,
-    deadline: Deadline = FOREVER,
-) -> tuple[Snapshot, list[Selection | None]]:
-    """A frozen view, and what each filter lets through, None for one that lets everything through.
-
-    Raises BadInput for a key of an order or a facet without a fitting index, MalformedRequest for filters, NotFound
-    once the collection is closed, ShardRetired, TimedOut, Cancelled.
+def open_snapshot(shard: Shard) -> Snapshot:
+    """A frozen view of the last commit; the caller closes it. Raises NotFound once the shard is closed, ShardRetired,
+    ShardBehind.
     """
-    bindings: dict[int, FilterBinding] = {}
-    with ExitStack() as failed:
-        with shard.publish_lock:
-            shard.require_open()
-            ordered = {key: _ordered(shard, key) for key in order_keys}
-            facets = {key: _facet(shard, key) for key in facet_keys}
-            snapshot = Snapshot(shard.state, shard.store.open_snapshot, ordered, facets=facets)
-            failed.callback(snapshot.close)
-            known, reader = snapshot.state.filters, snapshot.reader
-            selections = [None if f is None or f.is_empty else known.find((f, None)) for f in filters]
-            source = ShardFilterSource(shard, reader, shard.live, deadline)
-            for at, (filter, selection) in enumerate(zip(filters, selections, strict=True)):
-                if selection is None and filter is not None and not filter.is_empty:
-                    bindings[at] = bind_filter(filter, source)
-        for at, binding in bindings.items():
-            selections[at] = selection = binding.settle(StoredPoints(reader, deadline.pause))
-            known.keep((binding.filter, None), selection, len(selection))
-        failed.pop_all()
-    return snapshot, selections
+    with shard.publish_lock:
+        shard.require_open()
+        snapshot = Snapshot(shard.state, shard.store.open_snapshot)
+        snapshot.begin()
+        return snapshot
 
 
-def _ordered(shard: Shard, key: str) -> OrderedValues:
-    index, schema = shard.indexes.get(key), shard.schema.get(key)
-    if index is None or schema is None or not supports_order_by(schema):
+def selections_of(
+    snapshot: Snapshot, filters: Sequence[Filter | None], deadline: Deadline = FOREVER
+) -> list[Selection | None]:
+    """What each filter lets through, None for one that lets everything through. Raises MalformedRequest, TimedOut,
+    Cancelled.
+    """
+    known, selections = snapshot.state.filters, list[Selection | None]()
+    for filter in filters:
+        selection = None
+        if filter is not None and not filter.is_empty:
+            selection = known.find((filter, None))
+            if selection is None:
+                selection = sieve(snapshot, filter, deadline).settle()
+                known.keep((filter, None), selection, len(selection))
+        selections.append(selection)
+    return selections
+
+
+def require_order(state: ShardState, key: str) -> None:
+    """Raises BadInput for a key that nothing can be ordered by."""
+    schema = state.schema.get(key)
+    if schema is None or not supports_order_by(schema):
         raise BadInput(
             f"No range index for `order_by` key: `{key}`. Please create one to use `order_by`. Check "
             "https://qdrant.tech/documentation/concepts/indexing/#payload-index to see which payload schemas support "
             "Range conditions"
         )
-    return shard.ordered(key)
 
 
-def _facet(shard: Shard, key: str) -> FacetValues:
-    schema = shard.schema.get(key)
+def require_facet(state: ShardState, key: str) -> None:
+    """Raises BadInput for a key whose values cannot be counted."""
+    schema = state.schema.get(key)
     if schema is None or not supports_facet(schema):
         raise BadInput(
             f"No appropriate index for faceting: `{key}`. Please create one to facet on this field. Check "
             "https://qdrant.tech/documentation/concepts/indexing/#payload-index to see which payload schemas support "
             "Match conditions"
         )
-    return shard.facet(key)
 
 
 def bind(
@@ -141,15 +133,17 @@ def bind(
     for search in searches:
         needs.add(search.stage)
     distinct = [*dict.fromkeys([*needs.leaves, *needs.corpora])]
-    snapshot, selections = open_snapshot(shard, distinct, needs.order_keys, deadline=deadline)
-    settled = dict(zip(distinct, selections, strict=True))
+    snapshot = open_snapshot(shard)
     with ExitStack() as failed:
         failed.callback(snapshot.close)
+        for key in needs.order_keys:
+            require_order(snapshot.state, key)
+        settled = dict(zip(distinct, selections_of(snapshot, distinct, deadline), strict=True))
 
         def test_of(condition: Condition) -> PointTest:
-            return sieve(shard, snapshot, Filter(must=(condition,)), deadline)
+            return sieve(snapshot, Filter(must=(condition,)), deadline)
 
-        formula = partial(bind_formula, schema=shard.schema, test_of=test_of)
+        formula = partial(bind_formula, schema=snapshot.state.schema, test_of=test_of)
         binder = _Binder(snapshot, VectorBinder(snapshot, collection, open_other), needs, settled, formula)
         bound = [BoundSearch(binder.stage(search.stage, root=True), search.offset) for search in searches]
         for search in searches:

@@ -20,21 +20,26 @@ from qdrantlite.collection.bind import (
     bind,
     check_vectors,
     open_snapshot,
+    require_facet,
+    require_order,
+    selections_of,
 )
 from qdrantlite.collection.bind_vectors import OpenCollection, VectorBinder
 from qdrantlite.collection.building import Builder
+from qdrantlite.collection.checkpoint import write_checkpoint
 from qdrantlite.collection.committer import Committer
 from qdrantlite.collection.compaction import Compactor, MoveFolder
 from qdrantlite.collection.filter_source import sieve
 from qdrantlite.collection.info import collection_info
 from qdrantlite.collection.matrix import sample_matrix
+from qdrantlite.collection.merging import merge_segments
 from qdrantlite.collection.optimizer import Optimizer
 from qdrantlite.collection.prepare import prepare
-from qdrantlite.collection.recovery import create_shard, open_shard, write_checkpoint
+from qdrantlite.collection.recovery import create_shard, open_shard
 from qdrantlite.collection.settings import updated
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.snapshot import Overtaken, Snapshot
-from qdrantlite.deadline import FOREVER, Deadline
+from qdrantlite.deadline import Deadline
 from qdrantlite.errors import NotFound, told
 from qdrantlite.execute.executor import execute, execute_all
 from qdrantlite.execute.groups import search_groups
@@ -53,7 +58,6 @@ from qdrantlite.query.search import (
     VectorsSelector,
     WithLookup,
 )
-from qdrantlite.segment.selection import Selection
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.store_reader import MISSING
 from qdrantlite.values.point_id import PointId
@@ -245,7 +249,7 @@ class Collection:
                 group_by=request.group_by,
                 group_size=request.group_size,
                 run=lambda tree, sieve: execute(plan(tree, snapshot), snapshot, sieve=sieve, deadline=deadline),
-                sieve_of=lambda filter: sieve(self.shard, snapshot, filter, deadline),
+                sieve_of=lambda filter: sieve(snapshot, filter, deadline),
                 elements_of=lambda offsets: pages.group_elements(snapshot, offsets, request.group_by, deadline.pause),
             )
             return pages.group_page(snapshot, groups, request, deadline.pause)
@@ -266,8 +270,7 @@ class Collection:
     ) -> list[Record]:
         """Records of the ids that exist, in the order of their first mention. Raises BadInput for unknown vectors."""
         self._admission.admit_retrieval(len(ids), timeout_s=deadline.timeout_s)
-        snapshot = self.open_snapshot()
-        with snapshot:
+        with self.open_snapshot() as snapshot:
             check_vectors(snapshot.state.config, with_vectors)
             found = snapshot.reader.offsets_of(list(dict.fromkeys(ids)), deadline.pause)
             return pages.record_page(snapshot, found[found != MISSING], with_payload, with_vectors, deadline.pause)
@@ -276,8 +279,10 @@ class Collection:
         """One page by id or by value. Raises InvalidRequest."""
         self._admission.admit_read(request.filter, limit=request.limit, timeout_s=deadline.timeout_s)
         order = request.order_by
-        snapshot, (selection,) = self._open_snapshot([request.filter], [] if order is None else [order.key], deadline)
-        with snapshot:
+        with self.open_snapshot() as snapshot:
+            if order is not None:
+                require_order(snapshot.state, order.key)
+            (selection,) = selections_of(snapshot, [request.filter], deadline)
             return pages.scroll_page(snapshot, selection, request, deadline)
 
     def count(self, filter: Filter | None, *, exact: bool, deadline: Deadline) -> int:
@@ -285,8 +290,8 @@ class Collection:
         self._admission.admit_read(filter, exact=exact, timeout_s=deadline.timeout_s)
         if filter is None or filter.is_empty:
             return len(self.shard.state.live)
-        snapshot, (selection,) = self._open_snapshot([filter], deadline=deadline)
-        snapshot.close()
+        with self.open_snapshot() as snapshot:
+            (selection,) = selections_of(snapshot, [filter], deadline)
         assert selection is not None
         return len(selection)
 
@@ -295,8 +300,9 @@ class Collection:
         self._admission.admit_read(
             request.filter, limit=request.limit, exact=request.exact, timeout_s=deadline.timeout_s
         )
-        snapshot, (selection,) = self._open_snapshot([request.filter], (), deadline, facet_keys=[request.key])
-        with snapshot:
+        with self.open_snapshot() as snapshot:
+            require_facet(snapshot.state, request.key)
+            (selection,) = selections_of(snapshot, [request.filter], deadline)
             return snapshot.facet(request.key).most_frequent(
                 snapshot.live if selection is None else selection, request.limit
             )
@@ -304,26 +310,14 @@ class Collection:
     def matrix(self, request: Matrix, *, open_other: OpenCollection, deadline: Deadline) -> SampleMatrix:
         """Points of a random sample, each with its nearest others. Raises BadInput."""
         self._admission.admit_read(request.filter, limit=request.limit, timeout_s=deadline.timeout_s)
-        snapshot, (selection,) = self._open_snapshot([request.filter], (), deadline)
-        with snapshot:
+        with self.open_snapshot() as snapshot:
+            (selection,) = selections_of(snapshot, [request.filter], deadline)
             binder = VectorBinder(snapshot, self.name, open_other)
             return sample_matrix(snapshot, selection, request, binder, deadline)
 
     def open_snapshot(self) -> Snapshot:
         """A frozen view; the caller closes it."""
-        return self._open_snapshot()[0]
-
-    def _open_snapshot(
-        self,
-        filters: Sequence[Filter | None] = (),
-        order_keys: Sequence[str] = (),
-        deadline: Deadline = FOREVER,
-        *,
-        facet_keys: Sequence[str] = (),
-    ) -> tuple[Snapshot, list[Selection | None]]:
-        return self._active.run(
-            lambda crew: open_snapshot(crew.shard, filters, order_keys, facet_keys, deadline=deadline)
-        )
+        return self._active.run(lambda crew: open_snapshot(crew.shard))
 
     def _bind(self, searches: Sequence[Search], open_other: OpenCollection, deadline: Deadline) -> Bound:
         return self._active.run(
@@ -366,6 +360,7 @@ class Collection:
             self._maintenance_lock.release()
 
     def _tidy(self, shard: Shard, *, idle: bool) -> None:
+        merge_segments(shard)
         changed = shard.changed_since_checkpoint
         if changed > CHECKPOINT_CHANGES or (idle and changed):
             write_checkpoint(shard)

@@ -148,13 +148,14 @@ class Committer:
             for request in group:
                 self._write_request(transaction, request)
             self._write_counters(transaction)
+            indexes = shard.indexes.after(changes)
             with shard.publish_lock:
                 commit_seq = writer.commit()
                 committed = True
                 with shard.following():
                     for slot in shard.row_slots():
                         slot.file.settle()
-                    shard.absorb(changes)
+                    shard.absorb(changes, indexes)
                     shard.freeze(rows=transaction.offset_next, operation_id=transaction.operation_id)
         finally:
             if not committed:

@@ -26,8 +26,8 @@ from uuid import uuid4
 from qdrantlite.collection.active import ActiveShard
 from qdrantlite.collection.backoff import Backoff
 from qdrantlite.collection.bind import open_snapshot
+from qdrantlite.collection.checkpoint import write_checkpoint
 from qdrantlite.collection.optimizer import RETRY_S, RETRY_S_MAX, Optimizer, Stop
-from qdrantlite.collection.recovery import write_checkpoint
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.shard_copy import Abandoned, ShardCopy
 from qdrantlite.errors import Corrupted, NotFound, StorageFailed
@@ -226,7 +226,7 @@ def _draw_near(copy: ShardCopy) -> None:
 
 
 def _wasted_bytes(shard: Shard, share_dead: float) -> int:
-    with open_snapshot(shard)[0] as snapshot:
+    with open_snapshot(shard) as snapshot:
         return int(_file_bytes(shard) * share_dead) + snapshot.reader.free_bytes()
 
 
@@ -236,7 +236,7 @@ def _file_bytes(shard: Shard) -> int:
 
 def _require_space(shard: Shard, share_live: float) -> None:
     """Raises StorageFailed unless the copy will fit: a full disk would stop the writers too."""
-    with open_snapshot(shard)[0] as snapshot:
+    with open_snapshot(shard) as snapshot:
         store_bytes = snapshot.reader.used_bytes()
     needed = int(_file_bytes(shard) * share_live) + 2 * store_bytes + SPARE_BYTES
     free = shard.files.free_bytes(shard.folder)

@@ -1,7 +1,7 @@
-"""Filters over a shard: for searches under the publish lock, for writes inside an open transaction.
+"""Filters over a shard: for searches over a snapshot, for writes inside an open transaction.
 
-A filter is bound in two steps. Under the lock, indexes, ids and vector presence give the offsets that surely pass and
-those that are doubtful; afterwards, without a lock, the payloads or ids of the doubtful ones settle them.
+A filter is bound in two steps: indexes, ids and vector presence give the offsets that surely pass and those that are
+doubtful; then the payloads or ids of the doubtful ones settle them. Neither needs a lock.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from qdrantlite.collection.changes import Changes
 from qdrantlite.collection.columns import payload_of
-from qdrantlite.collection.shard import Shard
+from qdrantlite.collection.shard import Shard, ShardState
 from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.deadline import Deadline
 from qdrantlite.execute.ranking import Bools
@@ -27,12 +27,15 @@ from qdrantlite.values.vector import U32
 
 
 class ShardFilterSource:
-    """Answers for a shard as ``reader`` sees it; ``live`` narrows the points, ``indexed`` False hides the indexes."""
+    """Answers for a state of a shard and ``reader``, which sees the same commit; ``live`` narrows the points.
+
+    ``indexed`` False hides what the state knows of fields and vectors: ``reader`` has gone on since.
+    """
 
     def __init__(
-        self, shard: Shard, reader: StoreReader, live: Selection, deadline: Deadline, *, indexed: bool = True
+        self, state: ShardState, reader: StoreReader, live: Selection, deadline: Deadline, *, indexed: bool = True
     ) -> None:
-        self._shard = shard
+        self._state = state
         self._reader = reader
         self._live = live
         self._deadline = deadline
@@ -45,7 +48,7 @@ class ShardFilterSource:
 
     def index(self, key: str) -> PayloadIndex | None:
         """The payload index on exactly this key."""
-        return self._shard.indexes.get(key) if self._indexed else None
+        return self._state.fields.get(key) if self._indexed else None
 
     def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
         """Offsets of the ids that exist. Raises TimedOut, Cancelled."""
@@ -55,13 +58,13 @@ class ShardFilterSource:
 
     def presence(self, vector_name: str) -> Bitmap:
         """Offsets of points that have this vector."""
-        slot = self._shard.slots.get(vector_name)
-        if slot is None:
+        present = self._state.present.get(vector_name)
+        if present is None:
             return NO_POINTS.bitmap
         if self._indexed:
-            return slot.present.bitmap
-        offsets = self._live.offsets()
-        owning = [mask >> slot.id & 1 for mask in self._reader.presence(offsets)]
+            return present.bitmap
+        offsets, vector_id = self._live.offsets(), self._reader.vector_ids()[vector_name]
+        owning = [mask >> vector_id & 1 for mask in self._reader.presence(offsets)]
         return Selection.from_offsets(offsets[np.array(owning, dtype=bool)]).bitmap
 
 
@@ -113,17 +116,10 @@ class PayloadSieve:
         return self._settled
 
 
-def sieve(shard: Shard, snapshot: Snapshot, filter: Filter, deadline: Deadline) -> PayloadSieve:
-    """A filter that a request adds to a snapshot it has opened before.
-
-    Indexes answer while the snapshot's state is in force; once another commit has changed them, all is left to the
-    snapshot's payloads. Raises Unsupported, MalformedRequest.
-    """
-    with shard.publish_lock:
-        source = ShardFilterSource(
-            shard, snapshot.reader, snapshot.live, deadline, indexed=shard.state is snapshot.state
-        )
-        return PayloadSieve(bind_filter(filter, source), snapshot.reader, deadline)
+def sieve(snapshot: Snapshot, filter: Filter, deadline: Deadline) -> PayloadSieve:
+    """A filter over a snapshot. Raises Unsupported, MalformedRequest, TimedOut, Cancelled."""
+    source = ShardFilterSource(snapshot.state, snapshot.reader, snapshot.live, deadline)
+    return PayloadSieve(bind_filter(filter, source), snapshot.reader, deadline)
 
 
 def resolve_for_write(shard: Shard, filter: Filter, changes: Changes, deadline: Deadline) -> U32:
@@ -132,14 +128,14 @@ def resolve_for_write(shard: Shard, filter: Filter, changes: Changes, deadline: 
     Points the transaction has not touched are answered by derived state; for the others, which it does not know yet,
     every condition is settled by what the writer reads. Raises TimedOut, Cancelled.
     """
-    writer = shard.store.writer
+    writer, state = shard.store.writer, shard.state
     stored = StoredPoints(writer, deadline.check)
     if changes.is_empty:
-        binding = bind_filter(filter, ShardFilterSource(shard, writer, shard.live, deadline))
+        binding = bind_filter(filter, ShardFilterSource(state, writer, state.live, deadline))
         return binding.settle(stored).offsets()
     touched = Selection.from_offsets(changes.touched())
     dead = Selection.from_offsets(np.concatenate(changes.dead)) if changes.dead else NO_POINTS
-    known = ShardFilterSource(shard, writer, shard.live.difference(touched), deadline)
-    fresh = ShardFilterSource(shard, writer, touched.difference(dead), deadline, indexed=False)
+    known = ShardFilterSource(state, writer, state.live.difference(touched), deadline)
+    fresh = ShardFilterSource(state, writer, touched.difference(dead), deadline, indexed=False)
     passing = [bind_filter(filter, source).settle(stored) for source in (known, fresh)]
     return passing[0].union(passing[1]).offsets()

@@ -8,9 +8,9 @@ from qdrantlite.values.record import CollectionInfo, CollectionStatus, FieldInfo
 
 def collection_info(shard: Shard, *, error: str | None, busy: bool, created_at: float) -> CollectionInfo:
     """Red with an error, yellow while work goes on behind searches, else green."""
-    with shard.publish_lock:
-        live = shard.live
-        fields = {key: FieldInfo(index, shard.indexes[key].points(live.bitmap)) for key, index in shard.schema.items()}
+    state = shard.state
+    live = state.live.bitmap
+    fields = {key: FieldInfo(index, state.fields[key].points(live)) for key, index in state.schema.items()}
     dense = [slot for _, slot in shard.dense_slots()]
     indexed = sum(indexed_points(slot.present, slot.sealed) for slot in dense)
     indexed += sum(len(slot.present) for slot in shard.slots.values() if isinstance(slot, SparseSlot))

@@ -73,7 +73,7 @@ def _known(shard: Shard, searches: Sequence[Search]) -> Prepared | None:
     # Held like a snapshot, so that a shard that is retired meanwhile stays open until this search has ended.
     if not shard.store.hold():
         return None
-    return Prepared(Snapshot(state, lambda: _begin(shard, state), {}, shard.store.release), plans)
+    return Prepared(Snapshot(state, lambda: _begin(shard, state), shard.store.release), plans)
 
 
 def _begin(shard: Shard, state: ShardState) -> StoreSnapshot:

@@ -1,36 +1,32 @@
-"""Opening a shard, and the checkpoint that makes it quick.
+"""Opening a shard: derived state as the last commit left it.
 
-Truth is the point store and its vector files. Derived state (live and present offsets, payload indexes, posting
-lists, row bounds) is written to one checkpoint file now and then, with the place in the log of touched offsets that
-it covers. Opening loads it and reads again only what was touched since; a missing or damaged file means reading
-everything once.
-
-Grammar of the part names: ``live``, ``rows`` (offsets covered), ``vector/<id>/<part>``, ``field/<number>/<part>``,
-``fields`` (the payload schema whose keys the numbers count).
+Truth is the point store and its vector files. Derived state is loaded from the last checkpoint
+(``collection.checkpoint``), and only what was touched since is read again; what is missing or damaged there is filled
+from the store.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from qdrantlite.collection.checkpoint import Checkpoint, read_checkpoint
 from qdrantlite.collection.columns import payload_of
+from qdrantlite.collection.indexing import Indexes, reindexed
 from qdrantlite.collection.shard import Shard
-from qdrantlite.collection.slots import DenseSlot, MultiSlot, Slot, SparseSlot
+from qdrantlite.collection.slots import DenseSlot, MultiSlot, Slot, SparseSlot, sparse_vectors
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
 from qdrantlite.segment.selection import NO_POINTS, Selection
+from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.storage import file_names
-from qdrantlite.storage.checkpoint import Derived, Part, read_derived, write_derived
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.point_store import PointStore, create_store
 from qdrantlite.storage.store_reader import StoreReader
-from qdrantlite.values.payload import elements_at, parse_path
 from qdrantlite.values.schema import CollectionConfig, SparseVectorParams, VectorParams
-from qdrantlite.values.schema_format import fields_from_json, fields_to_json
+from qdrantlite.values.schema_format import fields_from_json
 from qdrantlite.values.vector import U32
 
-FORMAT_VERSION = 1
-CHECKPOINT = "state.ckpt"
 CHUNK_POINTS = 4096
 
 
@@ -56,7 +52,7 @@ def open_shard(folder: Path, config: CollectionConfig, files: Files) -> Shard:
     try:
         _settle_vectors(shard, config)
         shard.schema = fields_from_json(store.writer.payload_schema())
-        shard.indexes = {key: make_index(index) for key, index in shard.schema.items()}
+        shard.indexes = _empty_indexes(shard)
         _recover(shard)
         state = store.writer.state()
         shard.freeze(rows=state.offset_next, operation_id=state.operation_id)
@@ -93,93 +89,98 @@ def _settle_vectors(shard: Shard, config: CollectionConfig) -> None:
 
 def _recover(shard: Shard) -> None:
     reader = shard.store.writer
-    derived = read_derived(
-        file_names.derived(shard.folder) / CHECKPOINT, format_version=FORMAT_VERSION, files=shard.files
-    )
+    checkpoint = read_checkpoint(shard, reader)
     rows_covered = 0
-    if derived is not None and _covers_a_past_state(derived, reader):
+    if checkpoint is not None:
         try:
-            rows_covered = _load(shard, derived)
+            rows_covered = _load(shard, checkpoint)
         except (KeyError, ValueError):
             _forget(shard)
-            derived = None
-    else:
-        derived = None
-    if derived is not None:
-        catch_up_touched(shard, reader, derived.covers_seq, rows_covered)
+        else:
+            catch_up_touched(shard, reader, checkpoint.covers_seq, rows_covered)
     read_from(shard, reader, rows_covered)
-
-
-def _covers_a_past_state(derived: Derived, reader: StoreReader) -> bool:
-    """Whether the log leads from it to the present; a file from the future of this store, or of another, tells lies."""
-    state = reader.state()
-    rows = derived.parts.get("rows")
-    if rows is None or int(np.asarray(rows)[0]) > state.offset_next:
-        return False
-    return state.touched_trimmed <= derived.covers_seq <= state.touched_seq
 
 
 def _forget(shard: Shard) -> None:
     """Back to nothing loaded."""
     for slot in shard.slots.values():
         slot.clear()
-    shard.indexes = {key: make_index(index) for key, index in shard.schema.items()}
+    shard.indexes = _empty_indexes(shard)
     shard.live = NO_POINTS
 
 
-def _load(shard: Shard, derived: Derived) -> int:
-    """State from a checkpoint; returns how many offsets it covers. Vectors and fields made since are read afresh."""
-    rows_covered = int(np.asarray(derived.parts["rows"])[0])
-    saved_fields = fields_from_json(bytes(derived.parts["fields"]))
-    for slot in shard.slots.values():
-        parts = _under(derived, f"vector/{slot.id}/")
+def _empty_indexes(shard: Shard) -> Indexes:
+    fields = {key: make_index(index) for key, index in shard.schema.items()}
+    sparse = {name: SparseIndex() for name, slot in shard.slots.items() if isinstance(slot, SparseSlot)}
+    return Indexes(fields, sparse)
+
+
+def _load(shard: Shard, checkpoint: Checkpoint) -> int:
+    """State from a checkpoint; returns how many offsets it covers. Vectors and fields made since are read afresh, and
+    so are those of which a segment is gone.
+    """
+    rows, reader = checkpoint.rows, shard.store.writer
+    sparse: dict[str, SparseIndex] = {}
+    for name, slot in shard.slots.items():
+        parts = checkpoint.vector(slot.id)
         if parts:
             slot.load(parts)
         else:
-            fill_slot(slot, shard.store.writer, 0, rows_covered)
-    for number, (key, index) in enumerate(saved_fields.items()):
-        if shard.schema.get(key) == index:
-            shard.indexes[key].load(_under(derived, f"field/{number}/"))
-    for key, payload_index in shard.indexes.items():
-        if saved_fields.get(key) != shard.schema[key]:
-            fill_index(payload_index, key, shard.store.writer, 0, rows_covered)
-    shard.live = Selection.from_bytes(bytes(derived.parts["live"]))
-    return rows_covered
-
-
-def _under(derived: Derived, prefix: str) -> dict[str, Part]:
-    return {name.removeprefix(prefix): part for name, part in derived.parts.items() if name.startswith(prefix)}
+            fill_slot(slot, reader, 0, rows)
+        if isinstance(slot, SparseSlot):
+            postings = checkpoint.postings(slot.id) if parts else None
+            sparse[name] = filled_postings(slot.id, reader, rows) if postings is None else SparseIndex(postings)
+    fields: dict[str, PayloadIndex] = {}
+    saved = list(checkpoint.fields().items())
+    for key, index in shard.schema.items():
+        empty = make_index(index)
+        known = checkpoint.field(saved.index((key, index)), empty.load) if (key, index) in saved else None
+        fields[key] = filled_index(empty, key, reader, rows) if known is None else replace(empty, stack=known)
+    shard.indexes = Indexes(fields, sparse)
+    shard.live = Selection.from_bytes(checkpoint.live)
+    return rows
 
 
 def read_from(shard: Shard, reader: StoreReader, offset_from: int) -> None:
     """Takes into derived state every point from an offset on."""
     for offsets in reader.live_offsets(offset_from):
         shard.live = shard.live.union(Selection.from_offsets(offsets))
-    for slot in shard.slots.values():
+    sparse = dict(shard.indexes.sparse)
+    for name, slot in shard.slots.items():
         fill_slot(slot, reader, offset_from, None)
-    for key, index in shard.indexes.items():
-        fill_index(index, key, reader, offset_from, None)
+        if isinstance(slot, SparseSlot):
+            sparse[name] = _with_postings(sparse[name], slot.id, reader, offset_from, None)
+    fields = {key: _with_payloads(index, key, reader, offset_from, None) for key, index in shard.indexes.fields.items()}
+    shard.indexes = Indexes(fields, sparse)
 
 
 def fill_slot(slot: Slot, reader: StoreReader, offset_from: int, offset_to: int | None) -> None:
     """Takes in what the store has of one vector, offsets from … to (exclusive)."""
     match slot:
-        case DenseSlot():
+        case DenseSlot() | SparseSlot():
             for offsets in reader.present_offsets(slot.id, offset_from):
                 slot.present = slot.present.union(Selection.from_offsets(_below(offsets, offset_to)))
         case MultiSlot():
             for bounds in reader.iter_ragged(slot.id, offset_from):
                 slot.add_rows(bounds, offset_to)
-        case SparseSlot():
-            for rows in reader.iter_sparse(slot.id, offset_from):
-                slot.add_rows(rows, offset_to)
 
 
-def fill_index(index: PayloadIndex, key: str, reader: StoreReader, offset_from: int, offset_to: int | None) -> None:
-    """Takes in the payloads of offsets from … to (exclusive)."""
+def filled_index(index: PayloadIndex, key: str, reader: StoreReader, rows: int) -> PayloadIndex:
+    """An empty index with the payloads of the first offsets taken up."""
+    return _with_payloads(index, key, reader, 0, rows)
+
+
+def filled_postings(vector_id: int, reader: StoreReader, rows: int) -> SparseIndex:
+    """Postings of the sparse vectors of the first offsets."""
+    return _with_postings(SparseIndex(), vector_id, reader, 0, rows)
+
+
+def _with_payloads(
+    index: PayloadIndex, key: str, reader: StoreReader, offset_from: int, offset_to: int | None
+) -> PayloadIndex:
     for offsets, texts in _payload_chunks(reader, offset_from, offset_to):
-        path = parse_path(key)
-        index.add(offsets, [elements_at(payload_of(text), path) for text in texts])
+        index = reindexed(index, key, offsets, [payload_of(text) for text in texts])
+    return index.settled()
 
 
 def _payload_chunks(
@@ -193,6 +194,15 @@ def _payload_chunks(
             return
 
 
+def _with_postings(
+    index: SparseIndex, vector_id: int, reader: StoreReader, offset_from: int, offset_to: int | None
+) -> SparseIndex:
+    for rows in reader.iter_sparse(vector_id, offset_from):
+        offsets = _below(rows.offsets[rows.present], offset_to)
+        index = index.with_points(offsets, sparse_vectors(rows)[: len(offsets)])
+    return index.settled()
+
+
 def _below(offsets: U32, offset_to: int | None) -> U32:
     return offsets if offset_to is None else offsets[: int(np.searchsorted(offsets, offset_to))]
 
@@ -203,76 +213,32 @@ def catch_up_touched(shard: Shard, reader: StoreReader, seq: int, rows_covered: 
     assert touched is not None
     changed = _below(touched.changed, rows_covered)
     dead = Selection.from_offsets(touched.dead)
-    gone = dead.union(Selection.from_offsets(changed))
     shard.live = shard.live.difference(dead)
     presence = reader.presence(changed)
-    for slot in shard.slots.values():
-        slot.drop(dead)
+    sparse = dict(shard.indexes.sparse)
+    for name, slot in shard.slots.items():
         # Vectors of a live offset are never replaced, only taken away: what the others have is as it was.
         owning = np.array([mask >> slot.id & 1 for mask in presence], dtype=bool)
-        slot.strip(Selection.from_offsets(changed[~owning]))
-    for key, index in shard.indexes.items():
-        index.discard(gone.bitmap)
-        _read_again(index, key, reader, changed)
+        gone = dead.union(Selection.from_offsets(changed[~owning]))
+        slot.drop(gone)
+        if name in sparse:
+            sparse[name] = sparse[name].without(gone.bitmap)
+    fields = {key: _caught_up(index, key, reader, changed, dead) for key, index in shard.indexes.fields.items()}
+    shard.indexes = Indexes(fields, sparse)
 
 
-def catch_up_index(index: PayloadIndex, key: str, reader: StoreReader, *, seq: int, rows_covered: int) -> None:
-    """Brings an index that was filled from an older state up to what ``reader`` sees."""
+def caught_up_index(index: PayloadIndex, key: str, reader: StoreReader, *, seq: int, rows_covered: int) -> PayloadIndex:
+    """An index that was filled from an older state brought up to what ``reader`` sees."""
     touched = reader.touched_since(seq)
     assert touched is not None
     changed = _below(touched.changed, rows_covered)
-    index.discard(Selection.from_offsets(np.concatenate([touched.dead, changed])).bitmap)
-    _read_again(index, key, reader, changed)
-    fill_index(index, key, reader, rows_covered, None)
+    index = _caught_up(index, key, reader, changed, Selection.from_offsets(touched.dead))
+    return _with_payloads(index, key, reader, rows_covered, None)
 
 
-def _read_again(index: PayloadIndex, key: str, reader: StoreReader, changed: U32) -> None:
-    path = parse_path(key)
+def _caught_up(index: PayloadIndex, key: str, reader: StoreReader, changed: U32, dead: Selection) -> PayloadIndex:
+    index = index.without(dead.union(Selection.from_offsets(changed)).bitmap)
     for at in range(0, len(changed), CHUNK_POINTS):
         chunk = changed[at : at + CHUNK_POINTS]
-        index.add(chunk, [elements_at(payload_of(text), path) for text in reader.payloads(chunk)])
-
-
-def write_checkpoint(shard: Shard) -> None:
-    """Writes derived state to its file and forgets the log it covers. Writers and new searches wait while it is
-    gathered, not while it is written. What it tells of is made durable first: after a power cut a derived file must
-    not know points that the store has lost. Does nothing for a shard that is behind.
-    """
-    # Gathering compacts indexes, which searches must not watch: hence the publish lock.
-    with shard.writer_lock, shard.publish_lock:
-        if shard.behind:
-            return
-        state = shard.store.writer.state()
-        parts: list[tuple[str, Part]] = [
-            ("rows", np.array([state.offset_next], dtype=np.int64)),
-            ("live", shard.live.to_bytes()),
-            ("fields", fields_to_json(shard.schema)),
-        ]
-        for slot in shard.slots.values():
-            parts += [(f"vector/{slot.id}/{name}", part) for name, part in slot.dump()]
-        for number, key in enumerate(shard.schema):
-            parts += [(f"field/{number}/{name}", part) for name, part in shard.indexes[key].dump()]
-        shard.store.writer.begin()
-        gathered_seq = shard.store.writer.commit()
-        gathered = shard.changed_since_checkpoint
-    shard.store.sync(gathered_seq)
-    write_derived(
-        file_names.derived(shard.folder) / CHECKPOINT,
-        format_version=FORMAT_VERSION,
-        covers_seq=state.touched_seq,
-        parts=parts,
-        files=shard.files,
-    )
-    with shard.writer_lock:
-        shard.changed_since_checkpoint -= gathered
-        covered_seq = (
-            state.touched_seq if shard.log_needed_seq is None else min(state.touched_seq, shard.log_needed_seq)
-        )
-        if covered_seq > shard.store.writer.state().touched_trimmed:
-            shard.store.writer.begin()
-            try:
-                shard.store.writer.trim_touched(covered_seq)
-            except BaseException:
-                shard.store.writer.rollback()
-                raise
-            shard.store.writer.commit()
+        index = reindexed(index, key, chunk, [payload_of(text) for text in reader.payloads(chunk)])
+    return index

@@ -1,17 +1,16 @@
 """One shard: a point store, its vector files, and the derived state that answers searches.
 
 Two locks. The *writer lock* is held by whoever writes, for the length of a transaction, the sync of its rows included.
-The *publish lock* is held while a commit becomes visible and derived state follows it: SQLite writes its log, a vector
-file may be made longer. It is held while a search takes the state: a transaction of SQLite begins, indexes are asked
-for what a filter names; conditions without an index are scanned afterwards. And it is held while a checkpoint is
-gathered, not while it is written. Never during a sync. Whoever needs both takes the writer lock first. ``state`` is
-immutable and replaced as a whole, so that a search which has taken it needs no lock.
+The *publish lock* pairs what readers begin with: it is held while a commit becomes visible and the state that belongs
+to it is put in force (SQLite writes its log, a vector file may be made longer), and while a reader takes that state and
+begins its read transaction; never during a sync, nor while an index is changed or asked. Whoever needs both takes the
+writer lock first. ``state`` is complete, immutable and replaced as a whole: who has taken it needs no lock.
 """
 
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock, RLock
 from typing import Literal
@@ -19,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from qdrantlite.collection.changes import Changes
+from qdrantlite.collection.indexing import Indexes
 from qdrantlite.collection.known import Known
 from qdrantlite.collection.recent_records import RecentRecords
 from qdrantlite.collection.slots import DenseSlot, MultiSlot, RowBounds, Slot, SparseSlot
@@ -29,21 +29,15 @@ from qdrantlite.query.filter import Filter
 from qdrantlite.query.search import Search
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
-from qdrantlite.segment.payload_index.bool import BoolIndex
-from qdrantlite.segment.payload_index.facet import FacetValues
 from qdrantlite.segment.payload_index.index import PayloadIndex
-from qdrantlite.segment.payload_index.keyword import KeywordIndex
-from qdrantlite.segment.payload_index.numeric import NumericIndex
-from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.selection import NO_POINTS, Selection
-from qdrantlite.segment.sparse import SparseIndex, SparseView
+from qdrantlite.segment.sparse import SparseView
 from qdrantlite.storage import file_names
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.point_store import PointStore
 from qdrantlite.storage.row_format import RowFormat
 from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.distance import Datatype
-from qdrantlite.values.payload import Payload, elements_at, parse_path
 from qdrantlite.values.schema import CollectionConfig, FieldIndex, SparseVectorParams, VectorParams
 
 logger = logging.getLogger(__name__)
@@ -68,6 +62,9 @@ class ShardState:
     dense: Mapping[str, DenseView]
     multi: Mapping[str, MultiVectorView]
     sparse: Mapping[str, SparseView]
+    schema: Mapping[str, FieldIndex]
+    fields: Mapping[str, PayloadIndex]
+    """By key, one for each of the schema."""
     recent: RecentRecords
     filters: Known[tuple[Filter, str | None], Selection] = field(default_factory=Known)
     """What filters let through and, narrowed to the points that have it, by vector."""
@@ -98,8 +95,8 @@ class Shard:
         self.writer_lock = RLock()
         self.publish_lock = Lock()
         self.slots: dict[str, Slot] = {}
-        self.indexes: dict[str, PayloadIndex] = {}
-        self.schema: dict[str, FieldIndex] = {}
+        self.schema: Mapping[str, FieldIndex] = {}
+        self.indexes = Indexes({}, {})
         self.live = NO_POINTS
         self.config = CollectionConfig()
         self.state: ShardState
@@ -123,7 +120,7 @@ class Shard:
     def open_slot(self, params: VectorParams | SparseVectorParams, vector_id: int) -> Slot:
         """An empty slot for a vector the store knows; its file holds what is committed."""
         if isinstance(params, SparseVectorParams):
-            return SparseSlot(vector_id, params, NO_POINTS, SparseIndex())
+            return SparseSlot(vector_id, params, NO_POINTS)
         committed = self.store.writer.committed_rows(vector_id)
         datatype, store = params.datatype or Datatype.FLOAT32, self.store
 
@@ -177,35 +174,25 @@ class Shard:
             self.behind = True
             raise
 
-    def absorb(self, changes: Changes) -> None:
-        """Brings derived state up to a commit. The caller holds the publish lock and calls ``freeze`` afterwards."""
+    def absorb(self, changes: Changes, indexes: Indexes) -> None:
+        """Brings derived state up to a commit, after which the indexes are these. The caller holds the publish lock and
+        calls ``freeze`` afterwards.
+        """
         for inserted in changes.inserted:
             self.live = self.live.union(Selection.from_offsets(inserted.offsets))
             for name, slot in self.slots.items():
                 slot.add(inserted, name)
-            for key, index in self.indexes.items():
-                path = parse_path(key)
-                index.add(inserted.offsets, [elements_at(payload, path) for payload in inserted.payloads])
         for removed in changes.vectors_removed:
-            self.slots[removed.name].strip(Selection.from_offsets(removed.offsets))
+            self.slots[removed.name].drop(Selection.from_offsets(removed.offsets))
         if changes.payloads or changes.vectors_removed:
             self.recent = RecentRecords()
-        if changes.payloads:
-            self._reindex({offset: payload for part in changes.payloads for offset, payload in part.pairs()})
         if changes.dead:
             dead = Selection.from_offsets(np.concatenate(changes.dead))
             self.live = self.live.difference(dead)
             for slot in self.slots.values():
                 slot.drop(dead)
+        self.indexes = indexes
         self.changed_since_checkpoint += len(changes.touched()) if not changes.is_empty else 0
-
-    def _reindex(self, payloads: Mapping[int, Payload]) -> None:
-        offsets = np.fromiter(payloads, dtype=np.uint32, count=len(payloads))
-        changed = Selection.from_offsets(offsets)
-        for key, index in self.indexes.items():
-            path = parse_path(key)
-            index.discard(changed.bitmap)
-            index.add(offsets, [elements_at(payload, path) for payload in payloads.values()])
 
     def freeze(self, *, rows: int, operation_id: int) -> None:
         """Publishes derived state as it is now. The caller holds the publish lock."""
@@ -221,7 +208,7 @@ class Shard:
                 case MultiSlot():
                     multi[name] = slot.view(rows)
                 case SparseSlot():
-                    sparse[name] = slot.view()
+                    sparse[name] = self.indexes.sparse[name].view()
         self.state = ShardState(
             config=self.config,
             rows=rows,
@@ -231,20 +218,16 @@ class Shard:
             dense=dense,
             multi=multi,
             sparse=sparse,
+            schema=self.schema,
+            fields=self.indexes.fields,
             recent=self.recent,
         )
 
-    def ordered(self, key: str) -> OrderedValues:
-        """The values of a numeric index in order, frozen. The caller holds the publish lock and knows the schema."""
-        index = self.indexes[key]
-        assert isinstance(index, NumericIndex)
-        return index.ordered()
-
-    def facet(self, key: str) -> FacetValues:
-        """The values of an index, frozen. The caller holds the publish lock and knows the schema."""
-        index = self.indexes[key]
-        assert isinstance(index, KeywordIndex | BoolIndex | NumericIndex)
-        return index.facet()
+    def reshape(self, indexes: Indexes) -> None:
+        """Publishes indexes that answer as those in force do. The caller holds the writer lock and the publish lock."""
+        self.indexes = indexes
+        sparse = {name: index.view() for name, index in indexes.sparse.items()}
+        self.state = replace(self.state, fields=indexes.fields, sparse=sparse)
 
     def close(self) -> None:
         """Closes files and store; nothing is written. No snapshot is opened afterwards; those open may finish."""

@@ -82,7 +82,7 @@ class ShardCopy:
         return open_shard(folder, config, original.files)
 
     def _snapshot(self) -> Snapshot:
-        return open_snapshot(self._original)[0]
+        return open_snapshot(self._original)
 
     def backlog(self) -> int:
         """Points that the next round would look at."""
@@ -229,14 +229,14 @@ class ShardCopy:
         operation_id = shard.state.operation_id if operation_id is None else operation_id
         writer.put_offset_next(rows)
         writer.put_operation(operation_id)
+        if replayed_from is not None:
+            catch_up_touched(shard, writer, replayed_from, rows)
+        if extended_from is not None:
+            read_from(shard, writer, extended_from)
         with shard.publish_lock:
             writer.commit()
             for slot in shard.row_slots():
                 slot.file.settle()
-            if replayed_from is not None:
-                catch_up_touched(shard, writer, replayed_from, rows)
-            if extended_from is not None:
-                read_from(shard, writer, extended_from)
             shard.freeze(rows=rows, operation_id=operation_id)
         shard.changed_since_checkpoint += 1
 

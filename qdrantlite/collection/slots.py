@@ -2,10 +2,10 @@
 
 A slot is changed only under the shard's publish lock; ``view`` freezes it for readers. Dense rows live in a vector
 file whose row number is the offset; multivector rows in a file of running row numbers; sparse vectors in the point
-store, with posting lists kept here.
+store.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
-from qdrantlite.segment.sparse import SparseIndex, SparseView
 from qdrantlite.storage.checkpoint import Part
 from qdrantlite.storage.store_reader import RaggedRows, SparseRows
 from qdrantlite.storage.vector_file import VectorFile
@@ -59,12 +58,8 @@ class DenseSlot:
         self.present = self.present.union(Selection.from_offsets(inserted.dense.get(name, NO_OFFSETS)))
 
     def drop(self, offsets: Selection) -> None:
-        """Takes out offsets that died."""
+        """Takes out offsets that died or lost the vector."""
         self.present = self.present.difference(offsets)
-
-    def strip(self, offsets: Selection) -> None:
-        """Takes out live offsets that lost the vector."""
-        self.drop(offsets)
 
     def view(self, rows: int) -> DenseView:
         """Frozen view of the first ``rows`` offsets."""
@@ -146,12 +141,8 @@ class MultiSlot:
         self.present = self.present.union(Selection.from_offsets(rows.offsets[owned]))
 
     def drop(self, offsets: Selection) -> None:
-        """Takes out offsets that died."""
+        """Takes out offsets that died or lost the vector."""
         self.present = self.present.difference(offsets)
-
-    def strip(self, offsets: Selection) -> None:
-        """Takes out live offsets that lost the vector."""
-        self.drop(offsets)
 
     def view(self, rows: int) -> MultiVectorView:
         """Frozen view of the first ``rows`` offsets."""
@@ -186,55 +177,33 @@ class MultiSlot:
 
 @dataclass(slots=True, eq=False)
 class SparseSlot:
-    """Posting lists over the point store's sparse vectors."""
+    """Points that have a sparse vector; its postings are among the shard's indexes."""
 
     id: int
     params: SparseVectorParams
     present: Selection
-    index: SparseIndex
 
     def add(self, inserted: Inserted, name: str) -> None:
         """Takes in the offsets that brought this vector."""
         part = inserted.sparse.get(name)
         if part is not None:
-            self._take(part.offsets, part.vectors)
-
-    def add_rows(self, rows: SparseRows, offset_to: int | None) -> None:
-        """Takes in what the store holds of offsets below ``offset_to``, while recovering."""
-        offsets = rows.offsets[rows.present]
-        offsets = offsets[_below(offsets, offset_to)]
-        self._take(offsets, sparse_vectors(rows)[: len(offsets)])
-
-    def _take(self, offsets: U32, vectors: Sequence[SparseVector]) -> None:
-        if len(offsets):
-            self.index.add(offsets, vectors)
-            self.present = self.present.union(Selection.from_offsets(offsets))
+            self.present = self.present.union(Selection.from_offsets(part.offsets))
 
     def drop(self, offsets: Selection) -> None:
-        """Takes out offsets that died; posting lists keep them, since only live offsets are ever asked for."""
+        """Takes out offsets that died or lost the vector."""
         self.present = self.present.difference(offsets)
-
-    def strip(self, offsets: Selection) -> None:
-        """Takes out live offsets that lost the vector, from the posting lists too."""
-        self.drop(offsets)
-        self.index.discard(offsets.bitmap)
-
-    def view(self) -> SparseView:
-        """Frozen posting lists."""
-        return self.index.view()
 
     def clear(self) -> None:
         """Forgets everything derived."""
-        self.present, self.index = NOWHERE, SparseIndex()
+        self.present = NOWHERE
 
     def dump(self) -> list[tuple[str, Part]]:
         """Parts of a checkpoint."""
-        return [("present", self.present.to_bytes()), *((f"index/{name}", part) for name, part in self.index.dump())]
+        return [("present", self.present.to_bytes())]
 
     def load(self, parts: "dict[str, Part]") -> None:
         """State from the parts of a checkpoint."""
         self.present = Selection.from_bytes(bytes(parts["present"]))
-        self.index.load({name.removeprefix("index/"): part for name, part in parts.items() if name != "present"})
 
 
 Slot = DenseSlot | MultiSlot | SparseSlot

@@ -6,8 +6,8 @@ because all records of a page are known, can begin later, as long as the state i
 one request; close it. One thread at a time.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType, TracebackType
+from collections.abc import Callable, Sequence
+from types import TracebackType
 
 import numpy as np
 
@@ -45,24 +45,24 @@ class Snapshot:
         self,
         state: ShardState,
         begin: Callable[[], StoreSnapshot],
-        ordered: Mapping[str, OrderedValues],
         end: Callable[[], None] | None = None,
-        *,
-        facets: Mapping[str, FacetValues] = MappingProxyType({}),
     ) -> None:
         """``begin`` opens the read transaction of the state's commit when first needed; ``end`` is called last."""
         self.state = state
         self._begin = begin
         self._end = end
         self._reader: StoreSnapshot | None = None
-        self._ordered = ordered
-        self._facets = facets
+
+    def begin(self) -> None:
+        """Begins the read transaction if it has not. Raises Overtaken when it can no longer begin."""
+        if self._reader is None:
+            self._reader = self._begin()
 
     @property
     def reader(self) -> StoreSnapshot:
-        """The read transaction. Raises Overtaken when it has not begun and can no longer begin."""
-        if self._reader is None:
-            self._reader = self._begin()
+        """The read transaction. Raises as ``begin`` does."""
+        self.begin()
+        assert self._reader is not None
         return self._reader
 
     def close(self) -> None:
@@ -118,8 +118,8 @@ class Snapshot:
         return self.state.multi[name]
 
     def ordered(self, key: str) -> OrderedValues:
-        """The ordered index frozen when the search was bound."""
-        return self._ordered[key]
+        """The values of a field in order, of which there is a fitting index."""
+        return self.state.fields[key].ordered()
 
     def ids(self, offsets: U32) -> list[PointId]:
         """Ids of live points, in the order given."""
@@ -162,17 +162,17 @@ class Snapshot:
                 rows = self.state.multi[name].rows
                 return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize)
             case "sparse":
-                return VectorStatistics(points, self.state.sparse[name].entries.size, 0)
+                return VectorStatistics(points, self.state.sparse[name].size, 0)
 
     def ordered_entries(self, key: str) -> int:
         """Entries of an ordered index."""
-        return self._ordered[key].entries.size
+        return self.state.fields[key].stack.size
 
     # -- what the final page needs
 
     def facet(self, key: str) -> FacetValues:
-        """The values of an index frozen when the snapshot was opened."""
-        return self._facets[key]
+        """The values of a field to be counted, of which there is a fitting index."""
+        return self.state.fields[key].facet()
 
     def offset_of(self, point_id: PointId) -> int | None:
         """Offset of one point."""

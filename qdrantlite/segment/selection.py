@@ -36,8 +36,10 @@ class Selection:
         return Selection(BitMap.deserialize(data))
 
     def to_bytes(self) -> bytes:
-        """Roaring's portable serialised form."""
-        return self.bitmap.serialize()
+        """Roaring's portable serialised form, runs as runs: most offsets live."""
+        packed = BitMap(self.bitmap)
+        packed.run_optimize()
+        return packed.serialize()
 
     def __len__(self) -> int:
         return len(self.bitmap)

@@ -1,7 +1,7 @@
 """Sparse vectors as postings: for each index the offsets and weights that have it, in sorted runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import faiss
 import numpy as np
@@ -12,9 +12,10 @@ from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.segment.best import best_of
 from qdrantlite.segment.bitmaps import Offsets, bitmap_of, packed_bits
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of, bitmap_from, bitmap_part
-from qdrantlite.segment.runs import LogView, Run, RunLog, VisibleRun, alive
+from qdrantlite.segment.runs import Entries, Run, VisibleRun, alive, concatenated, make_run
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse_columns import ColumnCache, RunColumns
+from qdrantlite.segment.stack import Layer, Stack
 from qdrantlite.values.vector import F32, U32, SparseVector
 
 SCATTER_RATIO = 16
@@ -45,10 +46,15 @@ class SparseView:
     not depend on the way in which it was found.
     """
 
-    entries: LogView[np.uint32]
+    runs: tuple[VisibleRun[np.uint32], ...]
     bare: Selection
     """Points whose vector has no entries; such a vector is stored and found by no search."""
     columns: ColumnCache
+
+    @property
+    def size(self) -> int:
+        """Number of postings, forgotten ones included."""
+        return sum([len(visible.run.offsets) for visible in self.runs])
 
     def search(
         self, query: SparseVector, *, selection: Selection, limit: int, ask: Ask = FOREVER.check
@@ -59,7 +65,7 @@ class SparseView:
         between lists of postings.
         """
         limit = min(limit, len(selection))
-        lists = [(visible, found) for visible in self.entries.runs() if (found := _lists(visible, query))]
+        lists = [(visible, found) for visible in self.runs if (found := _lists(visible, query))]
         if limit == 0 or not lists:
             return _NOTHING
         postings = sum([len(each.offsets) for _, found in lists for each in found])
@@ -123,7 +129,7 @@ class SparseView:
             return np.empty(0, dtype=np.float32), np.empty(0, dtype=np.bool_)
         wanted, places = np.unique(offsets, return_inverse=True)
         totals, shared = np.zeros(len(wanted), dtype=np.float64), np.zeros(len(wanted), dtype=np.bool_)
-        for visible in self.entries.runs():
+        for visible in self.runs:
             ask()
             lists = _lists(visible, query)
             if lists:
@@ -139,8 +145,8 @@ class SparseView:
         ``live`` are the points of the corpus that have this vector: ``n`` is their number, ``df`` counts them only.
         """
         frequency = np.zeros(len(indices), dtype=np.float64)
-        for visible in self.entries.runs():
-            found, numbers = visible.locate(indices)
+        for visible in self.runs:
+            found, numbers = visible.run.locate(indices)
             if not visible.dead and visible.run.everything().issubset(live.bitmap):
                 frequency[found] += visible.run.starts[numbers + 1] - visible.run.starts[numbers]
                 continue
@@ -150,59 +156,92 @@ class SparseView:
         return weights
 
 
-class SparseIndex:
-    """The postings of one sparse vector; all methods run under the collection's lock. 12 bytes per weight at most."""
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseSegment:
+    """The postings of some points; see ``stack.Segment``. 12 bytes per weight at most."""
 
-    def __init__(self) -> None:
-        self._log: RunLog[np.uint32] = RunLog(np.uint32, weighted=True)
-        self._bare: AbstractBitMap = BitMap()
-        self._columns = ColumnCache()
+    run: Run[np.uint32]
+    bare: AbstractBitMap
+    """Points whose vector has no entries."""
 
-    def add(self, offsets: Offsets, vectors: Sequence[SparseVector]) -> None:
-        """Take up points, ``vectors[i]`` of ``offsets[i]``; an offset that is in already must be discarded first."""
-        if not len(vectors):
-            return
-        counts = [len(vector.indices) for vector in vectors]
-        if 0 in counts:
-            self._bare = self._bare | bitmap_of(offsets[np.equal(counts, 0)])
-        self._log.add(
-            np.concatenate([vector.indices for vector in vectors]),
-            np.repeat(offsets, counts),
-            np.concatenate([vector.weights for vector in vectors]),
-        )
+    @property
+    def size(self) -> int:
+        """Number of weights, and of points without any."""
+        return len(self.run.offsets) + len(self.bare)
 
-    def discard(self, offsets: AbstractBitMap) -> None:
-        """Forget these points; unknown ones are no error."""
-        self._log.discard(offsets)
-        if self._bare:
-            self._bare = self._bare - offsets
-
-    def view(self) -> SparseView:
-        """What is in now; later changes do not show in it. Takes time in proportion to the number of runs."""
-        return SparseView(self._log.view(), Selection(self._bare), self._columns)
+    @property
+    def held(self) -> AbstractBitMap:
+        """Points whose vectors are here."""
+        return self.run.everything() | self.bare if self.bare else self.run.everything()
 
     def dump(self) -> list[Part]:
         """Everything needed to ``load``: four arrays and a bitmap."""
-        run = self._log.compacted()
+        run = self.run
         assert run.weights is not None
         arrays: list[Part] = [("keys", run.keys), ("starts", run.starts), ("offsets", run.offsets)]
-        return [*arrays, ("weights", run.weights), bitmap_part("bare", self._bare)]
+        return [*arrays, ("weights", run.weights), bitmap_part("bare", self.bare)]
 
-    def load(self, parts: Parts) -> None:
-        """Take the state of a dump; the index must be fresh. Arrays are kept, not copied. Raises KeyError."""
+    @staticmethod
+    def load(parts: Parts) -> "SparseSegment":
+        """From a dump. Arrays are kept, not copied: they may be mapped. Raises KeyError."""
         keys, starts, offsets = (
             array_of(parts, name).astype(np.uint32, copy=False) for name in ("keys", "starts", "offsets")
         )
         weights = array_of(parts, "weights").astype(np.float32, copy=False)
-        self._log.restore(Run(keys, starts, offsets, weights))
-        self._bare = bitmap_from(parts, "bare")
+        return SparseSegment(Run(keys, starts, offsets, weights), bitmap_from(parts, "bare"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseIndex:
+    """The postings of one sparse vector. Immutable: a commit makes a new one, which shares segments and columns."""
+
+    stack: Stack[SparseSegment] = field(default_factory=Stack)
+    columns: ColumnCache = field(default_factory=ColumnCache)
+
+    def with_points(self, offsets: Offsets, vectors: Sequence[SparseVector]) -> "SparseIndex":
+        """With points taken up, ``vectors[i]`` of ``offsets[i]``; what is here of them must have been forgotten."""
+        if not len(vectors):
+            return self
+        counts = [len(vector.indices) for vector in vectors]
+        entries: Entries[np.uint32] = Entries(
+            np.concatenate([vector.indices for vector in vectors]),
+            np.repeat(offsets, counts),
+            np.concatenate([vector.weights for vector in vectors]),
+        )
+        segment = SparseSegment(make_run(entries), bitmap_of(offsets[np.equal(counts, 0)]))
+        return replace(self, stack=self.stack.added(segment, merged_postings))
+
+    def without(self, offsets: AbstractBitMap) -> "SparseIndex":
+        """With these points forgotten; those that are not here are no error."""
+        return replace(self, stack=self.stack.without(offsets))
+
+    def settled(self) -> "SparseIndex":
+        """With all segments merged that ought to be: answers do not change."""
+        return replace(self, stack=self.stack.settled(merged_postings))
+
+    def view(self) -> SparseView:
+        """What searches ask. Takes time in proportion to the number of segments."""
+        runs = [
+            VisibleRun(layer.segment.run, layer.forgotten) for layer in self.stack if len(layer.segment.run.offsets)
+        ]
+        bare = [layer.segment.bare - layer.forgotten for layer in self.stack if layer.segment.bare]
+        return SparseView(tuple(runs), Selection(BitMap().union(*bare)), self.columns)
+
+
+def merged_postings(layers: Sequence[Layer[SparseSegment]]) -> SparseSegment:
+    """One segment of several; see ``stack.Merge``."""
+    bare = BitMap().union(*(layer.segment.bare - layer.forgotten for layer in layers))
+    together: Entries[np.uint32] = concatenated(
+        [VisibleRun(layer.segment.run, layer.forgotten).entries() for layer in layers]
+    )
+    return SparseSegment(make_run(together), bare)
 
 
 def _lists(visible: VisibleRun[np.uint32], query: SparseVector) -> list[Listed]:
     """The postings of a run under the query's indices, in their order; forgotten offsets are among them."""
     run = visible.run
     assert run.weights is not None
-    found, numbers = visible.locate(query.indices)
+    found, numbers = run.locate(query.indices)
     bounds = zip(numbers.tolist(), run.starts[numbers].tolist(), run.starts[numbers + 1].tolist(), strict=True)
     return [
         Listed(number, run.offsets[start:stop], run.weights[start:stop], factor)

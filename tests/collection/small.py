@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from qdrantlite.collection.checkpoint import write_checkpoint
 from qdrantlite.collection.collection import Collection
-from qdrantlite.collection.recovery import write_checkpoint
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from qdrantlite.collection import compaction, shard_copy
-from qdrantlite.collection.recovery import write_checkpoint
+from qdrantlite.collection.checkpoint import write_checkpoint
 from qdrantlite.collection.shard import Shard
 from qdrantlite.database import Database
 from qdrantlite.errors import StorageFailed

@@ -8,6 +8,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from qdrantlite.collection import checkpoint as checkpoint_module
 from qdrantlite.collection import recovery
 from qdrantlite.database import Database
 from qdrantlite.errors import StorageFailed
@@ -68,7 +69,7 @@ def change(database: Database) -> None:
 
 
 def checkpoint_file(database: Database) -> Path:
-    return file_names.derived(collection_of(database).shard.folder) / recovery.CHECKPOINT
+    return file_names.derived(collection_of(database).shard.folder) / checkpoint_module.MANIFEST
 
 
 def rebuilt(folder: Path, target: Path) -> tuple[list[object], list[object]]:
@@ -162,17 +163,29 @@ def test_damaged_derived_file_is_as_good_as_none(tmp_path: Path, damage: Callabl
         assert (contents(again), answers(again, CONDITIONS)) == expected
 
 
-@pytest.mark.parametrize("dropped", ["live", "rows", "fields", "vector/0/present", "field/0/words"])
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        "live",
+        "rows",
+        "fields",
+        "vector/0/present",
+        "segments",
+        "field/0/0/words",
+        "field/1/0/forgotten",
+        "postings/2/0/weights",
+    ],
+)
 def test_derived_file_that_lacks_a_part_is_as_good_as_none(tmp_path: Path, dropped: str) -> None:
     database = indexed(tmp_path)
     change(database)
     expected, path = (contents(database), answers(database, CONDITIONS)), checkpoint_file(database)
     database.close()
-    derived = read_derived(path, format_version=recovery.FORMAT_VERSION, files=PosixFiles())
+    derived = read_derived(path, format_version=checkpoint_module.FORMAT_VERSION, files=PosixFiles())
     assert derived is not None
     assert dropped in derived.parts
     parts = [(name, part) for name, part in derived.parts.items() if name != dropped]
-    version = recovery.FORMAT_VERSION
+    version = checkpoint_module.FORMAT_VERSION
     write_derived(path, format_version=version, covers_seq=derived.covers_seq, parts=parts, files=PosixFiles())
     with Database(tmp_path) as again:
         assert (contents(again), answers(again, CONDITIONS)) == expected
@@ -212,10 +225,10 @@ def test_writes_are_durable_before_a_derived_file_tells_of_them(tmp_path: Path) 
     shard = collection_of(database).shard
     with (
         patch.object(shard.store._wal, "_sync_file", side_effect=shard.store._wal._sync_file) as sync,
-        patch.object(recovery, "write_derived", side_effect=AssertionError("stop here")),
+        patch.object(checkpoint_module, "write_derived", side_effect=AssertionError("stop here")),
         pytest.raises(AssertionError, match="stop here"),
     ):
-        recovery.write_checkpoint(shard)
+        checkpoint_module.write_checkpoint(shard)
     assert sync.called
     database.close()
 
@@ -313,7 +326,7 @@ def test_maintenance_checkpoints_an_idle_collection(tmp_path: Path) -> None:
         collection.maintain(idle=False)
         assert not path.exists()
         full = StorageFailed("full")
-        with patch.object(recovery, "write_derived", side_effect=full):
+        with patch.object(checkpoint_module, "write_derived", side_effect=full):
             collection.maintain(idle=True)
         assert not path.exists()
         assert collection.info().optimizer_error == "Service internal error: full"
@@ -327,4 +340,7 @@ def test_maintenance_checkpoints_an_idle_collection(tmp_path: Path) -> None:
         written = path.stat().st_mtime_ns
         collection.maintain(idle=True)
         assert path.stat().st_mtime_ns == written
-    assert derived_files.read_derived(path, format_version=recovery.FORMAT_VERSION, files=PosixFiles()) is not None
+    assert (
+        derived_files.read_derived(path, format_version=checkpoint_module.FORMAT_VERSION, files=PosixFiles())
+        is not None
+    )

@@ -5,12 +5,13 @@ from numpy.typing import NDArray
 
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
-from qdrantlite.segment.payload_index.numeric import integer_index
+from qdrantlite.segment.payload_index.index import make_index
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.sparse import SparseIndex, SparseView
 from qdrantlite.segment.vector_index.row_encoding import Rows, prepare_rows
 from qdrantlite.values.distance import Datatype
 from qdrantlite.values.payload import elements_at, parse_path
+from qdrantlite.values.schema import FieldIndex, FieldKind
 from qdrantlite.values.vector import SparseVector
 from tests.execute.listed_shard import ListedShard
 from tests.oracle_scores import rows_of
@@ -54,14 +55,16 @@ class StoredShard(ListedShard):
         for offset, point in self.points.items():
             vector = point.vectors.get(name)
             if isinstance(vector, SparseVector):
-                index.add(np.array([offset], dtype=np.uint32), [vector])
+                index = index.with_points(np.array([offset], dtype=np.uint32), [vector])
         return index.view()
 
     def ordered(self, key: str) -> OrderedValues:
         """Over an integer index."""
-        index = integer_index()
+        index = make_index(FieldIndex(FieldKind.INTEGER))
         for offset, point in self.points.items():
-            index.add(np.array([offset], dtype=np.uint32), [elements_at(point.payload, parse_path(key))])
+            index = index.with_points(
+                np.array([offset], dtype=np.uint32), [elements_at(point.payload, parse_path(key))]
+            )
         return index.ordered()
 
 

@@ -34,6 +34,7 @@ from tests.collection.small import (
     where,
     write,
 )
+from tests.collection.small_segments import merge, small_segments
 from tests.faulty_files import FaultyFiles, PowerLost
 
 COLORS = ("red", "green", "blue")
@@ -75,6 +76,7 @@ STEPS = (
     Step(altered(o.CreateVectorName("late", VectorParams(2, Distance.DOT)))),
     Step(altered(o.CreateFieldIndex("size", INTEGER))),
     Step(unsynced(upsert(point(20, {"late": dense(1, 1)}, color="red", size=1))), durable=False),
+    Step(merge, durable=False),
     Step(checkpoint, durable=False),
     Step(synced(upsert(point(21, {"late": dense(2, 1)}, color="red", size=1)), o.DeleteVectors(ids(3), ("words",)))),
     Step(altered(o.DeleteVectorName("late"))),
@@ -150,6 +152,11 @@ def require_consistent(database: Database) -> None:
 
 
 def test_power_cut_at_any_file_call_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    with small_segments():
+        _cut_power_everywhere(tmp_path)
+
+
+def _cut_power_everywhere(tmp_path: Path) -> None:
     states: list[object] = [None]
     whole = Life(tmp_path / "whole", None)
     whole.live(lambda database: states.append(state_of(database)))

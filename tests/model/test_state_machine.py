@@ -24,7 +24,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from qdrantlite.collection.recovery import write_checkpoint
+from qdrantlite.collection.checkpoint import write_checkpoint
+from qdrantlite.collection.merging import merge_segments
 from qdrantlite.database import Database
 from qdrantlite.errors import AlreadyExists, BadInput, InvalidRequest, NotFound
 from qdrantlite.query import operation as o
@@ -34,6 +35,7 @@ from qdrantlite.values.distance import Datatype
 from qdrantlite.values.record import AliasAction, CreateAlias, DeleteAlias, Record, RenameAlias
 from qdrantlite.values.schema import CollectionConfig, FieldIndex, VectorParams
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
+from tests.collection.small_segments import small_segments
 from tests.congruence.compare import assert_same
 from tests.model.points_model import PointsModel, Refused
 from tests.model.write_strategies import CONFIG, EXTRAS, IDF, INDEXES, broken_operations, first_points, operations
@@ -171,7 +173,7 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     # -- restarts
 
-    @rule(way=st.sampled_from(["close_and_open", "checkpoint", "abandon", "delete_derived_files"]))
+    @rule(way=st.sampled_from(["close_and_open", "checkpoint", "merge", "abandon", "delete_derived_files"]))
     def restart(self, way: str) -> None:
         getattr(self, way)()
 
@@ -181,6 +183,10 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     def checkpoint(self) -> None:
         self.database._on(NAME, lambda collection: write_checkpoint(collection.shard))
+
+    def merge(self) -> None:
+        self.database._on(NAME, lambda collection: merge_segments(collection.shard))
+        self.checkpoint()
 
     def abandon(self) -> None:
         abandoned, before = self.database, self.folder
@@ -332,11 +338,13 @@ QUIET = settings(
 
 
 def test_database_holds_what_a_dict_holds() -> None:
-    run_state_machine_as_test(DatabaseMachine, settings=QUIET)
+    with small_segments():
+        run_state_machine_as_test(DatabaseMachine, settings=QUIET)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_database_holds_what_a_dict_holds_for_long() -> None:
     thorough = settings(QUIET, max_examples=1500, stateful_step_count=40)
-    run_state_machine_as_test(DatabaseMachine, settings=thorough)
+    with small_segments():
+        run_state_machine_as_test(DatabaseMachine, settings=thorough)

@@ -33,7 +33,10 @@ class ListedSource:
             for start in range(0, len(records), batch):
                 chunk = records[start : start + batch]
                 offsets = np.arange(start, start + len(chunk), dtype=np.uint32)
-                index.add(offsets, [elements_at(record.payload or {}, parse_path(key)) for record in chunk])
+                index = index.with_points(
+                    offsets, [elements_at(record.payload or {}, parse_path(key)) for record in chunk]
+                )
+            self.indexes[key] = index
 
     def index(self, key: str) -> PayloadIndex | None:
         return self.indexes.get(key)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from qdrantlite.segment import runs, sparse, sparse_columns
+from qdrantlite.segment import merge_policy, sparse, sparse_columns
 from qdrantlite.segment.selection import Selection
-from qdrantlite.segment.sparse import SparseIndex
+from qdrantlite.segment.sparse import SparseIndex, SparseSegment
+from qdrantlite.segment.stack import Layer, Stack
 from qdrantlite.storage.checkpoint import read_derived, write_derived
 from qdrantlite.storage.files import PosixFiles
 from qdrantlite.values.vector import SparseVector
@@ -30,22 +31,28 @@ def dot(a: Weights, b: Weights) -> float:
     return sum(weight * b[index] for index, weight in a.items() if index in b)
 
 
+def reloaded(index: SparseIndex) -> SparseIndex:
+    """Every segment dumped and loaded."""
+    layers = [Layer(SparseSegment.load(dict(layer.segment.dump())), layer.forgotten) for layer in index.stack]
+    return SparseIndex(Stack(tuple(layers)))
+
+
 @st.composite
 def indexes(draw: st.DrawFn) -> tuple[SparseIndex, dict[int, Weights]]:
     """An index and what it should hold: offsets in batches, some of them discarded and added again."""
     index, model = SparseIndex(), dict[int, Weights]()
     step = draw(st.sampled_from([1, 40_000]))
-    with patch.object(runs, "TAIL_MAX", 5):
+    with patch.multiple(merge_policy, TINY_MAX=2, TAIL_MAX=draw(st.sampled_from([2, 6, 1000]))):
         for batch in draw(st.lists(st.lists(WEIGHTS, min_size=1, max_size=6), max_size=5)):
             first = len(model) * step
             offsets = list(range(first, first + len(batch)))
-            index.add(np.array(offsets, dtype=np.uint32), [vector(weights) for weights in batch])
+            index = index.with_points(np.array(offsets, dtype=np.uint32), [vector(weights) for weights in batch])
             model.update(zip(offsets, batch, strict=True))
             gone = draw(st.frozensets(st.sampled_from(sorted(model)), max_size=2))
-            index.discard(BitMap(gone))
+            index = index.without(BitMap(gone))
             again = draw(WEIGHTS)
             for offset in gone:
-                index.add(np.array([offset], dtype=np.uint32), [vector(again)])
+                index = index.with_points(np.array([offset], dtype=np.uint32), [vector(again)])
                 model[offset] = again
     return index, model
 
@@ -94,18 +101,19 @@ def test_random_vectors_agree_with_a_dense_matrix(count: int, tmp_path: Path) ->
     for at in range(0, count, 250):
         rows = [np.flatnonzero(row).astype(np.uint32) for row in matrix[at : at + 250]]
         vectors = [SparseVector(indices, matrix[at + i, indices]) for i, indices in enumerate(rows)]
-        index.add(np.arange(at, at + len(rows), dtype=np.uint32), vectors)
+        index = index.with_points(np.arange(at, at + len(rows), dtype=np.uint32), vectors)
     query = SparseVector(np.arange(0, 40, 4, dtype=np.uint32), rng.normal(size=10).astype(np.float32))
     totals = matrix[:, ::4] @ query.weights
     chosen = np.flatnonzero((rng.random(count) < 0.5) & (totals != 0)).astype(np.uint32)
     best = chosen[np.argsort(-totals[chosen], kind="stable")[:25]]
     path = tmp_path / "derived" / "sparse"
     before = index.view()
-    write_derived(path, format_version=1, covers_seq=0, parts=index.dump(), files=PosixFiles())
+    index = SparseIndex(Stack((Layer(sparse.merged_postings(index.stack.layers)),)))
+    (layer,) = index.stack
+    write_derived(path, format_version=1, covers_seq=0, parts=layer.segment.dump(), files=PosixFiles())
     derived = read_derived(path, format_version=1, files=PosixFiles())
     assert derived is not None
-    loaded = SparseIndex()
-    loaded.load(derived.parts)
+    loaded = SparseIndex(Stack((Layer(SparseSegment.load(derived.parts)),)))
     for view in (before, index.view(), loaded.view()):
         offsets, scores = view.search(query, selection=Selection.from_offsets(chosen), limit=25)
         np.testing.assert_array_equal(offsets, best)
@@ -116,8 +124,8 @@ def test_random_vectors_agree_with_a_dense_matrix(count: int, tmp_path: Path) ->
 def test_totals_of_zero_are_left_out_and_negative_ones_are_kept(step: int) -> None:
     index = SparseIndex()
     vectors = [vector({0: 1.0, 1: -1.0}), vector({0: -2.0}), vector({0: 1.0}), vector({5: 1.0})] * 200
-    index.add(np.arange(800, dtype=np.uint32) * step, vectors)
-    index.add(np.array([800 * step], dtype=np.uint32), [vector({9: 3.0})])
+    index = index.with_points(np.arange(800, dtype=np.uint32) * step, vectors)
+    index = index.with_points(np.array([800 * step], dtype=np.uint32), [vector({9: 3.0})])
     everything = Selection.of_range(0, 801 * step)
     offsets, scores = index.view().search(vector({0: 1.0, 1: 1.0}), selection=everything, limit=801)
     kinds = offsets // step % 4
@@ -137,21 +145,19 @@ def test_empty_index_and_empty_query_find_nothing() -> None:
     index = SparseIndex()
     everything = Selection.of_range(0, 10)
     assert len(index.view().search(vector({1: 1.0}), selection=everything, limit=5)[0]) == 0
-    index.add(np.array([0], dtype=np.uint32), [vector({})])
-    index.add(np.array([1], dtype=np.uint32), [vector({1: 1.0})])
+    index = index.with_points(np.array([0], dtype=np.uint32), [vector({})])
+    index = index.with_points(np.array([1], dtype=np.uint32), [vector({1: 1.0})])
     assert len(index.view().search(vector({}), selection=everything, limit=5)[0]) == 0
-    fresh = SparseIndex()
-    fresh.load(dict(SparseIndex().dump()))
-    assert len(fresh.view().search(vector({1: 1.0}), selection=everything, limit=5)[0]) == 0
+    assert not len(reloaded(index).view().search(vector({}), selection=everything, limit=5)[0])
+    assert len(SparseIndex().view().search(vector({1: 1.0}), selection=everything, limit=5)[0]) == 0
 
 
 def test_points_without_entries_are_remembered() -> None:
     index = SparseIndex()
-    index.add(np.array([3, 4, 9], dtype=np.uint32), [vector({}), vector({1: 1.0}), vector({})])
+    index = index.with_points(np.array([3, 4, 9], dtype=np.uint32), [vector({}), vector({1: 1.0}), vector({})])
     before = index.view()
-    index.discard(BitMap([3]))
-    loaded = SparseIndex()
-    loaded.load(dict(index.dump()))
+    index = index.without(BitMap([3]))
+    loaded = reloaded(index)
     bare = [view.bare.offsets().tolist() for view in (before, index.view(), loaded.view())]
     assert bare == [[3, 9], [9], [9]]
 
@@ -168,9 +174,9 @@ def frequent_index(count: int, *, seed: int) -> tuple[SparseIndex, np.ndarray]:
     rows = [np.flatnonzero(row).astype(np.uint32) for row in matrix]
     for at in range(0, count, 700):
         vectors = [SparseVector(indices, matrix[at + i, indices]) for i, indices in enumerate(rows[at : at + 700])]
-        index.add(np.arange(at, at + len(vectors), dtype=np.uint32), vectors)
+        index = index.with_points(np.arange(at, at + len(vectors), dtype=np.uint32), vectors)
     gone = rng.choice(count, count // 10, replace=False).astype(np.uint32)
-    index.discard(BitMap(gone.tolist()))
+    index = index.without(BitMap(gone.tolist()))
     matrix[gone] = 0
     return index, matrix
 
@@ -211,8 +217,8 @@ def test_frequent_postings_are_looked_at_only_where_they_matter() -> None:
         patch.object(sparse_columns, "SPAN_MIN", 64),
         patch.object(sparse, "_added_up", side_effect=AssertionError("all postings were added up")),
     ):
-        largest = max(view.entries.runs(), key=lambda visible: len(visible.run.offsets))
-        alone = sparse.SparseView(runs.LogView((largest,), ()), view.bare, sparse_columns.ColumnCache())
+        largest = max(view.runs, key=lambda visible: len(visible.run.offsets))
+        alone = sparse.SparseView((largest,), view.bare, sparse_columns.ColumnCache())
         offsets, scores = alone.search(query, selection=everything, limit=10)
     held = np.isin(whole[0], largest.run.offsets)
     assert offsets.tolist()[: held.sum()] == whole[0][held].tolist()
@@ -223,7 +229,7 @@ def test_columns_take_bounded_memory_and_go_with_their_run() -> None:
     index, _ = frequent_index(8000, seed=2)
     cache = sparse_columns.ColumnCache()
     with patch.object(sparse_columns, "SPAN_MIN", 64), patch.object(sparse_columns, "FREQUENT_RATIO", 8000):
-        run = index.view().entries.runs()[0].run
+        run = index.view().runs[0].run
         made = [cache.column(run, number) for number in range(len(run.keys))]
         sizes = sum(column.nbytes for column in made if column is not None)
     assert 0 < sizes <= 8 * len(run.offsets) // sparse_columns.SHARE
@@ -238,7 +244,9 @@ def test_total_that_is_no_number_is_no_hit_and_hides_no_other(limit: int, bad: f
     spoiled = {3: {1: bad}, 900: {1: bad, 2: 1.0}, 1999: {2: bad}}
     for start in range(0, count, 500):
         chunk = range(start, start + 500)
-        index.add(np.array(chunk, dtype=np.uint32), [vector(spoiled.get(at, weights[at])) for at in chunk])
+        index = index.with_points(
+            np.array(chunk, dtype=np.uint32), [vector(spoiled.get(at, weights[at])) for at in chunk]
+        )
     offsets, scores = index.view().search(vector({1: 1.0, 2: 1.0}), selection=Selection.of_range(0, count), limit=limit)
     best = sorted({*weights} - {*spoiled}, key=lambda at: -weights[at][1])
     wanted = [*spoiled, *best] if bad == math.inf else best

@@ -1,73 +1,79 @@
-"""How many points hold each value of an indexed field: frozen views of indexes, counted for a selection at a time."""
+"""How many points hold each value of an indexed field, counted for a selection at a time."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import AbstractBitMap
 
-from qdrantlite.segment.runs import Key, LogView, VisibleRun, alive
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.record import FacetHit
 
 Counts: TypeAlias = npt.NDArray[np.int64]
+Places: TypeAlias = npt.NDArray[np.int64]
+FacetValue: TypeAlias = str | int | bool
 
 
-class FacetValues(Protocol):
-    """The values of a field at one moment; immutable, may list dead points."""
+class Countable(Protocol):
+    """Values of one segment that are counted: each has a place."""
 
-    def most_frequent(self, selection: Selection, limit: int) -> list[FacetHit]:
-        """The first ``limit`` values by the number of their points in the selection, then by value."""
+    def counts(self, selection: Selection, forgotten: AbstractBitMap) -> Counts:
+        """Points of the selection that hold the value in each place and are not forgotten, ``(values,)``."""
+        ...
+
+    def names(self, places: Places) -> Sequence[FacetValue]:
+        """The values in these places."""
+        ...
+
+    def places(self, names: Sequence[FacetValue]) -> Places:
+        """The place of each of these values, -1 for one that is not here."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PostedValues(Generic[Key]):
-    """Values that are keys of postings; ``values_of`` tells what these keys ``(k,)`` stand for."""
+class FacetValues:
+    """The values of a field at one moment, by segments with what is forgotten there; immutable."""
 
-    entries: LogView[Key]
-    values_of: Callable[[npt.NDArray[Key]], list[str] | list[int]]
+    segments: tuple[tuple[Countable, AbstractBitMap], ...]
 
     def most_frequent(self, selection: Selection, limit: int) -> list[FacetHit]:
-        """See ``FacetValues``. Looks at every entry once; only values that can be among the first are named."""
-        runs = self.entries.runs()
-        if not runs or not len(selection) or not limit:
+        """The first ``limit`` values by the number of their points in the selection, then by value.
+
+        Looks at every entry once. Only values that can be among the first are named: what several segments hold in all
+        is at least the limit-th of what any segment tells of its own first ones, and then a segment has its share of it
+        (P. Cao and Z. Wang, "Efficient Top-K Query Calculation in Distributed Networks", 2004).
+        """
+        if not len(selection) or not limit:
             return []
-        keys, runs_of_keys = np.unique(np.concatenate([visible.run.keys for visible in runs]), return_inverse=True)
-        counts = np.zeros(len(keys), dtype=np.int64)
-        np.add.at(counts, runs_of_keys, np.concatenate([_counted(visible, selection) for visible in runs]))
-        least = max(1, int(np.partition(counts, -limit)[-limit]) if limit < len(counts) else 1)
-        chosen = np.flatnonzero(counts >= least)
-        return _first(list(map(FacetHit, self.values_of(keys[chosen]), counts[chosen].tolist())), limit)
+        counted = [(values, values.counts(selection, forgotten)) for values, forgotten in self.segments]
+        reached: dict[FacetValue, int] = {}
+        for values, counts in counted:
+            first = np.flatnonzero(counts >= _least(counts, limit))
+            for name, count in zip(values.names(first), counts[first].tolist(), strict=True):
+                reached[name] = reached.get(name, 0) + count
+        if len(counted) > 1:
+            reached = _totals(counted, _least(np.array(list(reached.values()), dtype=np.int64), limit))
+        hits = [FacetHit(value, count) for value, count in reached.items()]
+        return sorted(hits, key=lambda hit: (-hit.count, hit.value))[:limit]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Flags:
-    """Points that hold true, and points that hold false."""
-
-    true: AbstractBitMap
-    false: AbstractBitMap
-
-    def most_frequent(self, selection: Selection, limit: int) -> list[FacetHit]:
-        """See ``FacetValues``."""
-        hits = [
-            FacetHit(value, points.intersection_cardinality(selection.bitmap))
-            for value, points in ((False, self.false), (True, self.true))
-        ]
-        return _first([hit for hit in hits if hit.count], limit)
-
-
-def _counted(visible: VisibleRun[Key], selection: Selection) -> Counts:
-    """How many of the entries of each key belong to points of the selection."""
-    run = visible.run
-    if not len(run.keys):
-        return np.zeros(0, dtype=np.int64)
-    counted = selection.contains(run.offsets) & alive(run.offsets, visible.dead)
-    counts: Counts = np.add.reduceat(counted, run.starts[:-1].astype(np.intp), dtype=np.int64)
-    return counts
+def _totals(counted: Sequence[tuple[Countable, Counts]], least: int) -> dict[FacetValue, int]:
+    """All that is held by so many points, and perhaps others, with the number of their points."""
+    share = -(-least // len(counted))
+    names: dict[FacetValue, None] = {}
+    for values, counts in counted:
+        names.update(dict.fromkeys(values.names(np.flatnonzero(counts >= share))))
+    hopeful = list(names)
+    totals = np.zeros(len(hopeful), dtype=np.int64)
+    for values, counts in counted:
+        places = values.places(hopeful)
+        here = np.flatnonzero(places >= 0)
+        totals[here] += counts[places[here]]
+    return dict(zip(hopeful, totals.tolist(), strict=True))
 
 
-def _first(hits: list[FacetHit], limit: int) -> list[FacetHit]:
-    return sorted(hits, key=lambda hit: (-hit.count, hit.value))[:limit]
+def _least(counts: Counts, limit: int) -> int:
+    """What the first ``limit`` reach, at least 1."""
+    return max(1, int(np.partition(counts, -limit)[-limit])) if limit < len(counts) else 1

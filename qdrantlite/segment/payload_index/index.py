@@ -1,47 +1,88 @@
-"""What every payload index offers, and the choice of one by kind."""
+"""A payload index as readers see it: a stack of segments, immutable; and the choice of its kind by the schema."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass, field, replace
 
-from pyroaring import AbstractBitMap
+import numpy as np
+from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.errors import Unsupported
-from qdrantlite.query.filter import Predicate
+from qdrantlite.query.filter import IsNullFlag, Predicate
 from qdrantlite.segment.bitmaps import Offsets
-from qdrantlite.segment.payload_index.bool import BoolIndex
-from qdrantlite.segment.payload_index.keyword import KeywordIndex
-from qdrantlite.segment.payload_index.numeric import float_index, float_of, integer_index, integer_of
+from qdrantlite.segment.payload_index.bool import BoolKind, Flags
+from qdrantlite.segment.payload_index.facet import Countable, FacetValues
+from qdrantlite.segment.payload_index.keyword import KeywordKind, Keywords
+from qdrantlite.segment.payload_index.kind import Kind, Piece, Values
+from qdrantlite.segment.payload_index.numeric import Numbers, float_kind, float_of, integer_kind, integer_of
+from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.payload_index.parts import Part, Parts
+from qdrantlite.segment.payload_index.presence import Presence
+from qdrantlite.segment.runs import VisibleRun
+from qdrantlite.segment.stack import Layer, Stack
 from qdrantlite.values.payload import Json
 from qdrantlite.values.schema import FieldIndex, FieldKind
 
 
-class PayloadIndex(Protocol):
-    """Which offsets hold which values of one payload field.
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexSegment:
+    """What an index holds of some points; see ``stack.Segment``."""
 
-    Offsets of dead points stay in until they are discarded: callers intersect with the live ones. All methods run under
-    the collection's lock; what they return is never changed afterwards and may be used without it.
-    """
+    values: Values
+    presence: Presence
+    held: AbstractBitMap
 
     @property
-    def kind(self) -> FieldKind:
-        """The kind it was made for."""
-        ...
+    def size(self) -> int:
+        """Number of values, and of points that have none of the kind."""
+        return self.values.entries + len(self.held) - len(self.values.indexed)
 
-    def add(self, offsets: Offsets, elements: Sequence[list[Json]]) -> None:
-        """Take up points: ``elements[i]`` is ``elements_at(payload, path)`` of ``offsets[i]``, each offset once.
+    def dump(self) -> list[Part]:
+        """Everything needed to ``load``."""
+        return [*self.values.dump(), *self.presence.dump()]
 
-        Values of other types are skipped. An offset that is in already must be removed or discarded first.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PayloadIndex:
+    """Which offsets hold which values of one payload field. Immutable: a commit makes a new one.
+
+    Dead points are among them until they are forgotten: callers intersect with the live ones. Bitmaps it returns are
+    not to be changed.
+    """
+
+    schema: FieldIndex
+    kind: Kind
+    stack: Stack[IndexSegment] = field(default_factory=Stack)
+
+    def with_points(self, offsets: Offsets, elements: Sequence[list[Json]]) -> "PayloadIndex":
+        """With points taken up: ``elements[i]`` is ``elements_at(payload, path)`` of ``offsets[i]``.
+
+        Offsets ascend, each once; what is here of them already must have been forgotten before.
         """
-        ...
+        return replace(self, stack=self.stack.added(self.segment_of(offsets, elements), self.merged))
 
-    def remove(self, offset: int, elements: list[Json]) -> None:
-        """Forget one point, whose elements were these."""
-        ...
+    def without(self, offsets: AbstractBitMap) -> "PayloadIndex":
+        """With these points forgotten; those that are not here are no error."""
+        return replace(self, stack=self.stack.without(offsets))
 
-    def discard(self, offsets: AbstractBitMap) -> None:
-        """Forget these points; offsets that are not in are no error. One call for many points is one step."""
-        ...
+    def settled(self) -> "PayloadIndex":
+        """With all segments merged that ought to be: answers do not change."""
+        return replace(self, stack=self.stack.settled(self.merged))
+
+    def segment_of(self, offsets: Offsets, elements: Sequence[list[Json]]) -> IndexSegment:
+        """A segment of these points alone, see ``with_points``."""
+        presence = Presence.of(offsets, elements)
+        return IndexSegment(self.kind.build(offsets, elements), presence, presence.valued | presence.null_only)
+
+    def merged(self, layers: Sequence[Layer[IndexSegment]]) -> IndexSegment:
+        """One segment of several; see ``stack.Merge``."""
+        values = self.kind.merge([Piece(layer.segment.values, layer.forgotten) for layer in layers])
+        presence = Presence.merged([(layer.segment.presence, layer.forgotten) for layer in layers])
+        return IndexSegment(values, presence, presence.valued | presence.null_only)
+
+    def load(self, parts: Parts) -> IndexSegment:
+        """A segment from its dump. Raises KeyError."""
+        presence = Presence.load(parts)
+        return IndexSegment(self.kind.load(parts), presence, presence.valued | presence.null_only)
 
     def match(self, predicate: Predicate) -> AbstractBitMap | None:
         """Offsets for which the predicate holds, dead ones included; ``None`` when this index cannot tell.
@@ -49,7 +90,15 @@ class PayloadIndex(Protocol):
         Of the two flags only ``IsNullFlag(True)`` is answered: the others hold for points that are not here, see
         ``valued``.
         """
-        ...
+        if predicate == IsNullFlag(True):
+            return _union([(layer.segment.presence.nulls, layer.forgotten) for layer in self.stack])
+        found: list[tuple[AbstractBitMap, AbstractBitMap]] = []
+        for segment, forgotten in self._segments():
+            holding = segment.match(predicate)
+            if holding is None:
+                return None
+            found.append((holding, forgotten))
+        return _union(found)
 
     def valued(self) -> tuple[AbstractBitMap, AbstractBitMap]:
         """Points with some value that is not null, whatever its type; and points with nothing but nulls.
@@ -57,34 +106,62 @@ class PayloadIndex(Protocol):
         All other points are empty at this field. Of those with nothing but nulls a bare null is empty and an array of
         nulls is not, which only the payload tells.
         """
-        ...
+        valued = _union([(layer.segment.presence.valued, layer.forgotten) for layer in self.stack])
+        return valued, _union([(layer.segment.presence.null_only, layer.forgotten) for layer in self.stack])
 
     def points(self, live: AbstractBitMap) -> int:
         """Number of live points with at least one value of this kind."""
-        ...
+        return sum([(values.indexed - gone).intersection_cardinality(live) for values, gone in self._segments()])
 
-    def dump(self) -> list[Part]:
-        """Everything needed to ``load`` into a fresh index of the kind: a few arrays whatever the number of points."""
-        ...
+    def ordered(self) -> OrderedValues:
+        """The numbers in order. Only where ``supports_order_by``."""
+        runs = [
+            VisibleRun(values.postings.run, forgotten)
+            for values, forgotten in self._segments()
+            if isinstance(values, Numbers)
+        ]
+        return OrderedValues(tuple(runs), integers=self.schema.kind is not FieldKind.FLOAT)
 
-    def load(self, parts: Parts) -> None:
-        """Take the state of a dump; the index must be fresh. Arrays are kept, not copied. Raises KeyError."""
-        ...
+    def facet(self) -> FacetValues:
+        """The values, to be counted. Only where ``supports_facet``."""
+        countable: list[tuple[Countable, AbstractBitMap]] = []
+        for values, forgotten in self._segments():
+            assert isinstance(values, Keywords | Numbers | Flags)
+            countable.append((values, forgotten))
+        return FacetValues(tuple(countable))
+
+    def _segments(self) -> list[tuple[Values, AbstractBitMap]]:
+        """Values of each segment with what is forgotten there; of an empty one where there is none, to be asked."""
+        found = [(layer.segment.values, layer.forgotten) for layer in self.stack]
+        return found or [(self.kind.build(_NO_OFFSETS, ()), BitMap())]
 
 
-def make_index(field: FieldIndex) -> PayloadIndex:
-    """An empty index of the field's kind. Raises Unsupported for kinds that do not exist yet."""
-    match field.kind:
+_NO_OFFSETS: Offsets = np.empty(0, dtype=np.uint32)
+
+
+def _union(pieces: Sequence[tuple[AbstractBitMap, AbstractBitMap]]) -> AbstractBitMap:
+    """Offsets in some first set and not in the second beside it."""
+    kept = [found - forgotten if forgotten else found for found, forgotten in pieces]
+    return kept[0].union(*kept[1:]) if len(kept) > 1 else kept[0] if kept else BitMap()
+
+
+def make_index(schema: FieldIndex) -> PayloadIndex:
+    """An empty index. Raises Unsupported for kinds that do not exist yet."""
+    return PayloadIndex(schema, _kind_of(schema))
+
+
+def _kind_of(schema: FieldIndex) -> Kind:
+    match schema.kind:
         case FieldKind.KEYWORD:
-            return KeywordIndex()
+            return KeywordKind()
         case FieldKind.INTEGER:
-            return integer_index()
+            return integer_kind()
         case FieldKind.FLOAT:
-            return float_index()
+            return float_kind()
         case FieldKind.BOOL:
-            return BoolIndex()
+            return BoolKind()
         case FieldKind.GEO | FieldKind.TEXT | FieldKind.DATETIME | FieldKind.UUID:
-            raise Unsupported(f"Payload indexes of kind `{field.kind.value}` are not supported yet")
+            raise Unsupported(f"Payload indexes of kind `{schema.kind.value}` are not supported yet")
 
 
 def held_elements(kind: FieldKind, elements: Sequence[Json]) -> list[Json]:

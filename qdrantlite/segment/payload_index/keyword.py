@@ -1,14 +1,13 @@
-"""Keyword index: strings of a field, each known by a number, the numbers being keys of postings."""
+"""Keyword index: strings of a field; their places among the words of the segment are the keys of postings."""
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import compress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import orjson
-from pyroaring import AbstractBitMap, BitMap
+import numpy.typing as npt
+from pyroaring import AbstractBitMap
 
 from qdrantlite.query.filter import (
-    IsNullFlag,
     MatchAnyKeyword,
     MatchExceptKeyword,
     MatchKeyword,
@@ -17,111 +16,107 @@ from qdrantlite.query.filter import (
     Predicate,
 )
 from qdrantlite.segment.bitmaps import Offsets
-from qdrantlite.segment.payload_index.facet import FacetValues, PostedValues
-from qdrantlite.segment.payload_index.parts import Part, Parts, bytes_of
-from qdrantlite.segment.payload_index.postings import Postings
-from qdrantlite.segment.payload_index.presence import Presence
+from qdrantlite.segment.payload_index.facet import Counts, FacetValue, Places
+from qdrantlite.segment.payload_index.kind import Piece
+from qdrantlite.segment.payload_index.parts import Part, Parts
+from qdrantlite.segment.payload_index.postings import Postings, merged_postings
+from qdrantlite.segment.payload_index.words import Words, merged_words
+from qdrantlite.segment.runs import alive
+from qdrantlite.segment.selection import Selection
 from qdrantlite.values.payload import Json
-from qdrantlite.values.schema import FieldKind
 
 
-class KeywordIndex:
-    """See ``PayloadIndex``. One Python string per distinct keyword, 8 bytes per entry at most.
+@dataclass(frozen=True, slots=True, eq=False)
+class Keywords:
+    """See ``kind.Values``."""
 
-    A keyword keeps its number while the process lives, also when its last point has gone; a dump drops it.
-    """
+    words: Words
+    postings: Postings[np.uint32]
 
-    kind = FieldKind.KEYWORD
+    @property
+    def entries(self) -> int:
+        """See ``kind.Values``."""
+        return len(self.postings.run.offsets)
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        self._postings: Postings[np.uint32] = Postings(np.uint32)
-        self._presence = Presence()
+    @property
+    def indexed(self) -> AbstractBitMap:
+        """See ``kind.Values``."""
+        return self.postings.indexed
 
-    def add(self, offsets: Offsets, elements: Sequence[list[Json]]) -> None:
-        """See ``PayloadIndex``."""
-        numbers, keys, owners = self._numbers, list[int](), list[int]()
-        rows = offsets.tolist()
-        for offset, found in zip(rows, elements, strict=True):
+    def match(self, predicate: Predicate) -> AbstractBitMap | None:
+        """See ``kind.Values``."""
+        match predicate:
+            case MatchKeyword(word):
+                return self.postings.with_one_of(self.words.numbers((word,)))
+            case MatchAnyKeyword(words):
+                return self.postings.with_one_of(self.words.numbers(words))
+            case MatchExceptKeyword(words):
+                return self.postings.with_other_than(self.words.numbers(words))
+            case MatchPrefix(prefix):
+                first, stop = self.words.starting_with(prefix)
+                return self.postings.groups(first, stop)
+            case MatchSubstring(substring):
+                return self.postings.with_one_of(self.words.containing(substring))
+            case _:
+                return None
+
+    def counts(self, selection: Selection, forgotten: AbstractBitMap) -> Counts:
+        """See ``facet.Countable``."""
+        return self.postings.counts(selection, forgotten)
+
+    def names(self, places: Places) -> list[str]:
+        """See ``facet.Countable``."""
+        return [self.words.word(place) for place in places.tolist()]
+
+    def places(self, names: Sequence[FacetValue]) -> Places:
+        """See ``facet.Countable``."""
+        return self.words.places([name for name in names if isinstance(name, str)])
+
+    def dump(self) -> list[Part]:
+        """See ``kind.Values``. Keys are places of words: all of them, in order."""
+        return [*self.words.dump(), *self.postings.dump()]
+
+
+class KeywordKind:
+    """See ``kind.Kind``."""
+
+    def build(self, offsets: Offsets, elements: Sequence[list[Json]]) -> Keywords:
+        """See ``kind.Kind``."""
+        numbers, keys, owners = dict[str, int](), list[int](), list[int]()
+        for offset, found in zip(offsets.tolist(), elements, strict=True):
             for element in found if len(found) < 2 else _distinct(found):
                 if isinstance(element, str):
                     keys.append(numbers.setdefault(element, len(numbers)))
                     owners.append(offset)
-        self._postings.add(np.array(keys, dtype=np.uint32), np.array(owners, dtype=np.uint32))
-        self._presence.add(rows, elements)
+        words, places = Words.of(numbers)
+        return Keywords(words, Postings.of(places[np.array(keys, dtype=np.intp)], np.array(owners, dtype=np.uint32)))
 
-    def remove(self, offset: int, elements: list[Json]) -> None:
-        """See ``PayloadIndex``."""
-        if elements:
-            self.discard(BitMap((offset,)))
+    def merge(self, pieces: Sequence[Piece]) -> Keywords:
+        """See ``kind.Kind``."""
+        postings = [(_keywords(piece).postings, piece.forgotten) for piece in pieces]
+        used = [_used(one, forgotten) for one, forgotten in postings]
+        words, places = merged_words([_keywords(piece).words for piece in pieces], used)
+        return Keywords(words, merged_postings(postings, places))
 
-    def discard(self, offsets: AbstractBitMap) -> None:
-        """See ``PayloadIndex``."""
-        self._postings.discard(offsets)
-        self._presence.discard(offsets)
-
-    def match(self, predicate: Predicate) -> AbstractBitMap | None:
-        """See ``PayloadIndex``."""
-        match predicate:
-            case MatchKeyword(word):
-                return self._postings.with_one_of(self._keys((word,)))
-            case MatchAnyKeyword(words):
-                return self._postings.with_one_of(self._keys(words))
-            case MatchExceptKeyword(words):
-                return self._postings.with_other_than(self._keys(words))
-            case MatchPrefix(prefix):
-                return self._with_words(lambda word: word.startswith(prefix))
-            case MatchSubstring(substring):
-                return self._with_words(lambda word: substring in word)
-            case IsNullFlag(True):
-                return self._presence.nulls()
-            case _:
-                return None
-
-    def valued(self) -> tuple[AbstractBitMap, AbstractBitMap]:
-        """See ``PayloadIndex``."""
-        return self._presence.valued()
-
-    def points(self, live: AbstractBitMap) -> int:
-        """See ``PayloadIndex``."""
-        return self._postings.points(live)
-
-    def facet(self) -> FacetValues:
-        """The keywords at this moment; those that come later have other numbers."""
-        numbers = self._numbers
-
-        def words(keys: "np.ndarray[tuple[int], np.dtype[np.uint32]]") -> list[str]:
-            known = list(numbers)
-            return [known[key] for key in keys.tolist()]
-
-        return PostedValues(self._postings.view(), words)
-
-    def dump(self) -> list[Part]:
-        """Keywords in use as a JSON array; the keys of the postings are their places in it."""
-        run = self._postings.compacted()
-        used = np.zeros(len(self._numbers), dtype=np.bool_)
-        used[run.keys] = True
-        words = orjson.dumps(list(compress(self._numbers, used.tolist())))
-        renumbered = ("keys", np.arange(len(run.keys), dtype=np.uint32))
-        kept = [part for part in self._postings.dump() if part[0] != "keys"]
-        return [("words", words), renumbered, *kept, *self._presence.dump()]
-
-    def load(self, parts: Parts) -> None:
-        """See ``PayloadIndex``."""
-        words: list[str] = orjson.loads(bytes_of(parts, "words"))
-        self._numbers = dict(zip(words, range(len(words)), strict=True))
-        self._postings.load(parts)
-        self._presence.load(parts)
-
-    def _keys(self, words: Iterable[str]) -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
-        """Numbers of those words that are known, distinct."""
-        known = {number for word in words if (number := self._numbers.get(word)) is not None}
-        return np.array(list(known), dtype=np.uint32)
-
-    def _with_words(self, test: Callable[[str], bool]) -> AbstractBitMap:
-        return self._postings.with_one_of(self._keys(filter(test, self._numbers)))
+    def load(self, parts: Parts) -> Keywords:
+        """See ``kind.Kind``."""
+        return Keywords(Words.load(parts), Postings.load(parts, np.uint32))
 
 
 def _distinct(elements: list[Json]) -> Iterable[str]:
     """The strings among elements, each once."""
     return dict.fromkeys(element for element in elements if isinstance(element, str))
+
+
+def _keywords(piece: Piece) -> Keywords:
+    assert isinstance(piece.values, Keywords)
+    return piece.values
+
+
+def _used(postings: Postings[np.uint32], forgotten: AbstractBitMap) -> npt.NDArray[np.bool_]:
+    """Which keys have an entry that is not forgotten, ``(keys,) bool``."""
+    run = postings.run
+    if not forgotten or not len(run.keys):
+        return np.ones(len(run.keys), dtype=np.bool_)
+    used: npt.NDArray[np.bool_] = np.logical_or.reduceat(alive(run.offsets, forgotten), run.starts[:-1].astype(np.intp))
+    return used

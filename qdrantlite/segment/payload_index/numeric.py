@@ -1,57 +1,104 @@
-"""Numeric index: the integers or floats of a field as keys of postings, for matches, ranges and order.
+"""Numeric index: the numbers of a field as keys of postings, for matches, ranges and order.
 
 An integer index takes integral floats as integers and leaves out other floats, and whatever 64 bits cannot hold. A
 float index takes both as float64.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import AbstractBitMap, BitMap
 
-from qdrantlite.query.filter import (
-    IsNullFlag,
-    MatchAnyInteger,
-    MatchExceptInteger,
-    MatchInteger,
-    Predicate,
-    Range,
-)
+from qdrantlite.query.filter import MatchAnyInteger, MatchExceptInteger, MatchInteger, Predicate, Range
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.payload_index.bounds import INT64_MAX, INT64_MIN, closed_floats, closed_integers
-from qdrantlite.segment.payload_index.facet import FacetValues, PostedValues
-from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.payload_index.facet import Counts, FacetValue, Places
+from qdrantlite.segment.payload_index.kind import Piece
 from qdrantlite.segment.payload_index.parts import Part, Parts
-from qdrantlite.segment.payload_index.postings import Postings
-from qdrantlite.segment.payload_index.presence import Presence
+from qdrantlite.segment.payload_index.postings import Postings, merged_postings
+from qdrantlite.segment.selection import Selection
 from qdrantlite.values.payload import Json
-from qdrantlite.values.schema import FieldKind
 
 Number = TypeVar("Number", np.int64, np.float64)
 
 
-class NumericIndex(Generic[Number]):
-    """See ``PayloadIndex``; made by ``integer_index`` and ``float_index``. 8 to 16 bytes per entry."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers(Generic[Number]):
+    """See ``kind.Values``. 8 to 16 bytes per entry."""
 
-    def __init__(self, kind: FieldKind, dtype: type[Number], key_of: Callable[[Json], int | float | None]) -> None:
-        self._kind = kind
-        self._dtype: type[Number] = dtype
-        self._key_of = key_of
-        self._postings: Postings[Number] = Postings(dtype)
-        self._presence = Presence()
+    postings: Postings[Number]
 
     @property
-    def kind(self) -> FieldKind:
-        """See ``PayloadIndex``."""
-        return self._kind
+    def entries(self) -> int:
+        """See ``kind.Values``."""
+        return len(self.postings.run.offsets)
 
-    def add(self, offsets: Offsets, elements: Sequence[list[Json]]) -> None:
-        """See ``PayloadIndex``."""
+    @property
+    def indexed(self) -> AbstractBitMap:
+        """See ``kind.Values``."""
+        return self.postings.indexed
+
+    @property
+    def are_integers(self) -> bool:
+        """Whether they are int64, else float64."""
+        return self.postings.run.keys.dtype == np.int64
+
+    def match(self, predicate: Predicate) -> AbstractBitMap | None:
+        """See ``kind.Values``. Floats leave the matching of integers to payloads."""
+        match predicate:
+            case Range():
+                closed = closed_integers(predicate) if self.are_integers else closed_floats(predicate)
+                return BitMap() if closed is None else self.between(*closed)
+            case MatchInteger(number) if self.are_integers:
+                return self.postings.with_one_of(self._array([number]))
+            case MatchAnyInteger(numbers) if self.are_integers:
+                return self.postings.with_one_of(self._array(list(set(numbers))))
+            case MatchExceptInteger(numbers) if self.are_integers:
+                return self.postings.with_other_than(self._array(list(set(numbers))))
+            case _:
+                return None
+
+    def between(self, low: int | float, high: int | float) -> AbstractBitMap:
+        """Points with a number of ``low <= number <= high``."""
+        return self.postings.between(self._array([low]), self._array([high]))
+
+    def counts(self, selection: Selection, forgotten: AbstractBitMap) -> Counts:
+        """See ``facet.Countable``."""
+        return self.postings.counts(selection, forgotten)
+
+    def names(self, places: Places) -> list[int]:
+        """See ``facet.Countable``; of integers."""
+        return [int(key) for key in self.postings.run.keys[places].tolist()]
+
+    def places(self, names: Sequence[FacetValue]) -> Places:
+        """See ``facet.Countable``; of integers."""
+        places = np.full(len(names), -1, dtype=np.int64)
+        found, numbers = self.postings.run.locate(self._array([name for name in names if isinstance(name, int)]))
+        places[found] = numbers
+        return places
+
+    def dump(self) -> list[Part]:
+        """See ``kind.Values``."""
+        return self.postings.dump()
+
+    def _array(self, keys: Sequence[int | float]) -> npt.NDArray[Number]:
+        return np.array(keys, dtype=self.postings.run.keys.dtype)
+
+
+class NumericKind(Generic[Number]):
+    """See ``kind.Kind``. ``key_of`` gives the number of an element, None for one without."""
+
+    def __init__(self, dtype: type[Number], key_of: Callable[[Json], int | float | None]) -> None:
+        self._dtype: type[Number] = dtype
+        self._key_of = key_of
+
+    def build(self, offsets: Offsets, elements: Sequence[list[Json]]) -> Numbers[Number]:
+        """See ``kind.Kind``."""
         key_of, keys, owners = self._key_of, list[int | float](), list[int]()
-        rows = offsets.tolist()
-        for offset, found in zip(rows, elements, strict=True):
+        for offset, found in zip(offsets.tolist(), elements, strict=True):
             if len(found) == 1:
                 key = key_of(found[0])
                 if key is not None:
@@ -61,79 +108,29 @@ class NumericIndex(Generic[Number]):
                 distinct = {key for element in found if (key := key_of(element)) is not None}
                 keys.extend(distinct)
                 owners.extend([offset] * len(distinct))
-        self._postings.add(self._array(keys), np.array(owners, dtype=np.uint32))
-        self._presence.add(rows, elements)
+        return Numbers(Postings.of(np.array(keys, dtype=self._dtype), np.array(owners, dtype=np.uint32)))
 
-    def remove(self, offset: int, elements: list[Json]) -> None:
-        """See ``PayloadIndex``."""
-        if elements:
-            self.discard(BitMap((offset,)))
+    def merge(self, pieces: Sequence[Piece]) -> Numbers[Number]:
+        """See ``kind.Kind``."""
+        return Numbers(merged_postings([(self._numbers(piece).postings, piece.forgotten) for piece in pieces]))
 
-    def discard(self, offsets: AbstractBitMap) -> None:
-        """See ``PayloadIndex``."""
-        self._postings.discard(offsets)
-        self._presence.discard(offsets)
+    def load(self, parts: Parts) -> Numbers[Number]:
+        """See ``kind.Kind``."""
+        return Numbers(Postings.load(parts, self._dtype))
 
-    def match(self, predicate: Predicate) -> AbstractBitMap | None:
-        """See ``PayloadIndex``. A float index leaves the matching of integers to payloads."""
-        match predicate:
-            case Range():
-                return self._within(predicate)
-            case IsNullFlag(True):
-                return self._presence.nulls()
-            case MatchInteger(number) if self._kind is FieldKind.INTEGER:
-                return self._postings.with_one_of(self._array([number]))
-            case MatchAnyInteger(numbers) if self._kind is FieldKind.INTEGER:
-                return self._postings.with_one_of(self._array(list(set(numbers))))
-            case MatchExceptInteger(numbers) if self._kind is FieldKind.INTEGER:
-                return self._postings.with_other_than(self._array(list(set(numbers))))
-            case _:
-                return None
-
-    def valued(self) -> tuple[AbstractBitMap, AbstractBitMap]:
-        """See ``PayloadIndex``."""
-        return self._presence.valued()
-
-    def ordered(self) -> OrderedValues:
-        """The entries at this moment, by value."""
-        return OrderedValues(self._postings.view(), integers=self._kind is FieldKind.INTEGER)
-
-    def facet(self) -> FacetValues:
-        """The integers at this moment."""
-        assert self._kind is FieldKind.INTEGER
-        return PostedValues(self._postings.view(), lambda keys: [int(key) for key in keys.tolist()])
-
-    def points(self, live: AbstractBitMap) -> int:
-        """See ``PayloadIndex``."""
-        return self._postings.points(live)
-
-    def dump(self) -> list[Part]:
-        """See ``PayloadIndex``."""
-        return [*self._postings.dump(), *self._presence.dump()]
-
-    def load(self, parts: Parts) -> None:
-        """See ``PayloadIndex``."""
-        self._postings.load(parts)
-        self._presence.load(parts)
-
-    def _within(self, bounds: Range) -> AbstractBitMap:
-        closed = closed_integers(bounds) if self._kind is FieldKind.INTEGER else closed_floats(bounds)
-        if closed is None:
-            return BitMap()
-        return self._postings.between(self._array([closed[0]]), self._array([closed[1]]))
-
-    def _array(self, keys: list[int | float] | list[int]) -> npt.NDArray[Number]:
-        return np.array(keys, dtype=self._dtype)
+    def _numbers(self, piece: Piece) -> Numbers[Number]:
+        assert isinstance(piece.values, Numbers)
+        return piece.values
 
 
-def integer_index() -> NumericIndex[np.int64]:
-    """An empty index of integers."""
-    return NumericIndex(FieldKind.INTEGER, np.int64, integer_of)
+def integer_kind() -> NumericKind[np.int64]:
+    """Of integers."""
+    return NumericKind(np.int64, integer_of)
 
 
-def float_index() -> NumericIndex[np.float64]:
-    """An empty index of floats."""
-    return NumericIndex(FieldKind.FLOAT, np.float64, float_of)
+def float_kind() -> NumericKind[np.float64]:
+    """Of floats."""
+    return NumericKind(np.float64, float_of)
 
 
 def integer_of(element: Json) -> int | None:

@@ -10,7 +10,7 @@ from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.query.filter import Range
 from qdrantlite.segment.bitmaps import Offsets, bits_at
 from qdrantlite.segment.payload_index.bounds import closed_floats, closed_integers
-from qdrantlite.segment.runs import LogView, VisibleRun, alive
+from qdrantlite.segment.runs import VisibleRun, alive
 from qdrantlite.segment.selection import Selection
 
 Numbers: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.float64]
@@ -22,9 +22,9 @@ GROWTH = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OrderedValues:
-    """An immutable view of a numeric index, ``NumericIndex.ordered()``; dead points are among its entries."""
+    """The runs of a numeric index at one moment; dead points are among its entries."""
 
-    entries: LogView[np.int64] | LogView[np.float64]
+    runs: tuple[NumberRun, ...]
     integers: bool
 
     def page(
@@ -44,7 +44,10 @@ class OrderedValues:
         """
         spans = self._spans(ascending, start_from) if len(selection) and limit else []
         passing = selection.mask(0, selection.bitmap.max() + 1) if spans else np.empty(0, dtype=np.uint8)
-        size = min(max(CHUNK, 2 * limit * 8 * len(passing) // max(len(selection), 1)), self.entries.size)
+        size = min(
+            max(CHUNK, 2 * limit * 8 * len(passing) // max(len(selection), 1)),
+            sum([len(visible.run.offsets) for visible in self.runs]),
+        )
         while True:
             ask()
             pieces = [span.read(size, passing) for span in spans]
@@ -65,7 +68,7 @@ class OrderedValues:
         if closed is None:
             return []
         spans = []
-        for visible in self.entries.runs():
+        for visible in self.runs:
             keys = visible.run.keys
             first = int(np.searchsorted(keys, np.array([closed[0]], dtype=keys.dtype), side="left")[0])
             stop = int(np.searchsorted(keys, np.array([closed[1]], dtype=keys.dtype), side="right")[0])

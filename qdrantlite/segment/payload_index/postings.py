@@ -1,5 +1,7 @@
-"""Points by key: exact, one-of, none-of and range lookups over sorted runs, for whatever the keys stand for."""
+"""Points by key: exact, one-of, none-of and range lookups over a sorted run, for whatever the keys stand for."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Generic
 
 import numpy as np
@@ -8,111 +10,109 @@ from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.segment.bitmaps import Offsets, bitmap_of
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of, bitmap_from, bitmap_part
-from qdrantlite.segment.runs import Key, LogView, Run, RunLog
+from qdrantlite.segment.runs import Entries, Key, Run, alive, concatenated, make_run, ranges
+from qdrantlite.segment.selection import Selection
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Postings(Generic[Key]):
-    """Entries ``(key, offset)``; a point may have several keys, each once. Results are the caller's own bitmaps."""
+    """Entries ``(key, offset)``; a point may have several keys, each once. Immutable, and so are all results."""
 
-    def __init__(self, dtype: type[Key]) -> None:
-        self._dtype: type[Key] = dtype
-        self._log: RunLog[Key] = RunLog(dtype)
-        self._indexed = BitMap()
-        self._several = BitMap()
+    run: Run[Key]
+    indexed: AbstractBitMap
+    """Points that have a key."""
+    several: AbstractBitMap
+    """Points that have several."""
 
-    def add(self, keys: npt.NDArray[Key], offsets: Offsets) -> None:
-        """Take up entries; those of one point stand together."""
-        if not len(keys):
-            return
-        self._log.add(keys, offsets)
-        self._indexed |= bitmap_of(offsets)
-        again = offsets[1:][offsets[1:] == offsets[:-1]]
-        if len(again):
-            self._several |= bitmap_of(again)
+    @staticmethod
+    def of(keys: npt.NDArray[Key], offsets: Offsets) -> "Postings[Key]":
+        """Of entries ``(n,)``; those of one point stand together."""
+        several = bitmap_of(offsets[1:][offsets[1:] == offsets[:-1]])
+        entries: Entries[Key] = Entries(keys, offsets, None)
+        run: Run[Key] = make_run(entries)
+        return Postings(run, bitmap_of(offsets), several)
 
-    def discard(self, offsets: AbstractBitMap) -> None:
-        """Forget points."""
-        self._log.discard(offsets)
-        self._indexed -= offsets
-        self._several -= offsets
-
-    def with_one_of(self, keys: npt.NDArray[Key]) -> BitMap:
+    def with_one_of(self, keys: npt.NDArray[Key]) -> AbstractBitMap:
         """Points that have at least one of the keys, which are distinct."""
-        found = BitMap()
         if len(keys) == 1:
-            for visible in self._log.view().runs():
-                number = visible.number_of(keys[0])
-                if number is not None:
-                    found |= visible.group(number)
-        elif len(keys):
-            runs = self._log.view().runs()
-            found = _bitmap_of([visible.offsets_of(visible.locate(keys)[1]) for visible in runs])
-        return found
+            number = self.run.number_of(keys[0])
+            return BitMap() if number is None else self.run.group(number)
+        return bitmap_of(self._offsets_of(self.run.locate(keys)[1]))
 
-    def with_other_than(self, keys: npt.NDArray[Key]) -> BitMap:
+    def with_other_than(self, keys: npt.NDArray[Key]) -> AbstractBitMap:
         """Points that have at least one key that is not among these distinct ones."""
         excluded = self.with_one_of(keys)
-        found = self._indexed - excluded
-        mixed = excluded & self._several
+        mixed = excluded & self.several
+        found = self.indexed - excluded
         if mixed:
-            found |= self._remaining(keys, mixed)
+            others = np.ones(len(self.run.keys), dtype=np.bool_)
+            others[self.run.locate(keys)[1]] = False
+            found |= bitmap_of(self._offsets_of(np.flatnonzero(others))) & mixed
         return found
 
-    def between(self, low: npt.NDArray[Key], high: npt.NDArray[Key]) -> BitMap:
+    def between(self, low: npt.NDArray[Key], high: npt.NDArray[Key]) -> AbstractBitMap:
         """Points that have a key of ``low[0] <= key <= high[0]``; both are arrays of one."""
-        pieces: list[Offsets] = []
-        for visible in self._log.view().runs():
-            first = int(visible.run.keys.searchsorted(low[0], side="left"))
-            stop = int(visible.run.keys.searchsorted(high[0], side="right"))
-            if first < stop:
-                pieces.append(visible.offsets(first, stop))
-        return _bitmap_of(pieces)
+        first = int(self.run.keys.searchsorted(low[0], side="left"))
+        stop = int(self.run.keys.searchsorted(high[0], side="right"))
+        return self.groups(first, stop)
 
-    def points(self, live: AbstractBitMap) -> int:
-        """Number of live points that have a key."""
-        return self._indexed.intersection_cardinality(live)
+    def groups(self, first: int, stop: int) -> AbstractBitMap:
+        """Points of the keys numbered ``first <= number < stop``."""
+        if first >= stop:
+            return BitMap()
+        if stop - first == len(self.run.keys):
+            return self.indexed
+        return bitmap_of(self.run.offsets[self.run.starts[first] : self.run.starts[stop]])
 
-    def view(self) -> LogView[Key]:
-        """The entries at this moment."""
-        return self._log.view()
-
-    def compacted(self) -> Run[Key]:
-        """All entries as one run."""
-        return self._log.compacted()
+    def counts(self, selection: Selection, forgotten: AbstractBitMap) -> npt.NDArray[np.int64]:
+        """How many points of the selection that are not forgotten have each key, ``(keys,)``."""
+        if not len(self.run.keys):
+            return np.zeros(0, dtype=np.int64)
+        counted = selection.contains(self.run.offsets) & alive(self.run.offsets, forgotten)
+        counts: npt.NDArray[np.int64] = np.add.reduceat(counted, self.run.starts[:-1].astype(np.intp), dtype=np.int64)
+        return counts
 
     def dump(self) -> list[Part]:
         """Everything needed to ``load``."""
-        run = self.compacted()
         return [
-            ("keys", run.keys),
-            ("starts", run.starts),
-            ("offsets", run.offsets),
-            bitmap_part("indexed", self._indexed),
-            bitmap_part("several", self._several),
+            ("keys", self.run.keys),
+            ("starts", self.run.starts),
+            ("offsets", self.run.offsets),
+            bitmap_part("indexed", self.indexed),
+            bitmap_part("several", self.several),
         ]
 
-    def load(self, parts: Parts) -> None:
-        """Take the state of a dump. Raises KeyError."""
-        keys = array_of(parts, "keys").astype(self._dtype, copy=False)
+    @staticmethod
+    def load(parts: Parts, dtype: type[Key]) -> "Postings[Key]":
+        """From a dump. Raises KeyError."""
+        keys = array_of(parts, "keys").astype(dtype, copy=False)
         starts = array_of(parts, "starts").astype(np.uint32, copy=False)
         offsets = array_of(parts, "offsets").astype(np.uint32, copy=False)
         run: Run[Key] = Run(keys, starts, offsets, None)
-        self._log.restore(run)
-        self._indexed = bitmap_from(parts, "indexed")
-        self._several = bitmap_from(parts, "several")
+        return Postings(run, bitmap_from(parts, "indexed"), bitmap_from(parts, "several"))
 
-    def _remaining(self, keys: npt.NDArray[Key], points: BitMap) -> BitMap:
-        """Those of the points that have an entry besides these keys; reads every entry."""
-        pieces = []
-        for visible in self._log.view().runs():
-            others = np.ones(len(visible.run.keys), dtype=np.bool_)
-            others[visible.locate(keys)[1]] = False
-            pieces.append(visible.offsets_of(np.flatnonzero(others)))
-        return _bitmap_of(pieces) & points
+    def _offsets_of(self, numbers: npt.NDArray[np.int64]) -> Offsets:
+        """Offsets of the groups of these numbers, one after the other."""
+        starts = self.run.starts[numbers]
+        return self.run.offsets[ranges(starts, self.run.starts[numbers + 1] - starts)]
 
 
-def _bitmap_of(pieces: list[Offsets]) -> BitMap:
-    """All offsets of all pieces: one conversion costs less than one per run and their union."""
-    if not pieces:
-        return BitMap()
-    return bitmap_of(np.concatenate(pieces) if len(pieces) > 1 else pieces[0])
+def merged_postings(
+    pieces: Sequence[tuple[Postings[Key], AbstractBitMap]], keys: Sequence[npt.NDArray[Key]] | None = None
+) -> Postings[Key]:
+    """One of several, at least one, each without the offsets forgotten there; ``keys[i]`` takes the place of the keys
+    of piece ``i``, which ascend as before.
+    """
+    entries: list[Entries[Key]] = []
+    for number, (postings, forgotten) in enumerate(pieces):
+        run = postings.run
+        renamed = run.keys if keys is None else keys[number]
+        every: Entries[Key] = Entries(np.repeat(renamed, np.diff(run.starts)), run.offsets, None)
+        entries.append(every.without(forgotten) if forgotten else every)
+    together: Entries[Key] = concatenated(entries)
+    run = make_run(together)
+    indexed, several = BitMap(), BitMap()
+    for postings, forgotten in pieces:
+        indexed |= postings.indexed - forgotten
+        several |= postings.several - forgotten
+    return Postings(run, indexed, several)

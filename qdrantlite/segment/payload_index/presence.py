@@ -1,54 +1,59 @@
 """Which points have anything at all at an indexed field: the part of an index that does not depend on its kind."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from pyroaring import AbstractBitMap, BitMap
 
+from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.payload_index.parts import Part, Parts, bitmap_from, bitmap_part
 from qdrantlite.values.payload import Json
 
+Bitmap: TypeAlias = AbstractBitMap
 
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Presence:
-    """Three sets of offsets: with some value that is not null, with nothing but nulls, with a null among the values."""
+    """Three sets of offsets, not to be changed."""
 
-    def __init__(self) -> None:
-        self._valued = BitMap()
-        self._null_only = BitMap()
-        self._nulls = BitMap()
+    valued: Bitmap
+    """With some value that is not null."""
+    null_only: Bitmap
+    """With nothing but nulls."""
+    nulls: Bitmap
+    """With a null among the values."""
 
-    def add(self, offsets: list[int], elements: Sequence[list[Json]]) -> None:
-        """Take up points by their elements at the field."""
-        valued: list[int] = []
-        for offset, found in zip(offsets, elements, strict=True):
+    @staticmethod
+    def of(offsets: Offsets, elements: Sequence[list[Json]]) -> "Presence":
+        """Of points by their elements at the field."""
+        valued, null_only, nulls = list[int](), list[int](), list[int]()
+        for offset, found in zip(offsets.tolist(), elements, strict=True):
             if None in found:
-                self._nulls.add(offset)
+                nulls.append(offset)
                 if all(element is None for element in found):
-                    self._null_only.add(offset)
+                    null_only.append(offset)
                     continue
             if found:
                 valued.append(offset)
-        self._valued.update(valued)
+        return Presence(BitMap(valued), BitMap(null_only), BitMap(nulls))
 
-    def discard(self, offsets: AbstractBitMap) -> None:
-        """Forget points."""
-        for bitmap in (self._valued, self._null_only, self._nulls):
-            bitmap.difference_update(offsets)
+    @staticmethod
+    def merged(pieces: "Sequence[tuple[Presence, Bitmap]]") -> "Presence":
+        """Of several segments, each without what is forgotten there."""
+        valued, null_only, nulls = BitMap(), BitMap(), BitMap()
+        for presence, forgotten in pieces:
+            valued |= presence.valued - forgotten
+            null_only |= presence.null_only - forgotten
+            nulls |= presence.nulls - forgotten
+        return Presence(valued, null_only, nulls)
 
-    def valued(self) -> tuple[AbstractBitMap, AbstractBitMap]:
-        """Points with a value that is not null, and points with nothing but nulls."""
-        return self._valued.copy(), self._null_only.copy()
-
-    def nulls(self) -> AbstractBitMap:
-        """Points with a null among their values."""
-        return self._nulls.copy()
+    @staticmethod
+    def load(parts: Parts) -> "Presence":
+        """From a dump. Raises KeyError."""
+        return Presence(bitmap_from(parts, "valued"), bitmap_from(parts, "null_only"), bitmap_from(parts, "nulls"))
 
     def dump(self) -> list[Part]:
         """Everything needed to ``load``."""
-        named = (("valued", self._valued), ("null_only", self._null_only), ("nulls", self._nulls))
+        named = (("valued", self.valued), ("null_only", self.null_only), ("nulls", self.nulls))
         return [bitmap_part(name, bitmap) for name, bitmap in named]
-
-    def load(self, parts: Parts) -> None:
-        """Take the state of a dump. Raises KeyError."""
-        self._valued = bitmap_from(parts, "valued")
-        self._null_only = bitmap_from(parts, "null_only")
-        self._nulls = bitmap_from(parts, "nulls")

@@ -1,14 +1,19 @@
-"""What every kind of payload index must do: forget, count, dump and load, and keep its answers apart from its state."""
+"""What every kind of payload index must do: forget, merge, count, dump and load, and never change what was asked."""
 
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from qdrantlite.errors import Unsupported
 from qdrantlite.query import filter as f
+from qdrantlite.segment import merge_policy
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index, supports_order_by
+from qdrantlite.segment.stack import Layer, Stack
 from qdrantlite.storage.checkpoint import read_derived, write_derived
 from qdrantlite.storage.files import PosixFiles
 from qdrantlite.values.payload import Json
@@ -50,76 +55,117 @@ def filled(kind: FieldKind, numbers: list[int], *, batch: int = 700) -> PayloadI
     index = make_index(FieldIndex(kind))
     for start in range(0, len(numbers), batch):
         chunk = numbers[start : start + batch]
-        index.add(np.array(chunk, dtype=np.uint32), [elements(kind, i) for i in chunk])
+        index = index.with_points(np.array(chunk, dtype=np.uint32), [elements(kind, i) for i in chunk])
     return index
 
 
 def answers(index: PayloadIndex) -> list[BitMap]:
     """All an index tells."""
-    found = [index.match(question) for question in QUESTIONS[index.kind]]
+    found = [index.match(question) for question in QUESTIONS[index.schema.kind]]
     told = [BitMap() | bitmap for bitmap in (*found, *index.valued()) if bitmap is not None]
     assert len(told) == len(found) + 2
     return told
 
 
+def whole(index: PayloadIndex) -> PayloadIndex:
+    """All in one segment."""
+    layers = index.stack.layers
+    return PayloadIndex(index.schema, index.kind, Stack((Layer(index.merged(layers)),) if layers else ()))
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_discarded_points_are_as_if_never_added(kind: FieldKind) -> None:
+def test_forgotten_points_are_as_if_never_added(kind: FieldKind) -> None:
     gone = [i for i in range(3000) if i % 7 == 0 or 500 < i < 900]
-    index = filled(kind, list(range(3000)))
-    index.discard(BitMap([*gone, 99_999]))
+    index = filled(kind, list(range(3000))).without(BitMap([*gone, 99_999]))
     kept = filled(kind, [i for i in range(3000) if i not in set(gone)])
-    assert answers(index) == answers(kept)
     everything = BitMap(range(5000))
-    assert index.points(everything) == kept.points(everything)
+    for one in (index, index.settled(), whole(index)):
+        assert answers(one) == answers(kept)
+        assert one.points(everything) == kept.points(everything)
+        assert sum(len(layer.segment.held) - len(layer.forgotten) for layer in one.stack) == sum(
+            len(layer.segment.held) for layer in kept.stack
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_points_can_be_removed_and_added_again(kind: FieldKind) -> None:
+def test_points_can_be_forgotten_and_taken_up_again(kind: FieldKind) -> None:
     index = filled(kind, list(range(2000)))
-    for offset in (0, 1, 2, 3, 1999):
-        index.remove(offset, elements(kind, offset))
-        index.add(np.array([offset], dtype=np.uint32), [elements(kind, offset + 1)])
-    wanted = make_index(FieldIndex(kind))
-    moved = {0, 1, 2, 3, 1999}
-    wanted.add(np.arange(2000, dtype=np.uint32), [elements(kind, i + (i in moved)) for i in range(2000)])
-    assert answers(index) == answers(wanted)
+    moved = (0, 1, 2, 3, 1999)
+    for offset in moved:
+        index = index.without(BitMap([offset]))
+        index = index.with_points(np.array([offset], dtype=np.uint32), [elements(kind, offset + 1)])
+    wanted = make_index(FieldIndex(kind)).with_points(
+        np.arange(2000, dtype=np.uint32), [elements(kind, i + (i in moved)) for i in range(2000)]
+    )
+    assert answers(index) == answers(whole(index)) == answers(wanted)
+
+
+BATCHES = st.lists(
+    st.tuples(st.lists(st.integers(0, 40), unique=True, max_size=9), st.frozensets(st.integers(0, 40), max_size=6)),
+    max_size=9,
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_index_survives_a_checkpoint_file(kind: FieldKind, tmp_path: Path) -> None:
-    index = filled(kind, list(range(2500)))
-    index.discard(BitMap(range(100, 200)))
-    path = tmp_path / "derived" / "index"
-    write_derived(path, format_version=1, covers_seq=7, parts=index.dump(), files=PosixFiles())
-    derived = read_derived(path, format_version=1, files=PosixFiles())
-    assert derived is not None
-    loaded = make_index(FieldIndex(kind))
-    loaded.load(derived.parts)
+@given(batches=BATCHES, tail=st.sampled_from([2, 7, 1000]))
+def test_index_of_any_history_is_one_built_at_once(
+    kind: FieldKind, batches: list[tuple[list[int], frozenset[int]]], tail: int
+) -> None:
+    index, model = make_index(FieldIndex(kind)), dict[int, int]()
+    with patch.multiple(merge_policy, TINY_MAX=2, TAIL_MAX=tail):
+        for at, (taken, gone) in enumerate(batches):
+            index = index.without(BitMap([*taken, *gone]))
+            offsets = sorted(taken)
+            index = index.with_points(np.array(offsets, dtype=np.uint32), [elements(kind, i + at) for i in offsets])
+            for offset in gone - set(taken):
+                model.pop(offset, None)
+            model.update({offset: offset + at for offset in offsets})
+        settled = index.settled()
+    wanted = make_index(FieldIndex(kind)).with_points(
+        np.array(sorted(model), dtype=np.uint32), [elements(kind, model[offset]) for offset in sorted(model)]
+    )
+    assert answers(index) == answers(settled) == answers(whole(index)) == answers(wanted)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_segments_survive_a_checkpoint_file(kind: FieldKind, tmp_path: Path) -> None:
+    index = filled(kind, list(range(2500))).without(BitMap(range(100, 200)))
+    layers = []
+    for number, layer in enumerate(index.stack):
+        path = tmp_path / "derived" / str(number)
+        write_derived(path, format_version=1, covers_seq=7, parts=layer.segment.dump(), files=PosixFiles())
+        derived = read_derived(path, format_version=1, files=PosixFiles())
+        assert derived is not None
+        layers.append(Layer(index.load(derived.parts), layer.forgotten))
+    loaded = PayloadIndex(index.schema, index.kind, Stack(tuple(layers)))
     assert answers(loaded) == answers(index)
+    both = []
     for one in (loaded, index):
-        one.add(np.array([9000], dtype=np.uint32), [elements(kind, 2)])
-        one.discard(BitMap([5, 6, 7]))
-    assert answers(loaded) == answers(index)
-    assert loaded.points(BitMap(range(9001))) == index.points(BitMap(range(9001)))
+        late = one.with_points(np.array([9000], dtype=np.uint32), [elements(kind, 2)]).without(BitMap([5, 6, 7]))
+        both.append((answers(late), answers(whole(late)), late.points(BitMap(range(9001)))))
+    assert both[0] == both[1]
+    assert both[0][0] == both[0][1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_empty_index_survives_a_dump(kind: FieldKind) -> None:
-    loaded = make_index(FieldIndex(kind))
-    loaded.load(dict(make_index(FieldIndex(kind)).dump()))
+def test_empty_index_answers_and_survives_a_dump(kind: FieldKind) -> None:
+    empty = make_index(FieldIndex(kind))
+    assert not any(answers(empty))
+    nothing = empty.segment_of(np.empty(0, dtype=np.uint32), ())
+    loaded = PayloadIndex(empty.schema, empty.kind, Stack((Layer(empty.load(dict(nothing.dump()))),)))
     assert not any(answers(loaded))
-    loaded.add(np.array([0], dtype=np.uint32), [elements(kind, 0)])
-    assert answers(loaded) == answers(filled(kind, [0]))
+    assert answers(loaded.with_points(np.array([0], dtype=np.uint32), [elements(kind, 0)])) == answers(
+        filled(kind, [0])
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_answers_do_not_change_afterwards(kind: FieldKind) -> None:
+def test_index_stays_as_it_was(kind: FieldKind) -> None:
     index = filled(kind, list(range(1500)))
-    before = [index.match(question) for question in QUESTIONS[kind]]
-    copies = [BitMap() | bitmap for bitmap in before if bitmap is not None]
-    index.add(np.arange(5000, 6200, dtype=np.uint32), [elements(kind, i) for i in range(1200)])
-    index.discard(BitMap(range(900)))
-    assert before == copies
+    before = answers(index)
+    index.with_points(np.arange(5000, 6200, dtype=np.uint32), [elements(kind, i) for i in range(1200)]).settled()
+    index.without(BitMap(range(900))).settled()
+    assert answers(index) == before
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -144,16 +190,16 @@ def test_order_by_needs_numbers_with_range() -> None:
     assert not supports_order_by(FieldIndex(FieldKind.KEYWORD))
 
 
-def test_words_without_points_are_dropped_by_a_dump() -> None:
+def test_words_without_points_are_dropped_by_a_merge() -> None:
     index = filled(FieldKind.KEYWORD, list(range(60)))
-    index.discard(BitMap(i for i in range(60) if i % 6 == 2 and i != 2))
-    words = dict(index.dump())["words"]
-    assert words == b'["a","b","w2"]'
+    index = whole(index.without(BitMap(i for i in range(60) if i % 6 == 2 and i != 2)))
+    (layer,) = index.stack
+    assert bytes(dict(layer.segment.dump())["words"]) == b"abw2"
 
 
 def test_only_what_a_float_takes_for_the_last_of_64_bits_is_kept_as_it() -> None:
-    index = make_index(FieldIndex(FieldKind.INTEGER))
-    index.add(np.arange(5, dtype=np.uint32), [[2**63 + 5], [-1e30], [2**63 - 1], [1e300], [2**63 + 5000]])
+    values: list[list[Json]] = [[2**63 + 5], [-1e30], [2**63 - 1], [1e300], [2**63 + 5000]]
+    index = make_index(FieldIndex(FieldKind.INTEGER)).with_points(np.arange(5, dtype=np.uint32), values)
     assert index.match(f.Range(gte=2.0**62)) == BitMap([0, 2])
     assert index.match(f.Range(lt=-(2.0**62))) == BitMap()
     assert index.match(f.MatchInteger(2**63 - 1)) == BitMap([0, 2])

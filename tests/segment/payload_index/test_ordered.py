@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyroaring import BitMap
 
-from qdrantlite.segment import runs
+from qdrantlite.segment import merge_policy
 from qdrantlite.segment.payload_index import ordered
-from qdrantlite.segment.payload_index.numeric import NumericIndex, float_index, integer_index
+from qdrantlite.segment.payload_index.index import make_index
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.payload import Json
+from qdrantlite.values.schema import FieldIndex, FieldKind
 
 START = st.one_of(st.none(), st.integers(-4, 6), st.sampled_from([-0.5, 1.5, 1e30, -1e30, float("inf"), float("-inf")]))
 
@@ -51,15 +53,19 @@ def test_page_holds_the_first_entries_and_their_ties(
     gone: frozenset[int],
     again: int | None,
 ) -> None:
-    index: NumericIndex[np.int64] | NumericIndex[np.float64] = integer_index() if integers else float_index()
-    with patch.object(runs, "TAIL_MAX", 4), patch.object(ordered, "CHUNK", 1), patch.object(ordered, "GROWTH", 2):
+    index = make_index(FieldIndex(FieldKind.INTEGER if integers else FieldKind.FLOAT))
+    with (
+        patch.multiple(merge_policy, TINY_MAX=4, TAIL_MAX=4),
+        patch.object(ordered, "CHUNK", 1),
+        patch.object(ordered, "GROWTH", 2),
+    ):
         for at in range(0, len(points), 7):
             chunk: list[list[Json]] = [list(values) for values in points[at : at + 7]]
-            index.add(np.arange(at, at + len(chunk), dtype=np.uint32), chunk)
+            index = index.with_points(np.arange(at, at + len(chunk), dtype=np.uint32), chunk)
         for offset in gone:
-            index.remove(offset, [1])
+            index = index.without(BitMap((offset,)))
         if again is not None:
-            index.add(np.array(sorted(gone), dtype=np.uint32), [[again]] * len(gone))
+            index = index.with_points(np.array(sorted(gone), dtype=np.uint32), [[again]] * len(gone))
         selection = Selection.from_offsets(np.array(sorted(selected), dtype=np.uint32))
         offsets, values = index.ordered().page(selection, ascending=ascending, start_from=start, limit=limit)
     entries = [(float(v), i) for i, point in enumerate(points) for v in set(point) if i in selected - gone]
@@ -76,12 +82,14 @@ def test_page_holds_the_first_entries_and_their_ties(
 def test_long_walks_find_rare_points(ascending: bool, share: int) -> None:
     rng = np.random.default_rng(2)
     numbers = rng.integers(0, 3000, 20_000)
-    index = integer_index()
+    index = make_index(FieldIndex(FieldKind.INTEGER))
     for at in range(0, len(numbers), 1000):
-        index.add(np.arange(at, at + 1000, dtype=np.uint32), [[value] for value in numbers[at : at + 1000].tolist()])
+        index = index.with_points(
+            np.arange(at, at + 1000, dtype=np.uint32), [[value] for value in numbers[at : at + 1000].tolist()]
+        )
     chosen = np.arange(0, len(numbers), share, dtype=np.uint32)
     view = index.ordered()
-    index.add(np.array([20_000], dtype=np.uint32), [[-1]])
+    index = index.with_points(np.array([20_000], dtype=np.uint32), [[-1]])
     offsets, values = view.page(Selection.from_offsets(chosen), ascending=ascending, start_from=None, limit=10)
     order = np.sort(numbers[chosen]) if ascending else np.sort(numbers[chosen])[::-1]
     last = order[:10][-1]
@@ -93,10 +101,10 @@ def test_long_walks_find_rare_points(ascending: bool, share: int) -> None:
 @pytest.mark.parametrize("value", range(15, 40))
 def test_ties_with_the_first_value_not_read_yet_are_found(value: int) -> None:
     """One run holds ``value`` once, behind values that are not selected; the other holds it 41 times."""
-    index = integer_index()
-    with patch.object(runs, "TAIL_MAX", 1), patch.object(ordered, "CHUNK", 1):
-        index.add(np.arange(100, dtype=np.uint32), [[i] for i in range(100)])
-        index.add(np.arange(100, 141, dtype=np.uint32), [[value]] * 41)
+    index = make_index(FieldIndex(FieldKind.INTEGER))
+    with patch.multiple(merge_policy, TINY_MAX=1, TAIL_MAX=1), patch.object(ordered, "CHUNK", 1):
+        index = index.with_points(np.arange(100, dtype=np.uint32), [[i] for i in range(100)])
+        index = index.with_points(np.arange(100, 141, dtype=np.uint32), [[value]] * 41)
         offsets, values = index.ordered().page(
             Selection.of_range(value, 141), ascending=True, start_from=None, limit=10
         )
@@ -105,19 +113,19 @@ def test_ties_with_the_first_value_not_read_yet_are_found(value: int) -> None:
 
 
 def test_removed_entries_are_passed_over_and_later_ones_of_the_point_found() -> None:
-    index = integer_index()
-    with patch.object(runs, "TAIL_MAX", 1):
-        index.add(np.arange(100, dtype=np.uint32), [[i] for i in range(100)])
-        index.remove(0, [0])
-        index.remove(1, [1])
-        index.add(np.array([1], dtype=np.uint32), [[3]])
+    index = make_index(FieldIndex(FieldKind.INTEGER))
+    with patch.multiple(merge_policy, TINY_MAX=1, TAIL_MAX=1):
+        index = index.with_points(np.arange(100, dtype=np.uint32), [[i] for i in range(100)])
+        index = index.without(BitMap((0,)))
+        index = index.without(BitMap((1,)))
+        index = index.with_points(np.array([1], dtype=np.uint32), [[3]])
     offsets, values = index.ordered().page(Selection.of_range(0, 100), ascending=True, start_from=None, limit=2)
     assert sorted(zip(values.tolist(), offsets.tolist(), strict=True)) == [(2, 2), (3, 1), (3, 3)]
 
 
 def test_large_integers_keep_their_last_digits() -> None:
-    index = integer_index()
-    index.add(np.arange(3, dtype=np.uint32), [[2**53 + 1], [2**53], [2**53 + 2]])
+    index = make_index(FieldIndex(FieldKind.INTEGER))
+    index = index.with_points(np.arange(3, dtype=np.uint32), [[2**53 + 1], [2**53], [2**53 + 2]])
     everything = Selection.of_range(0, 3)
     offsets, values = index.ordered().page(everything, ascending=True, start_from=2**53 + 1, limit=5)
     assert (offsets.tolist(), values.tolist()) == ([0, 2], [2**53 + 1, 2**53 + 2])

@@ -1,0 +1,55 @@
+"""When segments of a stack are merged: a pure function of their sizes and of what is forgotten in them.
+
+Tiers as in log-structured merge trees (P. O'Neil et al., "The Log-Structured Merge-Tree", 1996): a commit merges what
+is tiny; behind it a segment is merged with its younger neighbours once these together are no longer small beside it.
+So there are some ``log2(n / TAIL_MAX)`` segments and each entry is written as often.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TINY_MAX = 1024
+"""Segments that have no more entries together are merged by the commit."""
+TAIL_MAX = 8192
+"""The same, where the older one is not much larger; beyond it nothing is merged by a commit."""
+RATIO = 2
+SHARE_FORGOTTEN_MAX = 0.25
+"""A segment in which more counts no longer is written anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSize:
+    """Entries of a segment, and the share of its offsets that counts no more."""
+
+    entries: int
+    share_forgotten: float = 0.0
+
+
+def merges_at_once(older: int, newer: int) -> bool:
+    """Whether a commit merges its segment with the one below, by their numbers of entries."""
+    together = older + newer
+    return together <= TINY_MAX or (older <= RATIO * newer and together <= TAIL_MAX)
+
+
+def choose_merge(sizes: Sequence[SegmentSize]) -> range | None:
+    """Which adjacent segments, oldest first, to make one; None when they are well as they are.
+
+    Of one segment alone what is forgotten is left out.
+    """
+    younger = 0
+    first = len(sizes)
+    for at in range(len(sizes) - 1, -1, -1):
+        if at < len(sizes) - 1 and sizes[at].entries <= RATIO * younger:
+            first = at
+        younger += sizes[at].entries
+    if first < len(sizes) - 1 and not _all_tiny(sizes[first:]):
+        return range(first, len(sizes))
+    for at, size in enumerate(sizes):
+        if size.share_forgotten > SHARE_FORGOTTEN_MAX:
+            return range(at, at + 1)
+    return None
+
+
+def _all_tiny(sizes: Sequence[SegmentSize]) -> bool:
+    """Whether commits will merge them soon enough."""
+    return sum(size.entries for size in sizes) <= TAIL_MAX

@@ -1,0 +1,130 @@
+"""The words of a segment, in order: each is known by its place among them.
+
+Sorted by their bytes in UTF-8, which is the order of their characters; kept end to end in one array, so that they can
+be mapped from a file instead of being strings of Python.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress, pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from qdrantlite.segment.payload_index.parts import Part, Parts, array_of
+
+U32 = npt.NDArray[np.uint32]
+SCAN_RATIO = 32
+"""Looking one word up costs as much as passing over so many."""
+END_MAX = b"\xff"
+"""Above every byte that begins a character."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """Distinct words ascending; ``starts`` ``(n + 1,)`` cuts ``text`` ``(bytes,) uint8`` into them. Immutable."""
+
+    text: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.uint64]
+
+    @staticmethod
+    def of(words: Iterable[str]) -> "tuple[Words, U32]":
+        """Of distinct words in any order; and the place of each, in the order given."""
+        given = list(map(_encoded, words))
+        order = np.array(sorted(range(len(given)), key=given.__getitem__), dtype=np.intp)
+        places = np.empty(len(given), dtype=np.uint32)
+        places[order] = np.arange(len(given), dtype=np.uint32)
+        return _laid([given[at] for at in order.tolist()]), places
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, number: int) -> bytes:
+        return self.text[self.starts[number] : self.starts[number + 1]].tobytes()
+
+    def __iter__(self) -> Iterator[bytes]:
+        text, bounds = self.text.tobytes(), self.starts.tolist()
+        return (text[start:stop] for start, stop in pairwise(bounds))
+
+    def word(self, number: int) -> str:
+        """The word in this place."""
+        return self[number].decode("utf-8", "surrogatepass")
+
+    def numbers(self, words: Iterable[str]) -> U32:
+        """Places of those of the words that are here, each once, ascending."""
+        wanted = {_encoded(word) for word in words}
+        if len(wanted) * SCAN_RATIO < len(self):
+            found = {place for word in wanted if (place := self._place(word)) is not None}
+            return np.array(sorted(found), dtype=np.uint32)
+        return np.array([place for place, word in enumerate(self) if word in wanted], dtype=np.uint32)
+
+    def places(self, words: Sequence[str]) -> npt.NDArray[np.int64]:
+        """The place of each of the words, -1 for one that is not here."""
+        if len(words) * SCAN_RATIO < len(self):
+            found = [self._place(_encoded(word)) for word in words]
+        else:
+            known = {word: place for place, word in enumerate(self)}
+            found = [known.get(_encoded(word)) for word in words]
+        return np.array([-1 if place is None else place for place in found], dtype=np.int64)
+
+    def starting_with(self, prefix: str) -> tuple[int, int]:
+        """``(first, stop)`` of the places of all words that begin so."""
+        opening = _encoded(prefix)
+        return bisect_left(self, opening), bisect_left(self, opening + END_MAX)
+
+    def containing(self, substring: str) -> U32:
+        """Places of all words that have it in them, ascending."""
+        wanted = _encoded(substring)
+        if not wanted:
+            return np.arange(len(self), dtype=np.uint32)
+        # Overlapping matches count too: a match that straddles two words must not hide the one behind it.
+        pattern = re.compile(b"(?=" + re.escape(wanted) + b")")
+        at = np.array([match.start() for match in pattern.finditer(self.text.data)], dtype=np.uint64)
+        places = np.searchsorted(self.starts, at, side="right") - 1
+        within = at + np.uint64(len(wanted)) <= self.starts[places + 1]
+        return np.unique(places[within]).astype(np.uint32)
+
+    def where(self, test: Callable[[str], bool]) -> U32:
+        """Places of the words that pass, ascending."""
+        passing = [place for place, word in enumerate(self) if test(word.decode("utf-8", "surrogatepass"))]
+        return np.array(passing, dtype=np.uint32)
+
+    def dump(self) -> list[Part]:
+        """Everything needed to ``load``."""
+        return [("words", self.text), ("word_starts", self.starts)]
+
+    @staticmethod
+    def load(parts: Parts) -> "Words":
+        """From a dump. Raises KeyError."""
+        text = array_of(parts, "words").astype(np.uint8, copy=False)
+        return Words(text, array_of(parts, "word_starts").astype(np.uint64, copy=False))
+
+    def _place(self, word: bytes) -> int | None:
+        place = bisect_left(self, word)
+        return place if place < len(self) and self[place] == word else None
+
+
+def merged_words(pieces: Sequence[Words], used: Sequence[npt.NDArray[np.bool_]]) -> tuple[Words, list[U32]]:
+    """Words that are used in some piece, and for each piece the new places of its words ``(n,)``; 0 if not used."""
+    kept = [list(compress(words, mask.tolist())) for words, mask in zip(pieces, used, strict=True)]
+    every = sorted(set().union(*kept))
+    place_of = {word: place for place, word in enumerate(every)}
+    renamed: list[U32] = []
+    for words, mask in zip(kept, used, strict=True):
+        places = np.zeros(len(mask), dtype=np.uint32)
+        places[mask] = np.fromiter(map(place_of.__getitem__, words), np.uint32, len(words))
+        renamed.append(places)
+    return _laid(every), renamed
+
+
+def _encoded(word: str) -> bytes:
+    """As bytes; a half of a surrogate pair is a character, too."""
+    return word.encode("utf-8", "surrogatepass")
+
+
+def _laid(words: Sequence[bytes]) -> Words:
+    starts = np.zeros(len(words) + 1, dtype=np.uint64)
+    np.cumsum(np.fromiter(map(len, words), np.uint64, len(words)), out=starts[1:])
+    return Words(np.frombuffer(b"".join(words), dtype=np.uint8), starts)

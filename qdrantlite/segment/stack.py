@@ -1,0 +1,129 @@
+"""A stack of immutable segments: what a commit adds lies on top, what it takes away is masked where it lies.
+
+The one mechanism below payload indexes and sparse vectors. Nothing in a stack is ever changed: a commit makes a new
+stack that shares its segments, so whoever holds an old one needs no lock. Of each offset at most one segment has
+entries that count; the older ones are masked (``forgotten``). Segments on top are small and merged at once; the others
+are merged behind the commits (``segment.merge_policy`` says when), which changes no answer.
+
+Knows neither what segments hold nor where they are kept.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+from pyroaring import AbstractBitMap, BitMap
+
+from qdrantlite.segment.merge_policy import SegmentSize, choose_merge, merges_at_once
+
+NOTHING: AbstractBitMap = BitMap()
+
+
+class Segment(Protocol):
+    """Entries of some offsets; immutable."""
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        ...
+
+    @property
+    def held(self) -> AbstractBitMap:
+        """Offsets of which there is anything here, not to be changed."""
+        ...
+
+
+S = TypeVar("S", bound=Segment)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer(Generic[S]):
+    """A segment in a stack: ``forgotten`` offsets count no more, ``file`` names where it is kept on disk, if it is."""
+
+    segment: S
+    forgotten: AbstractBitMap = NOTHING
+    file: str | None = None
+
+    def without(self, offsets: AbstractBitMap) -> "Layer[S]":
+        """With these masked, too."""
+        masked = self.segment.held & offsets
+        return replace(self, forgotten=self.forgotten | masked) if masked else self
+
+    @property
+    def share_forgotten(self) -> float:
+        """Of its offsets, those that count no more."""
+        held = len(self.segment.held)
+        return len(self.forgotten) / held if held else 0.0
+
+
+Merge: TypeAlias = Callable[[Sequence[Layer[S]]], S]
+"""One segment with the entries of several that are not forgotten."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack(Generic[S]):
+    """Layers, oldest first."""
+
+    layers: tuple[Layer[S], ...] = ()
+
+    def __iter__(self) -> Iterator[Layer[S]]:
+        return iter(self.layers)
+
+    @property
+    def size(self) -> int:
+        """Number of entries, forgotten ones included."""
+        return sum([layer.segment.size for layer in self.layers])
+
+    def added(self, segment: S, merge: Merge[S]) -> "Stack[S]":
+        """With a segment of offsets of which nothing here counts. Takes time in proportion to it, within bounds."""
+        if not segment.held:
+            return self
+        layers = [*self.layers, Layer(segment)]
+        while len(layers) > 1 and merges_at_once(layers[-2].segment.size, layers[-1].segment.size):
+            layers[-2:] = [Layer(merge(layers[-2:]))]
+        return Stack(tuple(layers))
+
+    def without(self, offsets: AbstractBitMap) -> "Stack[S]":
+        """With all entries of these offsets masked."""
+        layers = tuple([layer.without(offsets) for layer in self.layers])
+        return Stack(tuple([layer for layer in layers if len(layer.forgotten) < len(layer.segment.held)]))
+
+    def settled(self, merge: Merge[S]) -> "Stack[S]":
+        """With all merged that is due."""
+        stack = self
+        while (due := stack.due()) is not None:
+            segment = merge(due)
+            settled = stack.replaced(due, segment)
+            assert settled is not None
+            stack = settled
+        return stack
+
+    def due(self) -> tuple[Layer[S], ...] | None:
+        """Adjacent layers that ought to be one segment, see ``merge_policy``; None when all is well."""
+        sizes = [SegmentSize(layer.segment.size, layer.share_forgotten) for layer in self.layers]
+        chosen = choose_merge(sizes)
+        return None if chosen is None else self.layers[chosen.start : chosen.stop]
+
+    def replaced(self, merged: Sequence[Layer[S]], segment: S) -> "Stack[S] | None":
+        """With one segment in the place of adjacent layers it was merged from; what was masked meanwhile stays so.
+
+        None when these layers are here no more.
+        """
+        segments = [layer.segment for layer in self.layers]
+        try:
+            first = next(at for at, one in enumerate(segments) if one is merged[0].segment)
+        except StopIteration:
+            return None
+        present = self.layers[first : first + len(merged)]
+        if len(present) < len(merged) or any(
+            now.segment is not then.segment for now, then in zip(present, merged, strict=True)
+        ):
+            return None
+        masked = NOTHING.union(*(now.forgotten - then.forgotten for now, then in zip(present, merged, strict=True)))
+        layer = Layer(segment).without(masked)
+        kept = (layer,) if len(layer.forgotten) < len(segment.held) else ()
+        return Stack((*self.layers[:first], *kept, *self.layers[first + len(merged) :]))
+
+    def kept(self, files: Mapping[int, str]) -> "Stack[S]":
+        """With the files in which segments are kept by now, by their identity."""
+        return Stack(tuple([replace(each, file=files.get(id(each.segment), each.file)) for each in self.layers]))

@@ -1,0 +1,26 @@
+"""Few points as if they were many: segments are merged, kept in files of their own and written anew from the start."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from qdrantlite.collection import checkpoint
+from qdrantlite.collection.merging import merge_segments
+from qdrantlite.database import Database
+from qdrantlite.segment import merge_policy
+from tests.collection.small import NAME
+
+
+@contextmanager
+def small_segments() -> Iterator[None]:
+    """Commits merge no more than three entries, and the manifest holds segments of two at most."""
+    with (
+        patch.multiple(merge_policy, TINY_MAX=2, TAIL_MAX=3),
+        patch.object(checkpoint, "INLINE_ENTRIES_MAX", 2),
+    ):
+        yield
+
+
+def merge(database: Database) -> None:
+    """All that is due, now."""
+    database._on(NAME, lambda collection: merge_segments(collection.shard))
