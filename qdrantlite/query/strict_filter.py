@@ -6,7 +6,6 @@ Pure; raises BadRequest with Qdrant's texts.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias, assert_never
-from uuid import UUID
 
 from qdrantlite.errors import BadRequest
 from qdrantlite.query.filter import (
@@ -41,6 +40,7 @@ from qdrantlite.query.filter import (
     Slice,
     ValuesCount,
 )
+from qdrantlite.values.point_id import is_uuid
 from qdrantlite.values.schema import FieldIndex, FieldKind, StrictMode
 
 Schema: TypeAlias = Mapping[str, FieldIndex]
@@ -134,7 +134,7 @@ def index_kinds(predicate: Predicate) -> tuple[Need, ...]:
     """Which indexes can answer a predicate; none for one that never matches."""
     match predicate:
         case MatchKeyword(word):
-            return (Need(FieldKind.KEYWORD), Need(FieldKind.UUID)) if _is_uuid(word) else (Need(FieldKind.KEYWORD),)
+            return (Need(FieldKind.KEYWORD), Need(FieldKind.UUID)) if is_uuid(word) else (Need(FieldKind.KEYWORD),)
         case MatchInteger():
             return (LOOKUP,)
         case MatchBool():
@@ -164,15 +164,7 @@ def index_kinds(predicate: Predicate) -> tuple[Need, ...]:
 def _keyword_kinds(words: tuple[str, ...]) -> tuple[Need, ...]:
     if not words:
         return ()
-    return (Need(FieldKind.KEYWORD), Need(FieldKind.UUID)) if all(map(_is_uuid, words)) else (Need(FieldKind.KEYWORD),)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+    return (Need(FieldKind.KEYWORD), Need(FieldKind.UUID)) if all(map(is_uuid, words)) else (Need(FieldKind.KEYWORD),)
 
 
 def _measured(condition: Condition) -> tuple[int, int]:

@@ -19,9 +19,14 @@ _HYPHENATED = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
 _UUID = re.compile(f"{_HEX}{{32}}|{_HYPHENATED}|urn:uuid:{_HYPHENATED}|\\{{{_HYPHENATED}\\}}", re.IGNORECASE | re.ASCII)
 
 
+def is_uuid(text: str) -> bool:
+    """Whether a text is a UUID to Qdrant: hyphenated, simple, urn or braced, of any case, and nothing else."""
+    return _UUID.fullmatch(text) is not None
+
+
 def parse_uuid(text: str) -> UUID:
-    """UUID from hyphenated, simple, urn or braced text of any case, and from nothing else. Raises MalformedRequest."""
-    if _UUID.fullmatch(text) is None:
+    """The UUID that a text is. Raises MalformedRequest."""
+    if not is_uuid(text):
         raise MalformedRequest(f"Unable to parse UUID: {text}")
     return UUID(text[-36:] if len(text) == 45 else text)
 

@@ -110,6 +110,10 @@ UUID_TEXT = "43cf51e2-8777-4f52-bc74-c2cbde0c8b04"
     [
         (f.MatchKeyword("a"), KINDS[FieldKind.KEYWORD], KINDS[FieldKind.UUID], "keyword"),
         (f.MatchKeyword(UUID_TEXT), KINDS[FieldKind.UUID], KINDS[FieldKind.TEXT], "keyword, uuid"),
+        (f.MatchKeyword(f"uuid:{UUID_TEXT}"), KINDS[FieldKind.KEYWORD], KINDS[FieldKind.UUID], "keyword"),
+        (f.MatchAnyKeyword((UUID_TEXT, UUID_TEXT.upper())), KINDS[FieldKind.UUID], None, "keyword, uuid"),
+        (f.MatchAnyKeyword((UUID_TEXT, UUID_TEXT.replace("-", "", 1))), KINDS[FieldKind.KEYWORD],
+         KINDS[FieldKind.UUID], "keyword"),
         (f.MatchInteger(1), KINDS[FieldKind.INTEGER],
          FieldIndex(FieldKind.INTEGER, FieldParams(lookup=False)), "integer"),
         (f.MatchBool(True), KINDS[FieldKind.BOOL], KINDS[FieldKind.KEYWORD], "bool"),
