@@ -24,7 +24,7 @@ from qdrantlite.execute.dense_leaves import (
 from qdrantlite.execute.diversify import diversified
 from qdrantlite.execute.formula import scored_by_formula
 from qdrantlite.execute.fuse import fuse_dbsf, fuse_rrf
-from qdrantlite.execute.merge import Fetch, best_first, fetch_best, passing_threshold, settled
+from qdrantlite.execute.merge import SPARE_ROWS, Fetch, best_first, fetch_best, passing_threshold, settled
 from qdrantlite.execute.ranking import OrderValues, Ranking
 from qdrantlite.execute.view import ShardView, Sieve
 from qdrantlite.plan.bound import NearestDense, NearestMulti, NearestSparse
@@ -216,6 +216,7 @@ def _sparse(node: SparseScan, view: ShardView, deadline: Deadline) -> Ranking:
     ranking = fetch_best(
         lambda limit: postings.search(node.query.vector, selection=among, limit=limit, ask=deadline.pause),
         *(node.limit, view.ids),
+        spare=SPARE_ROWS,
     )
     return passing_threshold(ranking, node.threshold, larger_is_better=True)
 
@@ -225,6 +226,7 @@ def _multi(node: MultiScan, view: ShardView, deadline: Deadline) -> Ranking:
     ranking = fetch_best(
         lambda limit: rows.search(node.query.rows, selection=among, limit=limit, ask=deadline.pause),
         *(node.limit, view.ids),
+        spare=SPARE_ROWS,
     )
     return passing_threshold(ranking, node.threshold, larger_is_better=node.query.larger_is_better)
 

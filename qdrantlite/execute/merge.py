@@ -19,6 +19,11 @@ from qdrantlite.values.vector import F32, U32
 
 TIED_ROWS_MAX = 1024
 
+SPARE_ROWS = 32
+"""Asked for beyond the limit where ties are frequent and a few rows more cost nothing, but asking again much: short
+texts tie, and their copies do.
+"""
+
 IdsOf: TypeAlias = Callable[[U32], Sequence[PointId]]
 Fetch: TypeAlias = Callable[[int], tuple[U32, F32]]
 
@@ -40,16 +45,17 @@ def passing_threshold(ranking: Ranking, threshold: float | None, *, larger_is_be
     return ranking if passing.all() else ranking.take(np.flatnonzero(passing))
 
 
-def fetch_best(fetch: Fetch, limit: int, ids_of: IdsOf) -> Ranking:
+def fetch_best(fetch: Fetch, limit: int, ids_of: IdsOf, *, spare: int = 1) -> Ranking:
     """The best ``limit`` rows of a scan.
 
-    ``fetch(n)`` returns the best n rows, best first and ties by offset, fewer when there are no more. One row beyond
-    the limit shows whether the cut goes through a tie; then all that may be tied there is fetched.
+    ``fetch(n)`` returns the best n rows, best first and ties by offset, fewer when there are no more. The ``spare``
+    rows beyond the limit show whether the cut goes through a tie that does not end among them; then all that may be
+    tied there is fetched.
     """
-    offsets, scores = fetch(limit + 1)
+    offsets, scores = fetch(limit + spare)
     if not np.logical_or.reduce(scores[1:] == scores[:-1]):
         return Ranking.scored(offsets[:limit], scores[:limit])  # Nearly always; ``settled`` finds the same out later.
-    if len(scores) > limit and scores[limit] == scores[limit - 1]:
+    if len(scores) == limit + spare and scores[-1] == scores[limit - 1]:
         offsets, scores = fetch(limit + TIED_ROWS_MAX + 1)
     return settled(Ranking.scored(offsets, scores), scores, limit, ids_of)
 

@@ -19,9 +19,10 @@ class Shelf:
 
     def __init__(self, scores: list[float]) -> None:
         self.scores = np.array(scores, dtype=np.float32)
-        self.asked = 0
+        self.asked = self.fetched = 0
 
     def fetch(self, limit: int) -> tuple[U32, F32]:
+        self.fetched += 1
         order = np.argsort(-self.scores, kind="stable")[:limit]
         return order.astype(np.uint32), self.scores[order]
 
@@ -29,17 +30,24 @@ class Shelf:
         self.asked += len(offsets)
         return [1_000_000 - offset for offset in offsets.tolist()]
 
-    def best(self, limit: int) -> list[int]:
-        return [int(offset) for offset in fetch_best(self.fetch, limit, self.ids).offsets]
+    def best(self, limit: int, spare: int = 1) -> list[int]:
+        return [int(offset) for offset in fetch_best(self.fetch, limit, self.ids, spare=spare).offsets]
 
     def in_order(self) -> list[int]:
         return sorted(range(len(self.scores)), key=lambda offset: (-self.scores[offset], -offset))
 
 
-@given(st.lists(st.integers(0, 4).map(float), max_size=30), st.integers(1, 35))
-def test_every_page_is_a_prefix_of_one_order(scores: list[float], limit: int) -> None:
+@given(st.lists(st.integers(0, 4).map(float), max_size=30), st.integers(1, 35), st.integers(1, 6))
+def test_every_page_is_a_prefix_of_one_order(scores: list[float], limit: int, spare: int) -> None:
     shelf = Shelf(scores)
-    assert shelf.best(limit) == shelf.in_order()[:limit]
+    assert shelf.best(limit, spare) == shelf.in_order()[:limit]
+
+
+def test_tie_that_ends_among_the_spare_rows_is_not_fetched_again() -> None:
+    for spare, fetched in ((1, 2), (2, 2), (3, 1)):
+        shelf = Shelf([9, 8, 8, 8, 7, 6])
+        assert shelf.best(2, spare) == [0, 3]
+        assert shelf.fetched == fetched
 
 
 def test_ids_are_asked_for_tied_rows_only() -> None:
