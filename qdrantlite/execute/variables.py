@@ -21,6 +21,7 @@ from qdrantlite.segment.payload_index.index import held_elements
 from qdrantlite.values.dates import MICROSECONDS
 from qdrantlite.values.geo import F64
 from qdrantlite.values.payload import EVERY, Json, Path, Payload, elements_at, parse_path, values_at
+from qdrantlite.values.schema import FieldKind
 from qdrantlite.values.vector import U32
 
 ABSENT = "No value found in a payload nor defaults"
@@ -95,6 +96,8 @@ class Candidates:
 
     def _read(self, path: Path, parsed: Parsed, width: int) -> _Column:
         count = len(self._offsets)
+        if parsed is _number and (plain := self._plain_numbers(path)) is not None:
+            return _Column(plain[:, np.newaxis], np.zeros(count, dtype=np.bool_), {})
         numbers, faulty, faults = np.zeros((count, width)), np.zeros(count, dtype=np.bool_), dict[int, str]()
         for row, payload in enumerate(self._payloads):
             found = self._values(payload, path)
@@ -105,6 +108,21 @@ class Candidates:
             else:
                 numbers[row] = meant
         return _Column(numbers, faulty, faults)
+
+    def _plain_numbers(self, path: Path) -> F64 | None:
+        """The numbers ``(n,)`` of a field in which every candidate has one, none in an array; None where it is not so.
+
+        The usual case, in a tenth of the time. What an index of the field leaves out is left to the other way.
+        """
+        key, kind = path[0], self._formula.indexed.get(path)
+        if len(path) > 1 or not isinstance(key, str) or kind not in (None, FieldKind.INTEGER, FieldKind.FLOAT):
+            return None
+        values = [payload.get(key) for payload in self._payloads]
+        types = set(map(type, values))
+        if types == {int}:
+            whole = np.array(values)
+            return whole.astype(np.float64) if whole.dtype == np.int64 else None
+        return np.array(values, dtype=np.float64) if types == {float} and kind is not FieldKind.INTEGER else None
 
     def _values(self, payload: Payload, path: Path) -> list[Json]:
         """What is at a path, an array opened; of an indexed field only what its index holds."""

@@ -117,6 +117,25 @@ def test_missing_values_and_empty_arrays_have_defaults() -> None:
     assert scores(f.Variable('"k"'), [{}, {"k": []}, {"k": [3]}], defaults={"k": 5}) == {0: 5.0, 1: 5.0, 2: 3.0}
 
 
+@given(
+    st.one_of(
+        st.lists(st.integers(-(2**63), 2**64 - 1), min_size=1, max_size=4),
+        st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=4),
+        st.lists(st.one_of(st.integers(-5, 5), st.sampled_from([1.5, -0.0, 3.0])), min_size=1, max_size=4),
+    ),
+    st.sampled_from([None, FieldKind.INTEGER, FieldKind.FLOAT, FieldKind.KEYWORD]),
+)
+def test_numbers_mean_the_same_whatever_else_is_in_their_field(values: list[Json], kind: FieldKind | None) -> None:
+    payloads: list[Payload] = [{"price": value} for value in values]
+    schema = {} if kind is None else {"price": FieldIndex(kind)}
+    others: list[Payload] = [{}, {"price": []}]
+    alone, beside = (
+        scores(f.Variable("price"), some, defaults={"price": -7.0}, schema=schema)
+        for some in (payloads, payloads + others)
+    )
+    assert alone == {number: beside[number] for number in range(len(values))}
+
+
 def test_index_holds_no_values_of_other_types() -> None:
     schema = {"k": FieldIndex(FieldKind.INTEGER)}
     payloads: list[Payload] = [{"k": "x"}, {"k": 2.0}, {"k": 2.5}, {"k": [3, 3, "x"]}, {"k": None}]
