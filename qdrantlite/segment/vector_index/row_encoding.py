@@ -83,16 +83,34 @@ def as_float32(rows: Rows, distance: Distance) -> F32:
     return _unit(floats) if distance is Distance.COSINE else floats
 
 
+def as_compared(rows: Rows, distance: Distance) -> tuple[F32, F32 | None]:
+    """Stored rows ``(n, dim)`` as float32, and the norms ``(n,)`` that inner products with them are to be divided by.
+
+    None but for uint8 rows under cosine: there one division a row is a fifth of the time of one a component.
+    """
+    if distance is not Distance.COSINE or rows.dtype != np.uint8:
+        return as_float32(rows, distance), None
+    floats = rows.astype(np.float32)
+    return floats, _norms(floats)
+
+
 def unit_query(queries: F32, rows: Rows, distance: Distance) -> F32:
     """Queries as ``as_float32`` rows expect them: of norm 1 for uint8 cosine, else unchanged."""
     return _unit(queries) if distance is Distance.COSINE and rows.dtype == np.uint8 else queries
 
 
 def _unit(floats: F32) -> F32:
-    """Divide by the exact norm, which for bytes is either 0 or at least 1."""
-    norms = np.maximum(np.sqrt(np.einsum("...i,...i->...", floats, floats)), np.float32(1))
-    unit: F32 = floats / norms[..., np.newaxis]
+    """Divide each row ``(n, dim)`` by its norm."""
+    unit: F32 = floats / _norms(floats)[:, np.newaxis]
     return unit
+
+
+def _norms(floats: F32) -> F32:
+    """The exact norms ``(n,)``, which for bytes are either 0, given as 1, or at least 1."""
+    norms = np.empty(len(floats), dtype=np.float32)
+    floats = np.ascontiguousarray(floats)
+    faiss.fvec_norms_L2(faiss.swig_ptr(norms), faiss.swig_ptr(floats), floats.shape[1], len(floats))
+    return np.maximum(norms, np.float32(1), out=norms)
 
 
 def _to_bytes(floats: F32) -> npt.NDArray[np.uint8]:
