@@ -72,10 +72,11 @@ def group(given: models.Filter | None) -> Any:
 def _conditions(given: Any) -> list[Any] | None:
     if given is None:
         return None
-    return [_condition(each) for each in (given if isinstance(given, Sequence) else [given])]
+    return [condition(each) for each in (given if isinstance(given, Sequence) else [given])]
 
 
-def _condition(given: Any) -> Any:
+def condition(given: Any) -> Any:
+    """One condition."""
     match given:
         case models.Filter():
             return group(given)
@@ -273,7 +274,7 @@ def _one_argument(given: Any) -> Any:
         case models.AcoshExpression():
             return of.Acosh(expression(given.acosh))
         case _:
-            return of.Condition(_condition(given))
+            return of.Condition(condition(given))
 
 
 def _decay(kind: Any, params: models.DecayParamsExpression) -> Any:

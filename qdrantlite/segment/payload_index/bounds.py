@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable
 
-from qdrantlite.query.filter import Range
+from qdrantlite.query.filter import DatetimeRange, Range
+from qdrantlite.values.dates import Instant
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
@@ -45,3 +46,12 @@ def closed_floats(bounds: Range) -> tuple[float, float] | None:
     if bounds.lt is not None and not math.isnan(bounds.lt):
         high = min(high, math.nextafter(bounds.lt, -math.inf))
     return (low, high) if low <= high else None
+
+
+def in_micros(bounds: DatetimeRange) -> Range:
+    """Bounds on microseconds since 1970."""
+    return Range(lt=_micros(bounds.lt), gt=_micros(bounds.gt), gte=_micros(bounds.gte), lte=_micros(bounds.lte))
+
+
+def _micros(moment: Instant | None) -> int | None:
+    return None if moment is None else moment.micros

@@ -7,16 +7,25 @@ import numpy as np
 from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.errors import Unsupported
+from qdrantlite.query.elements import instant_of
 from qdrantlite.query.filter import IsNullFlag, Predicate
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.payload_index.bool import BoolKind, Flags
 from qdrantlite.segment.payload_index.facet import Countable, FacetValues
 from qdrantlite.segment.payload_index.keyword import KeywordKind, Keywords
 from qdrantlite.segment.payload_index.kind import Kind, Piece, Values
-from qdrantlite.segment.payload_index.numeric import Numbers, float_kind, float_of, integer_kind, integer_of
+from qdrantlite.segment.payload_index.numeric import (
+    Numbers,
+    datetime_kind,
+    float_kind,
+    float_of,
+    integer_kind,
+    integer_of,
+)
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.payload_index.parts import Part, Parts
 from qdrantlite.segment.payload_index.presence import Presence
+from qdrantlite.segment.payload_index.uuid import UuidKind, Uuids, uuids_among
 from qdrantlite.segment.runs import VisibleRun
 from qdrantlite.segment.stack import Layer, Stack
 from qdrantlite.values.payload import Json
@@ -126,7 +135,7 @@ class PayloadIndex:
         """The values, to be counted. Only where ``supports_facet``."""
         countable: list[tuple[Countable, AbstractBitMap]] = []
         for values, forgotten in self._segments():
-            assert isinstance(values, Keywords | Numbers | Flags)
+            assert isinstance(values, Keywords | Numbers | Flags | Uuids)
             countable.append((values, forgotten))
         return FacetValues(tuple(countable))
 
@@ -160,7 +169,11 @@ def _kind_of(schema: FieldIndex) -> Kind:
             return float_kind()
         case FieldKind.BOOL:
             return BoolKind()
-        case FieldKind.GEO | FieldKind.TEXT | FieldKind.DATETIME | FieldKind.UUID:
+        case FieldKind.DATETIME:
+            return datetime_kind()
+        case FieldKind.UUID:
+            return UuidKind()
+        case FieldKind.GEO | FieldKind.TEXT:
             raise Unsupported(f"Payload indexes of kind `{schema.kind.value}` are not supported yet")
 
 
@@ -175,19 +188,23 @@ def held_elements(kind: FieldKind, elements: Sequence[Json]) -> list[Json]:
             return [element for element in elements if isinstance(element, str)]
         case FieldKind.BOOL:
             return list(dict.fromkeys(element for element in elements if isinstance(element, bool)))
-        case FieldKind.GEO | FieldKind.TEXT | FieldKind.DATETIME | FieldKind.UUID:
+        case FieldKind.DATETIME:
+            return [element for element in elements if instant_of(element) is not None]
+        case FieldKind.UUID:
+            return list(uuids_among(elements))
+        case FieldKind.GEO | FieldKind.TEXT:
             raise Unsupported(f"Payload indexes of kind `{kind.value}` are not supported yet")
 
 
 def supports_order_by(field: FieldIndex) -> bool:
-    """Whether points can be ordered by an index of this schema: float, and integer unless its range is switched off."""
+    """Whether points can be ordered by an index of this schema: numbers and dates, of integers unless range is off."""
     if field.kind is FieldKind.INTEGER:
         return field.params is None or field.params.range is not False
-    return field.kind is FieldKind.FLOAT
+    return field.kind in (FieldKind.FLOAT, FieldKind.DATETIME)
 
 
 def supports_facet(field: FieldIndex) -> bool:
-    """Whether an index of this schema counts values: keyword, bool, and integer unless its lookup is switched off."""
+    """Whether an index of this schema counts values: keyword, uuid, bool, and integer unless its lookup is off."""
     if field.kind is FieldKind.INTEGER:
         return field.params is None or field.params.lookup is not False
-    return field.kind in (FieldKind.KEYWORD, FieldKind.BOOL)
+    return field.kind in (FieldKind.KEYWORD, FieldKind.UUID, FieldKind.BOOL)

@@ -1,7 +1,8 @@
 """Numeric index: the numbers of a field as keys of postings, for matches, ranges and order.
 
 An integer index takes integral floats as integers and leaves out other floats, and whatever 64 bits cannot hold. A
-float index takes both as float64.
+float index takes both as float64. A datetime index holds microseconds since 1970, among which a leap second is one with
+the second that follows. Ranges of numbers and of dates are the same to all of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +13,17 @@ import numpy as np
 import numpy.typing as npt
 from pyroaring import AbstractBitMap, BitMap
 
-from qdrantlite.query.filter import MatchAnyInteger, MatchExceptInteger, MatchInteger, Predicate, Range
+from qdrantlite.query.elements import instant_of
+from qdrantlite.query.filter import (
+    DatetimeRange,
+    MatchAnyInteger,
+    MatchExceptInteger,
+    MatchInteger,
+    Predicate,
+    Range,
+)
 from qdrantlite.segment.bitmaps import Offsets
-from qdrantlite.segment.payload_index.bounds import INT64_MAX, INT64_MIN, closed_floats, closed_integers
+from qdrantlite.segment.payload_index.bounds import INT64_MAX, INT64_MIN, closed_floats, closed_integers, in_micros
 from qdrantlite.segment.payload_index.facet import Counts, FacetValue, Places
 from qdrantlite.segment.payload_index.kind import Piece
 from qdrantlite.segment.payload_index.parts import Part, Parts
@@ -30,6 +39,8 @@ class Numbers(Generic[Number]):
     """See ``kind.Values``. 8 to 16 bytes per entry."""
 
     postings: Postings[Number]
+    matched: bool
+    """Whether they are the integers that payloads have, to be matched and counted."""
 
     @property
     def entries(self) -> int:
@@ -47,16 +58,18 @@ class Numbers(Generic[Number]):
         return self.postings.run.keys.dtype == np.int64
 
     def match(self, predicate: Predicate) -> AbstractBitMap | None:
-        """See ``kind.Values``. Floats leave the matching of integers to payloads."""
+        """See ``kind.Values``. Floats and dates leave the matching of integers to payloads."""
         match predicate:
+            case DatetimeRange():
+                return self.match(in_micros(predicate))
             case Range():
                 closed = closed_integers(predicate) if self.are_integers else closed_floats(predicate)
                 return BitMap() if closed is None else self.between(*closed)
-            case MatchInteger(number) if self.are_integers:
+            case MatchInteger(number) if self.matched:
                 return self.postings.with_one_of(self._array([number]))
-            case MatchAnyInteger(numbers) if self.are_integers:
+            case MatchAnyInteger(numbers) if self.matched:
                 return self.postings.with_one_of(self._array(list(set(numbers))))
-            case MatchExceptInteger(numbers) if self.are_integers:
+            case MatchExceptInteger(numbers) if self.matched:
                 return self.postings.with_other_than(self._array(list(set(numbers))))
             case _:
                 return None
@@ -89,11 +102,14 @@ class Numbers(Generic[Number]):
 
 
 class NumericKind(Generic[Number]):
-    """See ``kind.Kind``. ``key_of`` gives the number of an element, None for one without."""
+    """See ``kind.Kind``. ``key_of`` gives the number of an element, None for one without; ``matched``: see Numbers."""
 
-    def __init__(self, dtype: type[Number], key_of: Callable[[Json], int | float | None]) -> None:
+    def __init__(
+        self, dtype: type[Number], key_of: Callable[[Json], int | float | None], *, matched: bool = False
+    ) -> None:
         self._dtype: type[Number] = dtype
         self._key_of = key_of
+        self._matched = matched
 
     def build(self, offsets: Offsets, elements: Sequence[list[Json]]) -> Numbers[Number]:
         """See ``kind.Kind``."""
@@ -108,15 +124,17 @@ class NumericKind(Generic[Number]):
                 distinct = {key for element in found if (key := key_of(element)) is not None}
                 keys.extend(distinct)
                 owners.extend([offset] * len(distinct))
-        return Numbers(Postings.of(np.array(keys, dtype=self._dtype), np.array(owners, dtype=np.uint32)))
+        made = Postings.of(np.array(keys, dtype=self._dtype), np.array(owners, dtype=np.uint32))
+        return Numbers(made, self._matched)
 
     def merge(self, pieces: Sequence[Piece]) -> Numbers[Number]:
         """See ``kind.Kind``."""
-        return Numbers(merged_postings([(self._numbers(piece).postings, piece.forgotten) for piece in pieces]))
+        merged = merged_postings([(self._numbers(piece).postings, piece.forgotten) for piece in pieces])
+        return Numbers(merged, self._matched)
 
     def load(self, parts: Parts) -> Numbers[Number]:
         """See ``kind.Kind``."""
-        return Numbers(Postings.load(parts, self._dtype))
+        return Numbers(Postings.load(parts, self._dtype), self._matched)
 
     def _numbers(self, piece: Piece) -> Numbers[Number]:
         assert isinstance(piece.values, Numbers)
@@ -125,12 +143,17 @@ class NumericKind(Generic[Number]):
 
 def integer_kind() -> NumericKind[np.int64]:
     """Of integers."""
-    return NumericKind(np.int64, integer_of)
+    return NumericKind(np.int64, integer_of, matched=True)
 
 
 def float_kind() -> NumericKind[np.float64]:
     """Of floats."""
     return NumericKind(np.float64, float_of)
+
+
+def datetime_kind() -> NumericKind[np.int64]:
+    """Of dates."""
+    return NumericKind(np.int64, micros_of)
 
 
 def integer_of(element: Json) -> int | None:
@@ -152,3 +175,9 @@ def float_of(element: Json) -> float | None:
     if isinstance(element, (int, float)) and not isinstance(element, bool):
         return float(element)
     return None
+
+
+def micros_of(element: Json) -> int | None:
+    """Microseconds since 1970 of a date."""
+    moment = instant_of(element)
+    return None if moment is None else moment.micros

@@ -1,0 +1,170 @@
+"""Every kind of payload index against the reference engine's: which points a predicate finds, and how many are held.
+
+Our index is made of several segments, with points replaced and segments merged on the way; what it leaves to payloads
+is asked of the payloads.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import qdrant_edge as edge
+from pyroaring import BitMap
+from qdrant_client import models
+
+from qdrantlite.query import filter as f
+from qdrantlite.query.evaluate import payload_test
+from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
+from qdrantlite.values.payload import Json, elements_at, parse_path
+from qdrantlite.values.schema import FieldIndex, FieldKind
+from qdrantlite.wire.rest.decode.filter import decode_condition
+from tests.congruence import in_edge_words as words
+from tests.congruence.random_conditions import RandomConditions
+
+POINTS = 150
+KEY = parse_path("k")
+UUIDS = ("c37b8a1e-0f0e-4b6a-9e55-1234567890ab", "00000000-0000-0000-0000-000000000001", "F" * 32)
+
+
+class Dates(RandomConditions):
+    """Dates, and ranges of them and of numbers."""
+
+    def some(self) -> Json:
+        return self.date()
+
+    def predicate(self) -> dict[str, Any]:
+        kind = self.random()
+        low, high = self.choice(["gt", "gte"]), self.choice(["lt", "lte"])
+        if kind < 0.2:
+            micros = (None, 0.0, 1.5e15, 1_583_020_800_000_000.0, 1e30, -1e30)
+            return {"range": models.Range(**{low: self.choice(micros), high: self.choice(micros)})}
+        if kind < 0.3:
+            return super().predicate()
+        bounds = {name: self.choice([None, self.moment(), self.moment()]) for name in (low, high)}
+        return {"range": models.DatetimeRange(**bounds)}
+
+
+class Uuids(RandomConditions):
+    """UUIDs in all their spellings and texts near to them."""
+
+    def some(self) -> Json:
+        one = self.choice(UUIDS)
+        spelled = self.choice(["{}", "{{{}}}", "urn:uuid:{}", "URN:UUID:{}", " {}", "{}0"]).format(one)
+        return self.choice([one, one, one.upper(), one.replace("-", ""), spelled])
+
+    def predicate(self) -> dict[str, Any]:
+        asked = [self.choice([*UUIDS, self.some(), "x"]) for _ in range(self.randint(0, 3))]
+        match self.randint(0, 3):
+            case 0:
+                return {"match": models.MatchAny(any=asked or ["x"])}
+            case 1:
+                return {"match": models.MatchExcept(**{"except": asked or ["x"]})}
+            case 2:
+                return super().predicate()
+            case _:
+                return {"match": models.MatchValue(value=[*asked, "x"][0])}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An index in both words, and what is put in and asked."""
+
+    ours: FieldIndex
+    theirs: Any
+    chance: Callable[[str], Any]
+
+
+CASES = {
+    "datetime": Case(FieldIndex(FieldKind.DATETIME), edge.PayloadSchemaType.Datetime, Dates),
+    "uuid": Case(FieldIndex(FieldKind.UUID), edge.PayloadSchemaType.Uuid, Uuids),
+}
+
+
+def values(chance: Any) -> list[Json]:
+    """A field of each point: mostly of the kind."""
+
+    def one() -> Json:
+        kind = chance.random()
+        if kind < 0.25:
+            return [chance.some() if chance.random() < 0.8 else chance.value(1) for _ in range(chance.randint(0, 3))]
+        return chance.some() if kind < 0.85 else chance.value()
+
+    return [one() for _ in range(POINTS)]
+
+
+def index_of(schema: FieldIndex, fields: Sequence[Json], chance: Any) -> PayloadIndex:
+    """Filled in steps. Some points are here with other values first; the segments are merged at times."""
+    index = make_index(schema)
+    others = fields[::-1]
+    start = 0
+    while start < len(fields):
+        stop = start + chance.randint(1, 40)
+        early = np.arange(start, min(stop, len(fields)), dtype=np.uint32)
+        wrong = [offset for offset in early.tolist() if chance.random() < 0.3]
+        index = index.with_points(early, [elements(others if at in wrong else fields, at) for at in early.tolist()])
+        if chance.random() < 0.3:
+            index = merged(index)
+        index = index.without(BitMap(wrong))
+        index = index.with_points(np.array(wrong, dtype=np.uint32), [elements(fields, at) for at in wrong])
+        start = stop
+    return merged(index) if chance.random() < 0.5 else index
+
+
+def elements(fields: Sequence[Json], at: int) -> list[Json]:
+    return elements_at({"k": fields[at]}, KEY)
+
+
+def merged(index: PayloadIndex) -> PayloadIndex:
+    """All segments made into one."""
+    layers = index.stack.layers
+    stack = index.stack.replaced(layers, index.merged(layers)) if layers else index.stack
+    assert stack is not None
+    return PayloadIndex(index.schema, index.kind, stack)
+
+
+def compare(case: Case, folder: Path, seed: int, predicates: int) -> None:
+    """Both sides hold the same points and find the same ones."""
+    chance = case.chance(f"{seed}")
+    fields = values(chance)
+    index = index_of(case.ours, fields, chance)
+    params = edge.EdgeVectorParams(size=1, distance=edge.Distance.Dot)
+    shard = edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors={"v": params}))
+    shard.update(
+        edge.UpdateOperation.upsert_points(
+            [edge.Point(at, {"v": [1.0]}, {"k": field}) for at, field in enumerate(fields)]
+        )
+    )
+    shard.update(edge.UpdateOperation.create_field_index("k", case.theirs))
+    assert index.points(BitMap(range(POINTS))) == shard.info().payload_schema["k"].points
+    answered = found = 0
+    for _ in range(predicates):
+        given = models.FieldCondition(key="k", **chance.predicate())
+        condition = decode_condition(given.model_dump(exclude_none=True, by_alias=True, mode="json"))
+        assert isinstance(condition, f.FieldCondition)
+        holding = None if isinstance(condition.predicate, f.IsEmptyFlag | f.IsNullFlag) else index.match(condition.predicate)
+        if holding is None:
+            ours = np.flatnonzero(payload_test(condition)([{"k": field} for field in fields])).tolist()
+        else:
+            answered, ours = answered + 1, list(holding)
+        hits, _ = shard.scroll(edge.ScrollRequest(limit=POINTS, filter=edge.Filter(must=[words.condition(given)])))
+        assert ours == [int(f"{hit.id}") for hit in hits], condition
+        found += 0 < len(ours) < POINTS
+    assert answered > predicates / 3
+    assert found > predicates / 4
+    shard.close()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_indexes_find_the_same_points(name: str, tmp_path: Path) -> None:
+    for seed in range(2):
+        compare(CASES[name], tmp_path / f"{seed}", seed, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_many_indexes_find_the_same_points(name: str, seed: int, tmp_path: Path) -> None:
+    compare(CASES[name], tmp_path / "shard", seed, 300)
