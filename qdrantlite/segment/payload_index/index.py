@@ -12,6 +12,7 @@ from qdrantlite.query.filter import IsNullFlag, Predicate
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.payload_index.bool import BoolKind, Flags
 from qdrantlite.segment.payload_index.facet import Countable, FacetValues
+from qdrantlite.segment.payload_index.geo import GeoKind, held_point
 from qdrantlite.segment.payload_index.keyword import KeywordKind, Keywords
 from qdrantlite.segment.payload_index.kind import Kind, Piece, Values
 from qdrantlite.segment.payload_index.numeric import (
@@ -173,7 +174,9 @@ def _kind_of(schema: FieldIndex) -> Kind:
             return datetime_kind()
         case FieldKind.UUID:
             return UuidKind()
-        case FieldKind.GEO | FieldKind.TEXT:
+        case FieldKind.GEO:
+            return GeoKind()
+        case FieldKind.TEXT:
             raise Unsupported(f"Payload indexes of kind `{schema.kind.value}` are not supported yet")
 
 
@@ -192,7 +195,9 @@ def held_elements(kind: FieldKind, elements: Sequence[Json]) -> list[Json]:
             return [element for element in elements if instant_of(element) is not None]
         case FieldKind.UUID:
             return list(uuids_among(elements))
-        case FieldKind.GEO | FieldKind.TEXT:
+        case FieldKind.GEO:
+            return [element for element in elements if held_point(element) is not None]
+        case FieldKind.TEXT:
             raise Unsupported(f"Payload indexes of kind `{kind.value}` are not supported yet")
 
 
