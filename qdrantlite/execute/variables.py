@@ -127,8 +127,9 @@ class Candidates:
     def _values(self, payload: Payload, path: Path) -> list[Json]:
         """What is at a path, an array opened; of an indexed field only what its index holds."""
         kind = self._formula.indexed.get(path)
-        if kind is not None:
-            return held_elements(kind, elements_at(payload, path))
+        held = None if kind is None else held_elements(kind, elements_at(payload, path))
+        if held is not None:
+            return held
         found = list(values_at(payload, path))
         if EVERY not in path and len(found) == 1 and isinstance(found[0], list):
             return found[0]

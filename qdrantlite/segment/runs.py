@@ -73,10 +73,18 @@ class Run(Generic[Key]):
         """The offsets of one key as a bitmap, not to be changed."""
         found = self._groups.get(number)
         if found is None:
-            found = bitmap_of(self.offsets[self.starts[number] : self.starts[number + 1]])
+            found = bitmap_of(self.offsets_of(number))
             if len(found) >= CACHED_FROM:
                 self._groups[number] = found
         return found
+
+    def offsets_of(self, number: int) -> Offsets:
+        """The offsets of one key, ascending."""
+        return self.offsets[self.starts[number] : self.starts[number + 1]]
+
+    def size_of(self, number: int) -> int:
+        """How many offsets one key has."""
+        return int(self.starts[number + 1]) - int(self.starts[number])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

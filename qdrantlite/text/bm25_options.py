@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qdrantlite.errors import BadInput
-from qdrantlite.text.parameters import TextParams, Tokenizer
+from qdrantlite.text.parameters import TextParams
 from qdrantlite.text.stemming import STEMMERS
 from qdrantlite.text.stopwords import STOPWORD_LANGUAGES
+from qdrantlite.values.schema import Tokenizer
 
 _OPTIONS = frozenset(
     [

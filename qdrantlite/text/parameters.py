@@ -5,21 +5,11 @@ what is derived from it can be cached by it.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from qdrantlite.errors import BadInput
 from qdrantlite.text.stemming import STEMMERS
 from qdrantlite.text.stopwords import STOPWORD_LANGUAGES
-
-
-class Tokenizer(StrEnum):
-    """The ways to cut a text into pieces, by Qdrant's names."""
-
-    PREFIX = "prefix"
-    WHITESPACE = "whitespace"
-    WORD = "word"
-    MULTILINGUAL = "multilingual"
-    CODE = "code"
+from qdrantlite.values.schema import FieldParams, Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +40,18 @@ class TextParams:
                 )
         if self.stemmer is not None and self.stemmer not in STEMMERS:
             raise BadInput(f"No stemmer for language {self.stemmer!r}, known are: {', '.join(sorted(STEMMERS))}")
+
+
+def index_text_params(params: FieldParams) -> TextParams:
+    """What happens to the texts of a payload index. Raises BadInput for languages that are not known."""
+    stopwords = params.stopwords
+    return TextParams(
+        tokenizer=params.tokenizer or Tokenizer.WORD,
+        lowercase=params.lowercase is not False,
+        ascii_folding=params.ascii_folding is True,
+        stopword_languages=stopwords.languages if stopwords is not None else (),
+        stopwords_custom=stopwords.custom if stopwords is not None else (),
+        stemmer=params.stemmer.language if params.stemmer is not None else None,
+        min_token_len=params.min_token_len,
+        max_token_len=params.max_token_len,
+    )

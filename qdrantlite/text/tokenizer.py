@@ -2,6 +2,9 @@
 
 A document and a query differ for the prefix tokenizer alone: a document is found by every opening of its words, so it
 has them all as tokens; a query has one opening per word, and keeps stopwords, for they may be words half typed.
+
+Identifiers of code are found as a whole or by their parts, so a document has both as tokens. What is matched, and what
+stands in a phrase, has the parts alone.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,7 +12,7 @@ from functools import lru_cache
 from typing import assert_never
 
 from qdrantlite.text.folding import fold_to_ascii
-from qdrantlite.text.parameters import TextParams, Tokenizer
+from qdrantlite.text.parameters import TextParams
 from qdrantlite.text.splitting import (
     split_identifier,
     split_identifiers,
@@ -19,6 +22,7 @@ from qdrantlite.text.splitting import (
 )
 from qdrantlite.text.stemming import stemmer_of
 from qdrantlite.text.stopwords import stopwords_of
+from qdrantlite.values.schema import Tokenizer
 
 CACHED_WORDS = 1 << 16
 """Words whose tokens are remembered, for each set of parameters."""
@@ -30,8 +34,13 @@ def document_tokens(text: str, params: TextParams) -> list[str]:
 
 
 def query_tokens(text: str, params: TextParams) -> list[str]:
-    """The tokens of a searched text, in the order of the text, repeated as often as they occur."""
-    return _tokens(split_text(text, params.tokenizer), expand_query(params))
+    """The tokens of a matched text, in the order of the text, repeated as often as they occur."""
+    return _tokens(split_text(text, params.tokenizer), expand_query(params, compounds=False))
+
+
+def phrase_tokens(text: str, params: TextParams) -> list[str]:
+    """The tokens of a phrase, and of a stored text where phrases are looked for, in order."""
+    return _tokens(split_text(text, params.tokenizer), expand_document(params, compounds=False))
 
 
 def _tokens(pieces: Iterable[str], expand: Callable[[str], tuple[str, ...]]) -> list[str]:
@@ -54,18 +63,23 @@ def split_text(text: str, tokenizer: Tokenizer) -> list[str]:
 
 
 @lru_cache(maxsize=256)
-def expand_document(params: TextParams) -> Callable[[str], tuple[str, ...]]:
-    """The function from a piece of a stored text to its tokens, none if it is dropped; it remembers its answers."""
+def expand_document(params: TextParams, *, compounds: bool = True) -> Callable[[str], tuple[str, ...]]:
+    """The function from a piece of a stored text to its tokens, none if it is dropped; it remembers its answers.
+
+    Identifiers of several parts are tokens as a whole, too, with ``compounds`` and in lower case.
+    """
     normalize = _normalizer(params, drop_stopwords=True)
-    return _remembered(_expander(params, normalize, _prefixes if params.tokenizer is Tokenizer.PREFIX else None))
+    openings = _prefixes if params.tokenizer is Tokenizer.PREFIX else None
+    return _remembered(_expander(params, normalize, openings, compounds=compounds))
 
 
 @lru_cache(maxsize=256)
-def expand_query(params: TextParams) -> Callable[[str], tuple[str, ...]]:
-    """The function from a piece of a searched text to its tokens, none if it is dropped; it remembers its answers."""
+def expand_query(params: TextParams, *, compounds: bool = True) -> Callable[[str], tuple[str, ...]]:
+    """The function from a piece of a searched text to its tokens, none if it is dropped; see ``expand_document``."""
     prefix = params.tokenizer is Tokenizer.PREFIX
     normalize = _normalizer(params, drop_stopwords=not prefix)
-    return _remembered(_expander(params, normalize, _longest_prefix if prefix else None))
+    openings = _longest_prefix if prefix else None
+    return _remembered(_expander(params, normalize, openings, compounds=compounds))
 
 
 def _remembered(expand: Callable[[str], tuple[str, ...]]) -> Callable[[str], tuple[str, ...]]:
@@ -76,6 +90,8 @@ def _expander(
     params: TextParams,
     normalize: Callable[[str], str],
     openings: Callable[[str, TextParams], tuple[str, ...]] | None,
+    *,
+    compounds: bool,
 ) -> Callable[[str], tuple[str, ...]]:
     """Piece → tokens; ``openings`` gives a word's prefixes, or is None where a word is one token."""
     shortest, longest = params.min_token_len or 1, params.max_token_len
@@ -87,7 +103,7 @@ def _expander(
         return (token,) if len(token) >= shortest and (longest is None or len(token) <= longest) else ()
 
     def expand_identifier(identifier: str) -> tuple[str, ...]:
-        words = split_identifier(identifier, compounds=params.lowercase)
+        words = split_identifier(identifier, compounds=compounds and params.lowercase)
         return tuple(token for word in words for token in expand_word(word))
 
     return expand_identifier if params.tokenizer is Tokenizer.CODE else expand_word

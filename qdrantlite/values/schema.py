@@ -7,7 +7,7 @@ that the same classes are written to the catalogue as JSON (``schema_format.py``
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TypeAlias, TypeVar
 
 from qdrantlite.values.distance import Datatype, Distance
@@ -310,7 +310,7 @@ class FieldKind(Enum):
     UUID = "uuid"
 
 
-class Tokenizer(Enum):
+class Tokenizer(StrEnum):
     """How text is cut into tokens."""
 
     PREFIX = "prefix"

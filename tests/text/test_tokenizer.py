@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from qdrantlite.errors import BadInput
-from qdrantlite.text.parameters import TextParams, Tokenizer
+from qdrantlite.text.parameters import TextParams
 from qdrantlite.text.stemming import stemmer_of
 from qdrantlite.text.stopwords import STOPWORD_LANGUAGES, stopwords_of
 from qdrantlite.text.tokenizer import document_tokens, query_tokens
+from qdrantlite.values.schema import Tokenizer
 
 
 def test_words_keep_their_order_and_repetitions() -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from pyroaring import AbstractBitMap, BitMap
 
-from qdrantlite.errors import Unsupported
 from qdrantlite.query.elements import instant_of
 from qdrantlite.query.filter import IsNullFlag, Predicate
 from qdrantlite.segment.bitmaps import Offsets
@@ -26,11 +25,13 @@ from qdrantlite.segment.payload_index.numeric import (
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.payload_index.parts import Part, Parts
 from qdrantlite.segment.payload_index.presence import Presence
+from qdrantlite.segment.payload_index.text import TextKind
 from qdrantlite.segment.payload_index.uuid import UuidKind, Uuids, uuids_among
 from qdrantlite.segment.runs import VisibleRun
 from qdrantlite.segment.stack import Layer, Stack
+from qdrantlite.text.parameters import index_text_params
 from qdrantlite.values.payload import Json
-from qdrantlite.values.schema import FieldIndex, FieldKind
+from qdrantlite.values.schema import FieldIndex, FieldKind, FieldParams
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +157,7 @@ def _union(pieces: Sequence[tuple[AbstractBitMap, AbstractBitMap]]) -> AbstractB
 
 
 def make_index(schema: FieldIndex) -> PayloadIndex:
-    """An empty index. Raises Unsupported for kinds that do not exist yet."""
+    """An empty index. Raises BadInput for a text index in languages that are not known."""
     return PayloadIndex(schema, _kind_of(schema))
 
 
@@ -177,11 +178,12 @@ def _kind_of(schema: FieldIndex) -> Kind:
         case FieldKind.GEO:
             return GeoKind()
         case FieldKind.TEXT:
-            raise Unsupported(f"Payload indexes of kind `{schema.kind.value}` are not supported yet")
+            params = schema.params or FieldParams()
+            return TextKind(index_text_params(params), phrases=params.phrase_matching is True)
 
 
-def held_elements(kind: FieldKind, elements: Sequence[Json]) -> list[Json]:
-    """What an index of a kind holds of the elements of its field, as it holds it."""
+def held_elements(kind: FieldKind, elements: Sequence[Json]) -> list[Json] | None:
+    """What an index of a kind holds of the elements of its field, as it holds it; None where it gives nothing back."""
     match kind:
         case FieldKind.INTEGER:
             return list(dict.fromkeys(number for element in elements if (number := integer_of(element)) is not None))
@@ -198,7 +200,7 @@ def held_elements(kind: FieldKind, elements: Sequence[Json]) -> list[Json]:
         case FieldKind.GEO:
             return [element for element in elements if held_point(element) is not None]
         case FieldKind.TEXT:
-            raise Unsupported(f"Payload indexes of kind `{kind.value}` are not supported yet")
+            return None
 
 
 def supports_order_by(field: FieldIndex) -> bool:

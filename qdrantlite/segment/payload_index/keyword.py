@@ -20,7 +20,7 @@ from qdrantlite.segment.payload_index.facet import Counts, FacetValue, Places
 from qdrantlite.segment.payload_index.kind import Piece
 from qdrantlite.segment.payload_index.parts import Part, Parts
 from qdrantlite.segment.payload_index.postings import Postings, merged_postings
-from qdrantlite.segment.payload_index.words import Words, merged_words
+from qdrantlite.segment.payload_index.words import U32, Words, merged_words
 from qdrantlite.segment.runs import alive
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.payload import Json
@@ -93,14 +93,19 @@ class KeywordKind:
 
     def merge(self, pieces: Sequence[Piece]) -> Keywords:
         """See ``kind.Kind``."""
-        postings = [(_keywords(piece).postings, piece.forgotten) for piece in pieces]
-        used = [_used(one, forgotten) for one, forgotten in postings]
-        words, places = merged_words([_keywords(piece).words for piece in pieces], used)
-        return Keywords(words, merged_postings(postings, places))
+        return merged_keywords([(_keywords(piece), piece.forgotten) for piece in pieces])[0]
 
     def load(self, parts: Parts) -> Keywords:
         """See ``kind.Kind``."""
         return Keywords(Words.load(parts), Postings.load(parts, np.uint32))
+
+
+def merged_keywords(pieces: Sequence[tuple[Keywords, AbstractBitMap]]) -> tuple[Keywords, list[U32]]:
+    """One of several, each without the offsets forgotten there; and the new places of the words of each piece."""
+    postings = [(keywords.postings, forgotten) for keywords, forgotten in pieces]
+    used = [_used(one, forgotten) for one, forgotten in postings]
+    words, places = merged_words([keywords.words for keywords, _ in pieces], used)
+    return Keywords(words, merged_postings(postings, places)), places
 
 
 def _distinct(elements: list[Json]) -> Iterable[str]:

@@ -13,6 +13,9 @@ from qdrantlite.segment.payload_index.parts import Part, Parts, array_of, bitmap
 from qdrantlite.segment.runs import Entries, Key, Run, alive, concatenated, make_run, ranges
 from qdrantlite.segment.selection import Selection
 
+SCATTER_RATIO = 32
+"""Looking an offset up in a group takes as long as passing over so many."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Postings(Generic[Key]):
@@ -38,6 +41,25 @@ class Postings(Generic[Key]):
             number = self.run.number_of(keys[0])
             return BitMap() if number is None else self.run.group(number)
         return bitmap_of(self._offsets_of(self.run.locate(keys)[1]))
+
+    def with_all_of(self, keys: npt.NDArray[Key]) -> AbstractBitMap:
+        """Points that have each of the keys, which are distinct; no point without keys."""
+        found, numbers = self.run.locate(keys)
+        if not len(keys) or not found.all():
+            return BitMap()
+        first, *others = sorted(numbers.tolist(), key=self.run.size_of)
+        if others and self.run.size_of(first) * SCATTER_RATIO < self.run.size_of(others[-1]):
+            return bitmap_of(self._common(first, others))
+        return self.run.group(first).intersection(*map(self.run.group, others))
+
+    def _common(self, first: int, others: Sequence[int]) -> Offsets:
+        """Offsets of a small group that are in all the others, looked up one by one."""
+        common = self.run.offsets_of(first)
+        for other in others:
+            larger = self.run.offsets_of(other)
+            places = np.minimum(np.searchsorted(larger, common), len(larger) - 1)
+            common = common[larger[places] == common]
+        return common
 
     def with_other_than(self, keys: npt.NDArray[Key]) -> AbstractBitMap:
         """Points that have at least one key that is not among these distinct ones."""
