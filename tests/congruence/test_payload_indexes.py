@@ -86,7 +86,7 @@ class Spots(RandomConditions):
 class Texts(RandomConditions):
     """Texts of few words, so that phrases repeat, and what is asked of them."""
 
-    said = (
+    said: tuple[str, ...] = (
         *("red", "car", "RED", "Cars", "the", "quick", "is", "foo_bar", "foo", "getHTTPCode", "I\u0307stanbul", "ıI"),
         *("\u0130STANBUL", "über", "Straße", "ﬁne", "ΣΊΣΥΦΟΣ", "中文", "字", "タワー", "สวัสดี", "😀", "caf\u00e9", "12"),
         *("cafe\u0301", "running", "a", "_", "x-ray", "naïve", "don't", "ქართული", "한국어", "привет", "\u200d", "1.5"),
@@ -114,8 +114,11 @@ class Texts(RandomConditions):
 
 
 class SpacedTexts(Texts):
-    """Without scripts whose words the engine finds by a dictionary, and without words of two scripts."""
+    """Without scripts whose words the engine finds by a dictionary, words of two scripts, and ligatures, which it reads
+    by the script of the text around them.
+    """
 
+    said = tuple(each for each in Texts.said if each != "ﬁne")
     between = (" ", "  ", ", ", "-")
 
     def some(self) -> str:
