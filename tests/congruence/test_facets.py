@@ -2,17 +2,29 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
 import qdrant_edge as edge
 from qdrant_client import QdrantClient, models
 
+from qdrantlite.values.payload import Json
 from tests.congruence import in_edge_words as words
 from tests.congruence.test_filters import POINTS, Random
 from tests.congruence.twin import Twin
 
 KINDS = models.PayloadSchemaType
+
+
+class RandomUuids(Random):
+    """Often a UUID where there would be something else."""
+
+    def value(self, depth: int = 0) -> Json:
+        return self.choice(UUIDS) if self.random() < 0.4 else super().value(depth)
+
+
+UUIDS = (f"{UUID(int=1)}", f"{UUID(int=2**127)}".upper(), UUID(int=2**127).hex, f"urn:uuid:{UUID(int=3)}")
 
 
 def facets(twin: Twin, key: str, limit: int, given: models.Filter | None) -> tuple[list[Any], list[Any]]:
@@ -22,9 +34,9 @@ def facets(twin: Twin, key: str, limit: int, given: models.Filter | None) -> tup
     return [(hit.value, hit.count) for hit in ours], [(hit.value, hit.count) for hit in theirs if hit.count]
 
 
-@pytest.mark.parametrize("kind", [KINDS.KEYWORD, KINDS.INTEGER, KINDS.BOOL])
+@pytest.mark.parametrize("kind", [KINDS.KEYWORD, KINDS.INTEGER, KINDS.BOOL, KINDS.UUID])
 def test_facets_count_alike(make_twin: Callable[..., Twin], kind: models.PayloadSchemaType) -> None:
-    chance = Random(kind.value)
+    chance = (RandomUuids if kind is KINDS.UUID else Random)(kind.value)
     twin = make_twin(dense=models.VectorParams(size=1, distance=models.Distance.DOT))
     for key in ("a", "b", "c[]", "a.b"):
         twin.index(key, kind)

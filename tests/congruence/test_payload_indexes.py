@@ -91,7 +91,7 @@ class Texts(RandomConditions):
         *("\u0130STANBUL", "über", "Straße", "ﬁne", "ΣΊΣΥΦΟΣ", "中文", "字", "タワー", "สวัสดี", "😀", "caf\u00e9", "12"),
         *("cafe\u0301", "running", "a", "_", "x-ray", "naïve", "don't", "ქართული", "한국어", "привет", "\u200d", "1.5"),
     )
-    between = (" ", " ", "  ", ", ", "-", "\u3000", "_", "")
+    between: tuple[str, ...] = (" ", " ", "  ", ", ", "-", "\u3000", "_", "")
 
     def some(self) -> str:
         if self.random() < 0.3:

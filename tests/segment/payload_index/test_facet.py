@@ -2,6 +2,7 @@
 
 from collections import Counter
 from unittest.mock import patch
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ VALUES: dict[FieldKind, st.SearchStrategy[Json]] = {
     FieldKind.KEYWORD: st.sampled_from(["", "a", "ab", "b", "ß", "z", "\ud800", "日本"]),
     FieldKind.INTEGER: st.sampled_from([-(2**63), -1, 0, 1, 7, 2**63 - 1]),
     FieldKind.BOOL: st.booleans(),
+    FieldKind.UUID: st.sampled_from([str(UUID(int=number)) for number in (0, 1, 5, 2**128 - 1)]),
 }
 
 

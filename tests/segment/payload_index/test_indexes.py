@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from unittest.mock import patch
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -9,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from qdrantlite.errors import Unsupported
 from qdrantlite.query import filter as f
 from qdrantlite.segment import merge_policy
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index, supports_order_by
 from qdrantlite.segment.stack import Layer, Stack
 from qdrantlite.storage.checkpoint import read_derived, write_derived
 from qdrantlite.storage.files import PosixFiles
+from qdrantlite.values.dates import Instant
+from qdrantlite.values.geo import GeoPoint
 from qdrantlite.values.payload import Json
 from qdrantlite.values.schema import FieldIndex, FieldKind, FieldParams
 
@@ -24,6 +26,10 @@ REPEATED: dict[FieldKind, tuple[list[Json], list[Json], list[Json]]] = {
     FieldKind.INTEGER: ([1, 2], [2.0], ["7"]),
     FieldKind.FLOAT: ([1, 2.5], [2.5], ["7"]),
     FieldKind.BOOL: ([True, False], [False], [1]),
+    FieldKind.DATETIME: (["2020-01-01", "2021-01-01T00:00:00Z"], ["2021-01-01"], [7]),
+    FieldKind.UUID: ([str(UUID(int=5)), UUID(int=6).hex], [f"{{{UUID(int=6)}}}"], ["7"]),
+    FieldKind.GEO: ([{"lon": 180, "lat": 1}, {"lon": -180, "lat": 90}], [{"lon": 180.0, "lat": 1}], [7]),
+    FieldKind.TEXT: (["red car", "blue"], ["blue red blue car"], [7]),
 }
 """Elements that many points share: two of the kind, one of the kind, one of another kind."""
 
@@ -31,10 +37,20 @@ REPEATED: dict[FieldKind, tuple[list[Json], list[Json], list[Json]]] = {
 def elements(kind: FieldKind, number: int) -> list[Json]:
     """What point ``number`` has at the field; every sixth has a value of its own."""
     both, one, other = REPEATED[kind]
-    own: dict[FieldKind, Json] = {FieldKind.KEYWORD: f"w{number}", FieldKind.BOOL: True}
+    own: dict[FieldKind, Json] = {
+        FieldKind.KEYWORD: f"w{number}",
+        FieldKind.BOOL: True,
+        FieldKind.DATETIME: f"2020-01-01T00:00:00.{number:06}",
+        FieldKind.UUID: str(UUID(int=number)),
+        FieldKind.GEO: {"lon": number % 360 - 180, "lat": number % 7},
+        FieldKind.TEXT: f"car w{number}",
+    }
     null: list[Json] = [None]
     return (both, one, [own.get(kind, number)], null, [], other)[number % 6]
 
+
+NEW_YEAR = Instant(1_577_836_800, 0)
+"""The first moment of 2020."""
 
 QUESTIONS: dict[FieldKind, tuple[f.Predicate, ...]] = {
     FieldKind.KEYWORD: (
@@ -47,12 +63,34 @@ QUESTIONS: dict[FieldKind, tuple[f.Predicate, ...]] = {
     ),
     FieldKind.FLOAT: (f.Range(gt=2), f.Range(gte=2.5, lte=2.5), f.IsNullFlag(True)),
     FieldKind.BOOL: (f.MatchBool(True), f.MatchBool(False), f.IsNullFlag(True)),
+    FieldKind.DATETIME: (
+        *(f.DatetimeRange(gt=NEW_YEAR, lte=Instant(NEW_YEAR.second, 900)), f.DatetimeRange(lt=NEW_YEAR)),
+        *(f.DatetimeRange(gte=Instant(NEW_YEAR.second + 1, 0)), f.Range(gte=1.6e15), f.IsNullFlag(True)),
+    ),
+    FieldKind.UUID: (
+        *(f.MatchKeyword(str(UUID(int=6)).upper()), f.MatchAnyKeyword((UUID(int=8).hex, str(UUID(int=5))))),
+        *(f.MatchExceptKeyword((UUID(int=6).hex,)), f.MatchExceptKeyword(()), f.IsNullFlag(True)),
+    ),
+    FieldKind.GEO: (
+        *(f.GeoRadius(GeoPoint(-179.5, 0.0), 4e5), f.GeoRadius(GeoPoint(0.0, 89.0), 2e5)),
+        *(f.GeoBoundingBox(GeoPoint(170.0, 3.5), GeoPoint(-100.0, 0.5)), f.IsNullFlag(True)),
+        f.GeoPolygon((GeoPoint(-10.0, -1.0), GeoPoint(90.0, 3.5), GeoPoint(-10.0, 3.5), GeoPoint(-10.0, -1.0))),
+    ),
+    FieldKind.TEXT: (
+        *(f.MatchText("RED blue"), f.MatchText("red none"), f.MatchTextAny("car w2"), f.MatchPhrase("blue red")),
+        *(f.MatchPhrase("red blue car"), f.MatchPhrase("car w8"), f.MatchPhrase("w2"), f.IsNullFlag(True)),
+    ),
 }
 KINDS = list(REPEATED)
+PARAMS = {FieldKind.TEXT: FieldParams(phrase_matching=True)}
+
+
+def schema_of(kind: FieldKind) -> FieldIndex:
+    return FieldIndex(kind, PARAMS.get(kind))
 
 
 def filled(kind: FieldKind, numbers: list[int], *, batch: int = 700) -> PayloadIndex:
-    index = make_index(FieldIndex(kind))
+    index = make_index(schema_of(kind))
     for start in range(0, len(numbers), batch):
         chunk = numbers[start : start + batch]
         index = index.with_points(np.array(chunk, dtype=np.uint32), [elements(kind, i) for i in chunk])
@@ -94,7 +132,7 @@ def test_points_can_be_forgotten_and_taken_up_again(kind: FieldKind) -> None:
     for offset in moved:
         index = index.without(BitMap([offset]))
         index = index.with_points(np.array([offset], dtype=np.uint32), [elements(kind, offset + 1)])
-    wanted = make_index(FieldIndex(kind)).with_points(
+    wanted = make_index(schema_of(kind)).with_points(
         np.arange(2000, dtype=np.uint32), [elements(kind, i + (i in moved)) for i in range(2000)]
     )
     assert answers(index) == answers(whole(index)) == answers(wanted)
@@ -111,7 +149,7 @@ BATCHES = st.lists(
 def test_index_of_any_history_is_one_built_at_once(
     kind: FieldKind, batches: list[tuple[list[int], frozenset[int]]], tail: int
 ) -> None:
-    index, model = make_index(FieldIndex(kind)), dict[int, int]()
+    index, model = make_index(schema_of(kind)), dict[int, int]()
     with patch.multiple(merge_policy, TINY_MAX=2, TAIL_MAX=tail):
         for at, (taken, gone) in enumerate(batches):
             index = index.without(BitMap([*taken, *gone]))
@@ -121,7 +159,7 @@ def test_index_of_any_history_is_one_built_at_once(
                 model.pop(offset, None)
             model.update({offset: offset + at for offset in offsets})
         settled = index.settled()
-    wanted = make_index(FieldIndex(kind)).with_points(
+    wanted = make_index(schema_of(kind)).with_points(
         np.array(sorted(model), dtype=np.uint32), [elements(kind, model[offset]) for offset in sorted(model)]
     )
     assert answers(index) == answers(settled) == answers(whole(index)) == answers(wanted)
@@ -149,7 +187,7 @@ def test_segments_survive_a_checkpoint_file(kind: FieldKind, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_empty_index_answers_and_survives_a_dump(kind: FieldKind) -> None:
-    empty = make_index(FieldIndex(kind))
+    empty = make_index(schema_of(kind))
     assert not any(answers(empty))
     nothing = empty.segment_of(np.empty(0, dtype=np.uint32), ())
     loaded = PayloadIndex(empty.schema, empty.kind, Stack((Layer(empty.load(dict(nothing.dump()))),)))
@@ -176,15 +214,10 @@ def test_points_counts_live_ones_with_a_value_of_the_kind(kind: FieldKind) -> No
     assert index.points(BitMap()) == 0
 
 
-@pytest.mark.parametrize("kind", [FieldKind.GEO, FieldKind.TEXT, FieldKind.DATETIME, FieldKind.UUID])
-def test_kinds_not_built_are_refused_by_name(kind: FieldKind) -> None:
-    with pytest.raises(Unsupported, match=kind.value):
-        make_index(FieldIndex(kind))
-
-
 def test_order_by_needs_numbers_with_range() -> None:
     assert supports_order_by(FieldIndex(FieldKind.INTEGER))
     assert supports_order_by(FieldIndex(FieldKind.FLOAT))
+    assert supports_order_by(FieldIndex(FieldKind.DATETIME))
     assert supports_order_by(FieldIndex(FieldKind.INTEGER, FieldParams(lookup=False)))
     assert not supports_order_by(FieldIndex(FieldKind.INTEGER, FieldParams(range=False)))
     assert not supports_order_by(FieldIndex(FieldKind.KEYWORD))
