@@ -1,6 +1,7 @@
 """Requests of the official client in the words of the reference engine, and its answers in plain values."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -213,8 +214,8 @@ def _query(given: models.Prefetch) -> Any:
         case models.FormulaQuery():
             return edge.Formula(expression(given.query.formula), given.query.defaults or {})
         case models.OrderByQuery(order_by=models.OrderBy() as order):
-            down, start = order.direction == models.Direction.DESC, order.start_from
-            assert start is None or isinstance(start, int | float)
+            down, first = order.direction == models.Direction.DESC, order.start_from
+            start = first.isoformat() if isinstance(first, date) else first
             return edge.OrderBy(order.key, edge.Direction.Desc if down else edge.Direction.Asc, start)
         case _:
             return edge.Query.Nearest(vector(given.query), using=given.using)
