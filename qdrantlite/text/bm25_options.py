@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qdrantlite.errors import BadInput
-from qdrantlite.text.parameters import TextParams
+from qdrantlite.text.parameters import TextParams, language_name
 from qdrantlite.text.stemming import STEMMERS
 from qdrantlite.text.stopwords import STOPWORD_LANGUAGES
 from qdrantlite.values.schema import Tokenizer
@@ -29,14 +29,6 @@ _OPTIONS = frozenset(
         "max_token_len",
     ]
 )
-
-_LANGUAGE_CODES = {
-    "ar": "arabic", "az": "azerbaijani", "bn": "bengali", "ca": "catalan", "da": "danish", "de": "german", "el":
-    "greek", "en": "english", "es": "spanish", "eu": "basque", "fi": "finnish", "fr": "french", "he": "hebrew",
-    "hu": "hungarian", "id": "indonesian", "it": "italian", "jp": "japanese", "kk": "kazakh", "ne": "nepali",
-    "nl": "dutch", "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sl": "slovene",
-    "sv": "swedish", "tg": "tajik", "tr": "turkish", "zh": "chinese",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +94,9 @@ def _read_language(given: Mapping[str, object]) -> str | None:
     value = given.get("language", "english")
     if value == "none":
         return None
-    if not isinstance(value, str) or _LANGUAGE_CODES.get(value, value) not in STOPWORD_LANGUAGES:
+    if not isinstance(value, str) or language_name(value) not in STOPWORD_LANGUAGES:
         raise _wrong("language", f"one of {', '.join(sorted(STOPWORD_LANGUAGES))}", value)
-    return _LANGUAGE_CODES.get(value, value)
+    return language_name(value)
 
 
 def _read_stopwords(given: Mapping[str, object], language: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:

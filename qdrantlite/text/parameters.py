@@ -11,6 +11,14 @@ from qdrantlite.text.stemming import STEMMERS
 from qdrantlite.text.stopwords import STOPWORD_LANGUAGES
 from qdrantlite.values.schema import FieldParams, Tokenizer
 
+_LANGUAGE_CODES = {
+    "ar": "arabic", "az": "azerbaijani", "bn": "bengali", "ca": "catalan", "da": "danish", "de": "german", "el":
+    "greek", "en": "english", "es": "spanish", "eu": "basque", "fi": "finnish", "fr": "french", "he": "hebrew",
+    "hu": "hungarian", "id": "indonesian", "it": "italian", "jp": "japanese", "kk": "kazakh", "ne": "nepali",
+    "nl": "dutch", "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sl": "slovene",
+    "sv": "swedish", "tg": "tajik", "tr": "turkish", "zh": "chinese",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class TextParams:
@@ -42,16 +50,21 @@ class TextParams:
             raise BadInput(f"No stemmer for language {self.stemmer!r}, known are: {', '.join(sorted(STEMMERS))}")
 
 
+def language_name(given: str) -> str:
+    """The name of a language that is given by its code; anything else as it is."""
+    return _LANGUAGE_CODES.get(given, given)
+
+
 def index_text_params(params: FieldParams) -> TextParams:
     """What happens to the texts of a payload index. Raises BadInput for languages that are not known."""
-    stopwords = params.stopwords
+    stopwords, stemmer = params.stopwords, params.stemmer
     return TextParams(
         tokenizer=params.tokenizer or Tokenizer.WORD,
         lowercase=params.lowercase is not False,
         ascii_folding=params.ascii_folding is True,
-        stopword_languages=stopwords.languages if stopwords is not None else (),
+        stopword_languages=tuple(map(language_name, stopwords.languages)) if stopwords is not None else (),
         stopwords_custom=stopwords.custom if stopwords is not None else (),
-        stemmer=params.stemmer.language if params.stemmer is not None else None,
+        stemmer=language_name(stemmer.language) if stemmer is not None and stemmer.language is not None else None,
         min_token_len=params.min_token_len,
         max_token_len=params.max_token_len,
     )

@@ -5,14 +5,16 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from qdrantlite.errors import BadInput, ValidationFailed
+from qdrantlite.text.parameters import index_text_params
 from qdrantlite.values import schema
 from qdrantlite.values.distance import Datatype
+from qdrantlite.values.payload import EVERY, parse_path
 from qdrantlite.values.schema import (
     DIMENSION_MAX,
     CollectionConfig,
     CollectionUpdate,
+    FieldIndex,
     FieldKind,
-    FieldParams,
     HnswConfig,
     Memory,
     OptimizersConfig,
@@ -165,8 +167,37 @@ def collection_update(update: CollectionUpdate) -> CollectionUpdate:
     return update
 
 
-def index_params(kind: FieldKind, params: FieldParams) -> FieldParams:
-    """Raises BadInput for an integer index that could answer nothing."""
-    if kind is FieldKind.INTEGER and params.lookup is False and params.range is False:
+def field_index(field: str, index: FieldIndex) -> FieldIndex:
+    """An index of a field, the path that it is nested in written out.
+
+    Raises BadInput for one that could answer nothing, for unknown languages and for a field outside of where it is
+    nested; MalformedRequest for a bad path.
+    """
+    params = index.params
+    if params is None:
+        return index
+    if index.kind is FieldKind.INTEGER and params.lookup is False and params.range is False:
         raise BadInput("the 'lookup' and 'range' capabilities can't be both disabled")
-    return params
+    if index.kind is FieldKind.TEXT:
+        index_text_params(params)
+    if params.nested is not None:
+        params = replace(params, nested=_nested_path(field, params.nested))
+    return FieldIndex(index.kind, params)
+
+
+def _nested_path(field: str, nested: str) -> str:
+    """The path of an array of objects, ending with ``[]``, among whose elements the field is."""
+    outer = parse_path(nested)
+    if outer[-1] is not EVERY:
+        nested, outer = f"{nested}[]", (*outer, EVERY)
+    if outer.count(EVERY) > 1:
+        raise BadInput(
+            f"Validation failed: nested `{nested}` must point to a single array level, like `offers` or `offers[]`"
+        )
+    path = parse_path(field)
+    if path[: len(outer)] != outer or len(path) == len(outer):
+        raise BadInput(
+            f"Validation failed: field `{field}` must be inside the elements of nested `{nested}`, "
+            f"like `{nested}.price`"
+        )
+    return nested

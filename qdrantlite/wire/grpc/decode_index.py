@@ -36,7 +36,7 @@ SCORINGS = {int(pb.TextScoringType.Bm25): "bm25"}
 def decode_create_index(message: points.CreateFieldIndexCollection) -> CreateFieldIndex:
     """Raises InvalidRequest."""
     parse_path(message.field_name)
-    return CreateFieldIndex(message.field_name, _decode_index(message))
+    return CreateFieldIndex(message.field_name, checked.field_index(message.field_name, _decode_index(message)))
 
 
 def _decode_index(message: points.CreateFieldIndexCollection) -> FieldIndex:
@@ -68,7 +68,7 @@ def decode_params(kind: FieldKind, message: pb.PayloadIndexParams) -> FieldParam
             own |= _decode_text(message.text_index_params)
         case _:
             pass
-    return checked.index_params(kind, FieldParams(**own, memory=decode_memory(params)))
+    return FieldParams(**own, memory=decode_memory(params))
 
 
 def _decode_text(message: pb.TextIndexParams) -> dict[str, Any]:

@@ -230,8 +230,8 @@ def test_index_of_a_bare_kind_is_echoed_without_parameters(kind: FieldKind) -> N
 
 
 def test_index_belonging_to_an_array_keeps_its_path() -> None:
-    request = points.CreateFieldIndexCollection(field_name="k")
-    request.field_index_params.keyword_index_params.nested = "items[]"
+    request = points.CreateFieldIndexCollection(field_name="items[].k")
+    request.field_index_params.keyword_index_params.nested = "items"
     request.field_index_params.keyword_index_params.prefix.SetInParent()
     params = decode_create_index(request).index.params
     assert params == schema.FieldParams(nested="items[]", prefix=True)
@@ -380,6 +380,7 @@ REFUSED = [
         with_index(field_index_params={"integer_index_params": {"lookup": False, "range": False}}),
         "can't be both disabled",
     ),
+    (with_index(field_index_params={"geo_index_params": {"nested": "o"}}), "inside the elements of nested `o[]`"),
     (aliasing(), "Malformed AliasOperations type"),
     (aliasing(create_alias={"alias_name": "a:b", "collection_name": "c"}), 'cannot contain ":" char'),
     (aliasing(delete_alias={}), "alias_name"),

@@ -32,7 +32,7 @@ def decode_create_index(value: Json) -> CreateFieldIndex:
     index = members.read(members.given("field_schema", "field_type"), _index)
     if index is None:
         raise BadRequest("Can't auto-detect field type, please specify `field_schema` in the request")
-    return CreateFieldIndex(name, index)
+    return CreateFieldIndex(name, checked.field_index(name, index))
 
 
 def _index(value: Json) -> FieldIndex:
@@ -41,7 +41,7 @@ def _index(value: Json) -> FieldIndex:
     members = fields(value)
     kind = members.needed("type", _kind)
     given: dict[str, Any] = {name: members.read(name, _READERS[name]) for name in checked.INDEX_PARAMS[kind]}
-    return FieldIndex(kind, checked.index_params(kind, FieldParams(**given)))
+    return FieldIndex(kind, FieldParams(**given))
 
 
 def _stopwords(value: Json) -> Stopwords:
