@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import schemathesis
@@ -46,9 +47,9 @@ FAST = ("/points/query positive", "/points/scroll positive", "/points positive",
 FAST_CASES = [case for case in CASES if str(case.id).endswith(FAST)]
 
 
-def attack(target: Target, operation: Any, mode: GenerationMode, examples: int) -> None:
-    """Sends so many requests of one operation."""
-    cases = operation.as_strategy(mode)
+def attack(target: Target, operation: Any, mode: GenerationMode, examples: int) -> float:
+    """Sends so many requests of one operation; the longest time, in seconds."""
+    cases, worst_s = operation.as_strategy(mode), 0.0
 
     @settings(
         max_examples=examples,
@@ -58,15 +59,19 @@ def attack(target: Target, operation: Any, mode: GenerationMode, examples: int) 
     )
     @given(st.data())
     def send(data: st.DataObject) -> None:
+        nonlocal worst_s
         case = data.draw(cases)
         response = case.call(base_url=target.http, timeout=30)
+        worst_s = max(worst_s, response.elapsed)
         assert response.status_code < 500 or response.status_code == 501, response.text
-        assert not any(word in response.text for word in REVEALING), response.text
+        asked = unquote(response.request.url) + str(response.request.body)
+        assert not [word for word in REVEALING if word in response.text and word not in asked], response.text
         if response.status_code == 200 and "application/json" in response.headers.get("content-type", [""])[0]:
             assert "NaN" not in response.text
             assert "Infinity" not in response.text
 
     send()
+    return worst_s
 
 
 @pytest.mark.parametrize(("operation", "mode"), FAST_CASES)
@@ -76,5 +81,7 @@ def test_no_request_is_blamed_on_the_server(target: Target, operation: Any, mode
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("operation", "mode"), CASES)
-def test_no_request_of_very_many_is_blamed_on_the_server(target: Target, operation: Any, mode: GenerationMode) -> None:
-    attack(target, operation, mode, SLOW_EXAMPLES)
+def test_very_many_requests_are_answered_within_a_second_each(
+    target: Target, operation: Any, mode: GenerationMode
+) -> None:
+    assert attack(target, operation, mode, SLOW_EXAMPLES) < 1

@@ -12,7 +12,8 @@ from qdrantlite.errors import BadInput, MalformedRequest, ValidationFailed
 from qdrantlite.values.payload import Json, parse_path
 from qdrantlite.values.point_id import PointId, parse_uuid
 from qdrantlite.wire.bounds import at_least, collection_name
-from qdrantlite.wire.rest.reading import U64_MAX, read_json
+from qdrantlite.wire.rest.parsing import Elements, read_around, read_json
+from qdrantlite.wire.rest.reading import U64_MAX
 
 T = TypeVar("T")
 
@@ -106,12 +107,11 @@ class Call:
 
     def body(self, decode: Callable[[Json], T]) -> T:
         """The body as ``decode`` reads it. Raises InvalidRequest."""
-        try:
-            return decode(read_json(self.content))
-        except MalformedRequest as error:
-            raise MalformedRequest(f"Format error in JSON body: {error.text}") from None
-        except ValidationFailed as error:
-            raise InvalidPart("JSON body", error.text) from None
+        return _refused_as_body(lambda: decode(read_json(self.content)))
+
+    def body_of_points(self, decode: Callable[[Json, Elements | None], T]) -> T:
+        """Like ``body``; its member ``points``, if that is a long list, is parsed as ``decode`` reads it, apart."""
+        return _refused_as_body(lambda: decode(*read_around(self.content, "points")))
 
     @property
     def wait(self) -> bool:
@@ -168,6 +168,16 @@ class Call:
         if seconds is None:
             raise _undecodable("invalid digit found in string")
         return seconds
+
+
+def _refused_as_body(read: Callable[[], T]) -> T:
+    """What ``read`` returns; what is wrong is said to be in the body."""
+    try:
+        return read()
+    except MalformedRequest as error:
+        raise MalformedRequest(f"Format error in JSON body: {error.text}") from None
+    except ValidationFailed as error:
+        raise InvalidPart("JSON body", error.text) from None
 
 
 def _check_factor(given: str) -> None:

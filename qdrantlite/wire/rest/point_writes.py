@@ -12,14 +12,23 @@ from qdrantlite.wire.rest.decode.collection import decode_create_vector_name
 from qdrantlite.wire.rest.decode.index import decode_create_index
 from qdrantlite.wire.rest.encode.answer import Answer
 from qdrantlite.wire.rest.encode.record import encode_update
+from qdrantlite.wire.rest.parsing import Elements
 from qdrantlite.wire.rest.routes import COLLECTION, WRITE, Handler, Route
 
 
 def _write(read: Callable[[Json], Operation]) -> Handler:
     """A route of one operation."""
+    return _write_read(lambda call: call.body(read))
 
+
+def _write_points(read: Callable[[Json, Elements | None], Operation]) -> Handler:
+    """A route of one operation that says something of each point."""
+    return _write_read(lambda call: call.body_of_points(read))
+
+
+def _write_read(read: Callable[[Call], Operation]) -> Handler:
     def write(engine: Engine, call: Call) -> Answer:
-        collection, operation = call.collection, call.body(read)
+        collection, operation = call.collection, read(call)
         (result,) = engine.write(collection, (operation,), wait=call.wait, deadline=call.write_deadline())
         return encode_update(result)
 
@@ -68,9 +77,9 @@ def _route(method: str, path: str, handler: Handler, request: str | None, result
 
 
 ROUTES = (
-    _route("PUT", "/points", _write(decode.decode_upsert), "PointInsertOperations"),
+    _route("PUT", "/points", _write_points(decode.decode_upsert), "PointInsertOperations"),
     _route("POST", "/points/delete", _write(decode.decode_delete), "PointsSelector"),
-    _route("PUT", "/points/vectors", _write(decode.decode_update_vectors), "UpdateVectors"),
+    _route("PUT", "/points/vectors", _write_points(decode.decode_update_vectors), "UpdateVectors"),
     _route("POST", "/points/vectors/delete", _write(decode.decode_delete_vectors), "DeleteVectors"),
     _route("POST", "/points/payload", _write(decode.decode_set_payload), "SetPayload"),
     _route("PUT", "/points/payload", _write(decode.decode_overwrite_payload), "SetPayload"),

@@ -6,7 +6,7 @@ serde's words and, in place of its line and column, the path of the member; valu
 Nothing untyped leaves a decoder that reads through this module, but payloads, which are JSON.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from ctypes import c_float
 from enum import Enum
 from typing import NoReturn, TypeVar
@@ -15,13 +15,14 @@ import orjson
 
 from qdrantlite.errors import MalformedRequest, ValidationFailed
 from qdrantlite.values.payload import Json, Payload, parse_path, require_readable
+from qdrantlite.wire.rest.parsing import Elements
 
 T = TypeVar("T")
+V = TypeVar("V")
 E = TypeVar("E", bound=Enum)
 
 U64_MAX = 2**64 - 1
 U32_MAX = 2**32 - 1
-DEPTH_MAX = 128
 
 
 class Misread(MalformedRequest):
@@ -33,7 +34,7 @@ class Misread(MalformedRequest):
         self.path = path
 
 
-def inside(name: str, decode: Callable[[Json], T], value: Json) -> T:
+def inside(name: str, decode: Callable[[V], T], value: V) -> T:
     """``decode(value)``; errors leave it with ``name`` before their path."""
     try:
         return decode(value)
@@ -46,40 +47,6 @@ def inside(name: str, decode: Callable[[Json], T], value: Json) -> T:
 def _joined(name: str, path: str) -> str:
     """``a`` and ``b`` are ``a.b``, ``a`` and ``[0]`` are ``a[0]``."""
     return name + path if not path or path.startswith("[") else f"{name}.{path}"
-
-
-def read_json(content: bytes) -> Json:
-    """The value of a whole body. Raises Misread."""
-    try:
-        value: Json = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        if not content.strip():
-            raise Misread("EOF while parsing a value at line 1 column 0") from None
-        raise Misread(f"{error.msg} at line {error.lineno} column {error.colno}") from None
-    if content.count(b"{") + content.count(b"[") > DEPTH_MAX:
-        _require_shallow(value)
-    return value
-
-
-def _require_shallow(value: Json) -> None:
-    """Raises Misread for arrays and objects that nest deeper than serde_json reads; what is below recurses over them.
-
-    Lists that begin with a number are passed over: no decoder looks into one for anything but numbers.
-    """
-    level = [value]
-    for _ in range(DEPTH_MAX):
-        level = [item for outer in level for item in _inner(outer) if isinstance(item, list | dict)]
-        if not level:
-            return
-    raise Misread("recursion limit exceeded")
-
-
-def _inner(value: Json) -> Iterable[Json]:
-    if isinstance(value, dict):
-        return value.values()
-    if not isinstance(value, list) or (value and isinstance(value[0], int | float)):
-        return ()
-    return value
 
 
 def unexpected(value: Json, expected: str) -> NoReturn:
@@ -179,9 +146,9 @@ def choice(kind: type[E], *, by_name: bool = False) -> Callable[[Json], E]:
     return read
 
 
-def items(value: Json, decode: Callable[[Json], T]) -> tuple[T, ...]:
-    """A list, each element decoded."""
-    if not isinstance(value, list):
+def items(value: "Json | Elements", decode: Callable[[Json], T]) -> tuple[T, ...]:
+    """A list, each element decoded. Raises NotJson, too, for one that is parsed meanwhile."""
+    if not isinstance(value, list | Elements):
         unexpected(value, "a sequence")
     decoded: list[T] = []
     try:

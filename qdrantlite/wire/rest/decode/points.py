@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from qdrantlite.errors import BadRequest, ValidationFailed
 from qdrantlite.query.filter import Filter
@@ -30,20 +30,23 @@ from qdrantlite.wire.checked import points as checked
 from qdrantlite.wire.rest.decode.filter import decode_filter
 from qdrantlite.wire.rest.decode.selector import shard_key
 from qdrantlite.wire.rest.decode.vector import point_id, stored, vector
+from qdrantlite.wire.rest.parsing import Elements
 from qdrantlite.wire.rest.reading import Fields, Misread, choice, fields, inside, items, path, payload, text
+
+T = TypeVar("T")
 
 _mode = choice(UpdateMode, by_name=True)
 _Columns: TypeAlias = tuple[NamedVectors, ...] | dict[str, tuple[VectorSource, ...]]
 
 
-def decode_upsert(value: Json) -> Upsert:
-    """A list of points, or columns of them. Raises InvalidRequest."""
+def decode_upsert(value: Json, apart: Elements | None = None) -> Upsert:
+    """A list of points, which may come ``apart``, or columns of them. Raises InvalidRequest."""
     members = fields(value)
     shard_key(members)
     if members.has("batch"):
         points = members.needed("batch", _columns)
     elif members.has("points"):
-        points = members.every("points", _point)
+        points = _points(members, apart, _point)
     else:
         raise Misread("Invalid PointInsertOperations format")
     mode = members.read("update_mode", _mode)
@@ -52,6 +55,12 @@ def decode_upsert(value: Json) -> Upsert:
 
 def _update_filter(members: Fields) -> Filter | None:
     return members.read("update_filter", decode_filter)
+
+
+def _points(members: Fields, apart: Elements | None, decode: Callable[[Json], T]) -> tuple[T, ...]:
+    if apart is None:
+        return members.every("points", decode)
+    return inside("points", lambda elements: items(elements, decode), apart)
 
 
 def _point(value: Json) -> PointWrite:
@@ -123,11 +132,11 @@ def decode_clear_payload(value: Json) -> ClearPayload:
     return ClearPayload(_selector(value))
 
 
-def decode_update_vectors(value: Json) -> UpdateVectors:
-    """Raises InvalidRequest."""
+def decode_update_vectors(value: Json, apart: Elements | None = None) -> UpdateVectors:
+    """The points may come ``apart``. Raises InvalidRequest."""
     members = fields(value)
     shard_key(members)
-    points = members.every("points", _point_vectors)
+    points = _points(members, apart, _point_vectors)
     not_empty("points", points)
     return UpdateVectors(points, _update_filter(members))
 

@@ -18,7 +18,6 @@ from qdrantlite.values.vector import F32, U32, Document, InferenceInput, NamedVe
 from qdrantlite.wire.checked import vector as checked
 from qdrantlite.wire.rest.reading import U64_MAX, Misread, fields, inside, payload, text, unexpected
 
-SUSPECTS_MAX = 16
 _INFERENCE = ("image", "object")
 
 
@@ -30,34 +29,41 @@ def _packing(kind: str, count: int) -> Struct:
 def floats(values: list[Json]) -> F32:
     """Numbers as ``(len(values),) float32``, infinite beyond its range. Raises Misread."""
     try:
-        doubles = np.frombuffer(_packing("d", len(values)).pack(*values), np.float64)
+        packed = _packed_floats(values)
     except error:
         unexpected(next(value for value in values if not isinstance(value, int | float)), "a number")
-    with np.errstate(over="ignore"):
-        singles = doubles.astype(np.float32)
-        suspects = np.flatnonzero(singles * singles == singles)
-    if len(suspects):
-        _refuse_booleans(values, suspects)
+    singles = np.frombuffer(packed, np.float32)
+    _refuse_booleans(values, (singles == 0) | (singles == 1))
     return singles
+
+
+def _packed_floats(values: list[Json]) -> bytes:
+    try:
+        return _packing("f", len(values)).pack(*values)
+    except OverflowError:
+        doubles = np.frombuffer(_packing("d", len(values)).pack(*values), np.float64)
+    with np.errstate(over="ignore"):
+        return doubles.astype(np.float32).tobytes()
 
 
 def _indices(values: list[Json]) -> U32:
     try:
-        indices = np.frombuffer(_packing("I", len(values)).pack(*values), np.uint32)
+        packed = _packing("I", len(values)).pack(*values)
     except error:
         wrong = next(v for v in values if not (isinstance(v, int) and 0 <= v < 2**32))
         if isinstance(wrong, int):
             raise Misread(f"invalid value: integer `{wrong}`, expected u32") from None
         unexpected(wrong, "u32")
-    _refuse_booleans(values, np.flatnonzero(indices <= 1))
+    indices = np.frombuffer(packed, np.uint32)
+    _refuse_booleans(values, indices <= 1)
     return indices
 
 
-def _refuse_booleans(values: list[Json], suspects: "NDArray[np.intp]") -> None:
-    """Python packs them as 0 and 1: types are looked at where those are, or of all values where they are many."""
-    listed = [values[at] for at in suspects] if len(suspects) < SUSPECTS_MAX else values
-    if bool in map(type, listed):
-        unexpected(next(value for value in listed if isinstance(value, bool)), "a number")
+def _refuse_booleans(values: list[Json], suspects: NDArray[np.bool_]) -> None:
+    """Python packs them as 0 and 1, so types are looked at where those are."""
+    for at in suspects.nonzero()[0].tolist():
+        if isinstance(values[at], bool):
+            unexpected(values[at], "a number")
 
 
 def point_id(value: Json) -> PointId:
