@@ -6,7 +6,7 @@ any sign.
 """
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from qdrantlite.values.letters import WHITESPACE
@@ -16,6 +16,7 @@ DAY_S = 86_400
 YEAR_MIN, YEAR_MAX = -262_143, 262_142
 DATE_TEXT_MAX = 1024
 """Longer texts are no dates; without a bound, blanks and zeros would be read without end."""
+DAYS_REMEMBERED = 1 << 12
 
 _DAYS_TO_EPOCH = 719_468
 _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -62,29 +63,46 @@ def parse_instant(text: str) -> Instant | None:
     for form in _forms():
         found = form.fullmatch(text)
         if found is not None:
-            return _instant(found.groupdict())
+            return _instant(*found.groups())
     return None
 
 
-def _instant(parts: dict[str, str | None]) -> Instant | None:
-    year, month, day = (int(parts[name] or 0) for name in ("year", "month", "day"))
-    hour, minute, second = (int(parts[name] or 0) for name in ("hour", "minute", "second"))
-    if not (YEAR_MIN <= year <= YEAR_MAX and 1 <= month <= 12 and 1 <= day <= _days_in(year, month)):
+def _instant(
+    year: str,
+    month: str,
+    day: str,
+    hour: str | None,
+    minute: str | None,
+    second: str | None,
+    fraction: str | None,
+    sign: str | None = None,
+    zone_hours: str | None = None,
+    zone_minutes: str | None = None,
+) -> Instant | None:
+    """From the groups of a form, in their order."""
+    days = _day(int(year), int(month), int(day))
+    hours, minutes, seconds = int(hour or 0), int(minute or 0), int(second or 0)
+    if days is None or hours > 23 or minutes > 59 or seconds > 60:
         return None
-    if hour > 23 or minute > 59 or second > 60:
-        return None
-    microsecond = int((parts["fraction"] or "").ljust(6, "0")[:6])
-    if second == 60:
-        second, microsecond = 59, microsecond + MICROSECONDS
+    microsecond = int(fraction.ljust(6, "0")[:6]) if fraction is not None else 0
+    if seconds == 60:
+        seconds, microsecond = 59, microsecond + MICROSECONDS
     offset_s = 0
-    if parts.get("sign") is not None:
-        hours = int(parts["zone_hours"] or 0)
-        if hours > 23:
+    if sign is not None:
+        away = int(zone_hours or 0)
+        if away > 23:
             return None
-        offset_s = (hours * 60 + int(parts["zone_minutes"] or 0)) * 60
-        offset_s = offset_s if parts["sign"] == "+" else -offset_s
-    seconds = _days_from_epoch(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset_s
-    return Instant(seconds, microsecond)
+        offset_s = (away * 60 + int(zone_minutes or 0)) * 60
+        offset_s = offset_s if sign == "+" else -offset_s
+    return Instant(days * DAY_S + hours * 3600 + minutes * 60 + seconds - offset_s, microsecond)
+
+
+@lru_cache(maxsize=DAYS_REMEMBERED)
+def _day(year: int, month: int, day: int) -> int | None:
+    """Days since 1970; None for a day that the calendar does not have."""
+    if YEAR_MIN <= year <= YEAR_MAX and 1 <= month <= 12 and 1 <= day <= _days_in(year, month):
+        return _days_from_epoch(year, month, day)
+    return None
 
 
 def _days_in(year: int, month: int) -> int:

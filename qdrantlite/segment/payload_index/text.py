@@ -3,8 +3,9 @@
 A phrase is first looked for as its tokens in any order, and then in the texts of the points that have them all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from pyroaring import AbstractBitMap, BitMap
@@ -19,7 +20,7 @@ from qdrantlite.segment.payload_index.words import U32, Words
 from qdrantlite.segment.runs import alive, ranges
 from qdrantlite.segment.stack import NOTHING
 from qdrantlite.text.parameters import TextParams
-from qdrantlite.text.tokenizer import document_tokens, phrase_tokens, query_tokens
+from qdrantlite.text.tokenizer import expand_document, phrase_tokens, query_tokens, split_text
 from qdrantlite.values.payload import Json
 from qdrantlite.values.schema import Tokenizer
 
@@ -135,36 +136,38 @@ class TextKind:
 
     def build(self, offsets: Offsets, elements: Sequence[list[Json]]) -> Texts:
         """See ``kind.Kind``."""
-        numbers, keys, owners = dict[str, int](), list[int](), list[int]()
-        said, speakers, lengths = list[int](), list[int](), list[int]()
-        for offset, found in zip(offsets.tolist(), elements, strict=True):
-            texts = [element for element in found if isinstance(element, str)]
-            tokens = [document_tokens(text, self._params) for text in texts]
-            distinct = set[str]().union(*tokens)
-            if not distinct:
-                continue
-            keys.extend([numbers.setdefault(token, len(numbers)) for token in distinct])
-            owners.extend([offset] * len(distinct))
-            if self._phrases:
-                before = len(said)
-                for spoken in self._spoken(texts, tokens):
-                    said.extend([numbers[token] for token in spoken])
-                    said.append(BREAK)
-                speakers.append(offset)
-                lengths.append(len(said) - before)
+        numbers = dict[str, int]()
+        said, lengths = self._stream(elements, _Numbered(numbers, expand_document(self._params)))
         words, places = Words.of(numbers)
-        postings = Postings.of(places[np.array(keys, dtype=np.intp)], np.array(owners, dtype=np.uint32))
+        tokens = said != BREAK
+        pairs = np.repeat(offsets, lengths)[tokens].astype(np.uint64) << 32 | places[said[tokens]]
+        pairs.sort()
+        pairs = pairs[np.concatenate(([True], pairs[1:] != pairs[:-1]))[: len(pairs)]]
+        held = Keywords(words, Postings.of((pairs & BREAK).astype(np.uint32), (pairs >> 32).astype(np.uint32)))
         if not self._phrases:
-            return Texts(self._params, Keywords(words, postings), None)
-        starts = _starts(np.array(lengths, dtype=np.uint32))
-        speech = Speech(np.array(speakers, dtype=np.uint32), starts, np.array(said, dtype=np.uint32))
-        return Texts(self._params, Keywords(words, postings), speech.renamed(places, NOTHING))
+            return Texts(self._params, held, None)
+        if self._params.tokenizer is Tokenizer.CODE:
+            parts = expand_document(self._params, compounds=False)
+            said, lengths = self._stream(elements, _Numbered(numbers, parts))
+        spoken = Speech(offsets[lengths > 0], _starts(lengths[lengths > 0]), said)
+        return Texts(self._params, held, spoken.renamed(places, NOTHING))
 
-    def _spoken(self, texts: Sequence[str], tokens: Sequence[list[str]]) -> Sequence[list[str]]:
-        """The tokens of phrases in texts that have these tokens: the same, but for whole identifiers of code."""
-        if self._params.tokenizer is not Tokenizer.CODE:
-            return tokens
-        return [phrase_tokens(text, self._params) for text in texts]
+    def _stream(self, elements: Sequence[list[Json]], numbered: "_Numbered") -> tuple[U32, U32]:
+        """Numbers of the tokens of all points, each text with a ``BREAK``, and how many there are of each point."""
+        said, lengths = list[int](), list[int]()
+        for found in elements:
+            before = len(said)
+            breaks = 0
+            for element in found:
+                if isinstance(element, str):
+                    pieces = split_text(element, self._params.tokenizer)
+                    said.extend(chain.from_iterable(map(numbered.__getitem__, pieces)))
+                    said.append(BREAK)
+                    breaks += 1
+            if len(said) - before == breaks:
+                del said[before:]
+            lengths.append(len(said) - before)
+        return np.array(said, dtype=np.uint32), np.array(lengths, dtype=np.uint32)
 
     def merge(self, pieces: Sequence[Piece]) -> Texts:
         """See ``kind.Kind``."""
@@ -182,6 +185,20 @@ class TextKind:
         """See ``kind.Kind``."""
         words = Keywords(Words.load(parts), Postings.load(parts, np.uint32))
         return Texts(self._params, words, Speech.load(parts) if self._phrases else None)
+
+
+class _Numbered(dict[str, tuple[int, ...]]):
+    """From pieces of texts to the numbers of their tokens, which are numbered as they come."""
+
+    def __init__(self, numbers: dict[str, int], expand: Callable[[str], tuple[str, ...]]) -> None:
+        super().__init__()
+        self._numbers = numbers
+        self._expand = expand
+
+    def __missing__(self, piece: str) -> tuple[int, ...]:
+        numbers = self._numbers
+        self[piece] = found = tuple([numbers.setdefault(token, len(numbers)) for token in self._expand(piece)])
+        return found
 
 
 def _texts(piece: Piece) -> Texts:
