@@ -19,6 +19,9 @@ F32 = npt.NDArray[np.float32]
 EVERYTHING = -1
 CACHED_FROM = 512
 """Groups of at least this many entries keep their bitmap once it was asked for."""
+STRETCH = 1 << 15
+STRETCHES_LARGER = 8
+"""Stretches of so many entries, and of so many times more each, keep their bitmaps, too."""
 
 
 def ranges(starts: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -47,6 +50,7 @@ class Run(Generic[Key]):
     offsets: Offsets
     weights: F32 | None
     _groups: dict[int, BitMap] = field(default_factory=dict, repr=False)
+    _stretches: dict[tuple[int, int], BitMap] = field(default_factory=dict, repr=False)
 
     def locate(self, keys: npt.NDArray[Key]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
         """Which of the keys are here, ``(n,) bool``, and the numbers of their groups, in the order of ``keys``."""
@@ -76,6 +80,34 @@ class Run(Generic[Key]):
             found = bitmap_of(self.offsets_of(number))
             if len(found) >= CACHED_FROM:
                 self._groups[number] = found
+        return found
+
+    def between(self, first: int, stop: int) -> BitMap:
+        """The offsets of the entries ``first <= entry < stop`` as a bitmap: of stretches that are kept, and both ends.
+
+        However long, it takes only a few of them, for larger stretches stand for those in them.
+        """
+        size: int = STRETCH
+        low: int = -(-first // size) * size
+        high: int = stop // size * size
+        if low >= high:
+            return bitmap_of(self.offsets[first:stop])
+        pieces = [bitmap_of(np.concatenate((self.offsets[first:low], self.offsets[high:stop])))]
+        while low < high:
+            larger = size * STRETCHES_LARGER
+            inner_low: int = -(-low // larger) * larger
+            inner_high: int = high // larger * larger
+            if inner_low >= inner_high:
+                inner_low = inner_high = high
+            starts = (*range(low, inner_low, size), *range(inner_high, high, size))
+            pieces.extend([self._stretch(start, size) for start in starts])
+            low, high, size = inner_low, inner_high, larger
+        return pieces[0].union(*pieces[1:])
+
+    def _stretch(self, start: int, size: int) -> BitMap:
+        found = self._stretches.get((start, size))
+        if found is None:
+            found = self._stretches[start, size] = bitmap_of(self.offsets[start : start + size])
         return found
 
     def offsets_of(self, number: int) -> Offsets:

@@ -84,7 +84,7 @@ class Postings(Generic[Key]):
             return BitMap()
         if stop - first == len(self.run.keys):
             return self.indexed
-        return bitmap_of(self.run.offsets[self.run.starts[first] : self.run.starts[stop]])
+        return self.run.between(int(self.run.starts[first]), int(self.run.starts[stop]))
 
     def counts(self, selection: Selection, forgotten: AbstractBitMap) -> npt.NDArray[np.int64]:
         """How many points of the selection that are not forgotten have each key, ``(keys,)``."""
