@@ -71,9 +71,9 @@ class Chance:
             for number, rank in enumerate(ranks)
         ]
 
-    def pairs(self, name: str, least: int = 0) -> tuple[s.ContextPair, ...]:
+    def pairs(self, name: str, least: int, most: int) -> tuple[s.ContextPair, ...]:
         """For a context."""
-        count = self.draw.integers(least, 4)
+        count = self.draw.integers(least, most + 1)
         return tuple(s.ContextPair(self.vector(name), self.vector(name)) for _ in range(count))
 
     def vector_query(self, name: str) -> s.Query:
@@ -86,8 +86,8 @@ class Chance:
             lambda: s.Recommend((), self.vectors(name, 1, 3), best),
             lambda: s.Recommend(self.vectors(name, 0, 3), self.vectors(name, 1, 3), sums),
             lambda: s.Recommend(self.vectors(name, 1, 3), self.vectors(name, 0, 3), mean),
-            lambda: s.Discover(self.vector(name), self.pairs(name)),
-            lambda: s.Context(self.pairs(name, 2)),
+            lambda: s.Discover(self.vector(name), self.pairs(name, 0, 3)),
+            lambda: s.Context(self.pairs(name, 4, 8)),
             lambda: s.RelevanceFeedback(self.vector(name), self._feedback(name), a, b, c),
             lambda: self._diverse(name),
         )

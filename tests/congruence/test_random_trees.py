@@ -19,6 +19,8 @@ from tests.oracle import Hit
 
 NAME = "points"
 CASES, MANY_CASES = 500, 10_000
+DRAWN = 1.3
+"""Trees drawn for each case wanted: ties leave one tree in seven without one answer."""
 APART = 1e-5
 """Scores that differ by less may come in either order."""
 
@@ -50,8 +52,10 @@ class Pair:
         if not all(self.is_decided(child, search.stage) for child in search.stage.prefetch):
             return False
         root = search.stage
-        if search.offset and _ties(self.engine.search(s.Search(root), beyond=search.offset + 1)):
-            return False
+        if search.offset and _scores(root):
+            before_page = self.engine.search(s.Search(root), beyond=search.offset)[search.offset - 1 :]
+            if _ties(before_page[:2]):
+                return False
         beyond = 0 if isinstance(root.query, s.NearestMmr) else 200
         expected = self.engine.search(search, beyond=beyond)
         if isinstance(root.query, s.NearestMmr):
@@ -67,7 +71,7 @@ class Pair:
         stage = replace(stage, filter=_both(stage, above))
         if not all(self.is_decided(child, stage) for child in stage.prefetch):
             return False
-        if isinstance(stage.query, s.OrderBy) or stage.query is None:
+        if not _scores(stage):
             return True
         if isinstance(stage.query, s.NearestMmr):
             if stage.prefetch:
@@ -78,6 +82,11 @@ class Pair:
         if isinstance(above.query, s.Fusion):
             return not _ties(hits)
         return len(hits) <= stage.limit or not _ties(hits[-2:])
+
+
+def _scores(stage: s.Prefetch) -> bool:
+    """Whether the order of what a stage hands up is one of scores."""
+    return not (stage.query is None or isinstance(stage.query, s.OrderBy))
 
 
 def _ties(hits: Sequence[Hit]) -> bool:
@@ -108,10 +117,11 @@ def compared(pair: Pair, seeds: range) -> int:
 
 
 def test_random_trees(pair: Pair) -> None:
-    assert compared(pair, range(2 * CASES)) >= CASES
+    assert compared(pair, range(round(DRAWN * CASES))) >= CASES
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_many_random_trees(pair: Pair) -> None:
-    assert compared(pair, range(2 * CASES, 2 * CASES + 2 * MANY_CASES)) >= MANY_CASES
+    first = round(DRAWN * CASES)
+    assert compared(pair, range(first, first + round(DRAWN * MANY_CASES))) >= MANY_CASES
