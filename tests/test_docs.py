@@ -75,6 +75,7 @@ QUERIES: Mapping[str, models.Query] = {
     "discover": models.DiscoverQuery(discover=models.DiscoverInput(target=1, context=[PAIR])),
     "context": models.ContextQuery(context=[PAIR]),
     "formula": models.FormulaQuery(formula="$score"),
+    "text": models.TextQuery(text="tea"),
     "mmr": models.NearestQuery(nearest=VECTOR, mmr=models.Mmr(diversity=0.5)),
     "relevance_feedback": models.RelevanceFeedbackQuery(
         relevance_feedback=models.RelevanceFeedbackInput(
