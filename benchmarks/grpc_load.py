@@ -5,6 +5,7 @@ measurements of a run.
 import multiprocessing
 import time
 from collections.abc import Sequence
+from itertools import cycle
 from multiprocessing.connection import Connection
 from types import TracebackType
 
@@ -15,20 +16,24 @@ UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_le
 
 
 def serve_orders(orders: Connection) -> None:
-    """A client process: told address, method, requests and seconds, it reports how many calls it made."""
+    """A client process: told address, method, requests, seconds and whether to ask each once only, it reports how many
+    calls it made a second.
+    """
     while (order := orders.recv()) is not None:
-        address, method, requests, seconds = order
+        address, method, requests, seconds, once = order
         with grpc.insecure_channel(address, UNLIMITED) as channel:
             call = channel.unary_unary(method)
             for request in requests[:WARM_UP]:
                 call(request)
             orders.send("ready")
             orders.recv()
-            made, end = 0, time.perf_counter() + seconds
-            while time.perf_counter() < end:
-                call(requests[made % len(requests)])
+            made, started = 0, time.perf_counter()
+            for request in requests[WARM_UP:] if once else cycle(requests):
+                call(request)
                 made += 1
-        orders.send(made)
+                if time.perf_counter() - started >= seconds:
+                    break
+            orders.send(made / (time.perf_counter() - started))
 
 
 class Clients:
@@ -42,16 +47,21 @@ class Clients:
         for process in self._processes:
             process.start()
 
-    def per_second(self, address: str, method: str, requests: Sequence[bytes], *, seconds: float) -> float:
-        """Calls per second of all clients together, each beginning at another request."""
+    def per_second(
+        self, address: str, method: str, requests: Sequence[bytes], *, seconds: float, once: bool = False
+    ) -> float:
+        """Calls per second of all clients together: each asks all requests over and over, beginning at another one,
+        or its part of them ``once``, perhaps for less than the time given.
+        """
         for number, end in enumerate(self._ends):
             at = number * len(requests) // len(self._ends)
-            end.send((address, method, [*requests[at:], *requests[:at]], seconds))
+            own = requests[number :: len(self._ends)] if once else [*requests[at:], *requests[:at]]
+            end.send((address, method, own, seconds, once))
         for end in self._ends:
             end.recv()
         for end in self._ends:
             end.send("go")
-        return sum(end.recv() for end in self._ends) / seconds
+        return sum(end.recv() for end in self._ends)
 
     def __enter__(self) -> "Clients":
         return self

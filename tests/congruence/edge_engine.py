@@ -54,16 +54,22 @@ class EdgeEngine:
 
     def search(self, search: s.Search, *, beyond: int = 0) -> list[Hit]:
         """The page, and up to ``beyond`` hits that follow it."""
-        root = search.stage
-        request = edge.QueryRequest(
-            limit=root.limit + beyond,
-            offset=search.offset,
-            query=_query(root),
-            prefetches=[_prefetch(child) for child in root.prefetch],
-            filter=_filter(root.filter),
-            score_threshold=root.score_threshold,
-        )
-        return [Hit(_id(hit.id), hit.score, hit.order_value) for hit in self.shard.query(request)]
+        found = self.shard.query(request_of(search, beyond=beyond))
+        return [Hit(_id(hit.id), hit.score, hit.order_value) for hit in found]
+
+
+def request_of(search: s.Search, *, beyond: int = 0) -> Any:
+    """A search in the engine's words, for up to ``beyond`` hits more."""
+    root = search.stage
+    return edge.QueryRequest(
+        limit=root.limit + beyond,
+        offset=search.offset,
+        query=_query(root),
+        prefetches=[_prefetch(child) for child in root.prefetch],
+        filter=_filter(root.filter),
+        score_threshold=root.score_threshold,
+        params=_params(root.params),
+    )
 
 
 def _id(given: int | UUID | str) -> PointId:
@@ -100,7 +106,12 @@ def _prefetch(node: s.Prefetch) -> Any:
         prefetches=[_prefetch(child) for child in node.prefetch],
         filter=_filter(node.filter),
         score_threshold=node.score_threshold,
+        params=_params(node.params),
     )
+
+
+def _params(given: s.SearchParams) -> Any:
+    return edge.SearchParams(hnsw_ef=given.hnsw_ef, exact=given.exact)
 
 
 def _query(node: s.Prefetch) -> Any:
@@ -186,6 +197,8 @@ def _filter(given: f.Filter | None) -> Any:
 
 def _condition(condition: f.Condition) -> Any:
     match condition:
+        case f.FieldCondition(key, f.MatchKeyword(keyword)):
+            return edge.FieldCondition(key=key, match=edge.MatchValue(keyword))
         case f.FieldCondition(key, f.Range(lt, gt, gte, lte)):
             return edge.FieldCondition(key=key, range=edge.RangeFloat(lt=lt, gt=gt, gte=gte, lte=lte))
         case f.HasId(ids):
