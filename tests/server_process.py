@@ -35,16 +35,17 @@ class ServerProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "qdrantlite", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        self._wait_for_port()
+        for port in (self.grpc_port, self.http_port):
+            self._wait_for(port)
         self.start_s = time.perf_counter() - started
 
-    def _wait_for_port(self) -> None:
+    def _wait_for(self, port: int) -> None:
         end = time.monotonic() + START_S_MAX
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server ended with {self.process.returncode}")
             try:
-                socket.create_connection(("127.0.0.1", self.grpc_port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
             except OSError:
                 time.sleep(0.01)
             else:
