@@ -50,6 +50,8 @@ def run(target: Target, seed: int, count: int) -> tuple[float, Method | None]:
             code, text, seconds = send(channel, method, encoded)
             assert code not in BLAMED_ON_THE_SERVER, (method.path, encoded.hex(), code, text)
             assert not any(word in text for word in REVEALING), (method.path, encoded.hex(), text)
+            if seconds >= 1:  # Is it the request, or what else the machine does?
+                seconds = min(seconds, send(channel, method, encoded)[2])
             if seconds > worst[0]:
                 worst = (seconds, method)
         code, text, _ = send(channel, SERVICES["qdrant.Collections"]["List"], b"")

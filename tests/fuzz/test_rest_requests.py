@@ -62,7 +62,10 @@ def attack(target: Target, operation: Any, mode: GenerationMode, examples: int) 
         nonlocal worst_s
         case = data.draw(cases)
         response = case.call(base_url=target.http, timeout=30)
-        worst_s = max(worst_s, response.elapsed)
+        seconds = response.elapsed
+        if seconds >= 1:  # Is it the request, or what else the machine does?
+            seconds = min(seconds, case.call(base_url=target.http, timeout=30).elapsed)
+        worst_s = max(worst_s, seconds)
         assert response.status_code < 500 or response.status_code == 501, response.text
         asked = unquote(response.request.url) + str(response.request.body)
         assert not [word for word in REVEALING if word in response.text and word not in asked], response.text
