@@ -18,6 +18,16 @@ from tests.oracle import Hit
 POINTS = 60
 ORIGIN = models.GeoPoint(lon=1.0, lat=2.0)
 KINDS = models.PayloadSchemaType
+INDEXES = {
+    "n": KINDS.INTEGER,
+    "m": KINDS.FLOAT,
+    "mixed": KINDS.KEYWORD,
+    "list": KINDS.INTEGER,
+    "date": KINDS.DATETIME,
+    "place": KINDS.GEO,
+    "deep.n": KINDS.UUID,
+    "list[0]": KINDS.TEXT,
+}
 KEYS = ("n", "m", "list", "mixed", "deep.n", "list[0]", "list[]", "none")
 
 
@@ -129,7 +139,7 @@ def filled(make_twin: Callable[..., Twin], chance: RandomFormulas, indexed: bool
         ]
     )
     if indexed:
-        for key, kind in (("n", KINDS.INTEGER), ("m", KINDS.FLOAT), ("mixed", KINDS.KEYWORD), ("list", KINDS.INTEGER)):
+        for key, kind in INDEXES.items():
             twin.index(key, kind)
     return twin
 

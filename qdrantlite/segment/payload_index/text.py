@@ -1,24 +1,24 @@
 """Text index: the tokens of all texts of a field as keywords; and, for phrases, the tokens in the order of the texts.
 
-A phrase is first looked for as its tokens in any order, and then in the texts of the points that have them all.
+A phrase is looked for wherever its rarest token is said.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeAlias
 
 import numpy as np
 from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.query.filter import MatchPhrase, MatchText, MatchTextAny, Predicate
-from qdrantlite.segment.bitmaps import Offsets, bitmap_of, offsets_in
+from qdrantlite.segment.bitmaps import Offsets, bitmap_of
 from qdrantlite.segment.payload_index.keyword import Keywords, merged_keywords
 from qdrantlite.segment.payload_index.kind import Piece
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of
 from qdrantlite.segment.payload_index.postings import Postings
 from qdrantlite.segment.payload_index.words import U32, Words
 from qdrantlite.segment.runs import alive, ranges
-from qdrantlite.segment.stack import NOTHING
 from qdrantlite.text.parameters import TextParams
 from qdrantlite.text.tokenizer import expand_document, phrase_tokens, query_tokens, split_text
 from qdrantlite.values.payload import Json
@@ -27,55 +27,60 @@ from qdrantlite.values.schema import Tokenizer
 BREAK = 2**32 - 1
 """Ends each text; no token has this number, so no phrase goes on beyond it."""
 
+Said: TypeAlias = tuple[Offsets, U32, U32]
+"""Points ascending, how many tokens each has, and the tokens end to end; breaks count as tokens."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Speech:
     """The texts of points in order: those of ``owners[i]`` ``(n,) uint32`` ascending are ``tokens[starts[i] :
-    starts[i + 1]]`` uint32, places among the words; each text ends with a ``BREAK``. 4 bytes per token.
+    starts[i + 1]]`` uint32, places among the words; each text ends with a ``BREAK``. A word is said at ``said_at[
+    bounds[word] : bounds[word + 1]]`` uint32, ascending. 8 bytes per token.
     """
 
     owners: Offsets
-    starts: Offsets
+    starts: U32
     tokens: U32
+    said_at: U32
+    bounds: U32
 
-    def holding(self, phrase: U32, among: AbstractBitMap) -> BitMap:
-        """Those of the points, all of which are here, that have the tokens one after the other; at least one token."""
-        wanted = offsets_in(among)
-        rows = np.searchsorted(self.owners, wanted)
-        lengths = self.starts[rows + 1] - self.starts[rows]
-        spoken = self.tokens[ranges(self.starts[rows], lengths)]
-        at = np.flatnonzero(spoken == phrase[0])
-        for ahead, token in enumerate(phrase[1:], start=1):
-            at = at[spoken[at + ahead] == token]
-        return bitmap_of(wanted[np.searchsorted(np.cumsum(lengths, dtype=np.int64), at, side="right")])
+    @staticmethod
+    def of(said: Said, words: int) -> "Speech":
+        """Of texts in so many words."""
+        owners, lengths, tokens = said
+        order = np.argsort(tokens, kind="stable").astype(np.uint32)
+        bounds = np.searchsorted(tokens[order], np.arange(words + 1, dtype=np.uint32)).astype(np.uint32)
+        return Speech(owners, _starts(lengths), tokens, order[: bounds[-1]], bounds)
 
-    def renamed(self, places: U32, forgotten: AbstractBitMap) -> "Speech":
-        """With other numbers for the tokens, and without these points."""
+    def holding(self, phrase: U32) -> BitMap:
+        """Points that have the tokens, at least one, one after the other: looked for around the rarest of them."""
+        counts = self.bounds[phrase + 1] - self.bounds[phrase]
+        rarest = int(counts.argmin())
+        at = self.said_at[self.bounds[phrase[rarest]] : self.bounds[phrase[rarest] + 1]].astype(np.int64) - rarest
+        at = at[at >= 0]
+        # Onwards first: what follows a token that is no break is there.
+        for ahead in (*range(rarest + 1, len(phrase)), *range(rarest)):
+            at = at[self.tokens[at + ahead] == phrase[ahead]]
+        return bitmap_of(self.owners[np.searchsorted(self.starts, at, side="right") - 1])
+
+    def said(self, places: U32, forgotten: AbstractBitMap) -> Said:
+        """All but what these points say, with other numbers for the words."""
         rows = np.flatnonzero(alive(self.owners, forgotten))
         lengths = self.starts[rows + 1] - self.starts[rows]
         tokens = self.tokens[ranges(self.starts[rows], lengths)]
-        said = tokens != BREAK
-        tokens[said] = places[tokens[said]]
-        return Speech(self.owners[rows], _starts(lengths), tokens)
-
-    @staticmethod
-    def merged(pieces: "Sequence[Speech]") -> "Speech":
-        """All of several, whose numbers mean the same tokens."""
-        owners = np.concatenate([piece.owners for piece in pieces])
-        tokens = np.concatenate([piece.tokens for piece in pieces])
-        lengths = np.concatenate([np.diff(piece.starts) for piece in pieces])
-        order = np.argsort(owners, kind="stable")
-        return Speech(owners[order], _starts(lengths[order]), tokens[ranges(_starts(lengths)[order], lengths[order])])
+        return self.owners[rows], lengths, _renumbered(tokens, places)
 
     def dump(self) -> list[Part]:
         """Everything needed to ``load``."""
-        return [("speech_owners", self.owners), ("speech_starts", self.starts), ("speech_tokens", self.tokens)]
+        return [(f"speech_{name}", getattr(self, name)) for name in _SPEECH]
 
     @staticmethod
     def load(parts: Parts) -> "Speech":
         """From a dump. Raises KeyError."""
-        names = ("speech_owners", "speech_starts", "speech_tokens")
-        return Speech(*(array_of(parts, name).astype(np.uint32, copy=False) for name in names))
+        return Speech(*(array_of(parts, f"speech_{name}").astype(np.uint32, copy=False) for name in _SPEECH))
+
+
+_SPEECH = ("owners", "starts", "tokens", "said_at", "bounds")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,10 +126,10 @@ class Texts:
     def _with_phrase(self, tokens: Sequence[str]) -> AbstractBitMap:
         if self.speech is None:
             return BitMap()
-        having = self._with_all(tokens)
-        if len(tokens) < 2 or not having:
-            return having
-        return self.speech.holding(self.words.words.places(tokens).astype(np.uint32), having)
+        if len(tokens) < 2:
+            return self._with_all(tokens)
+        places = self.words.words.places(tokens)
+        return self.speech.holding(places.astype(np.uint32)) if places.min() >= 0 else BitMap()
 
 
 class TextKind:
@@ -149,8 +154,9 @@ class TextKind:
         if self._params.tokenizer is Tokenizer.CODE:
             parts = expand_document(self._params, compounds=False)
             said, lengths = self._stream(elements, _Numbered(numbers, parts))
-        spoken = Speech(offsets[lengths > 0], _starts(lengths[lengths > 0]), said)
-        return Texts(self._params, held, spoken.renamed(places, NOTHING))
+        speaking = lengths > 0
+        spoken = (offsets[speaking], lengths[speaking], _renumbered(said, places))
+        return Texts(self._params, held, Speech.of(spoken, len(words)))
 
     def _stream(self, elements: Sequence[list[Json]], numbered: "_Numbered") -> tuple[U32, U32]:
         """Numbers of the tokens of all points, each text with a ``BREAK``, and how many there are of each point."""
@@ -174,12 +180,12 @@ class TextKind:
         words, places = merged_keywords([(_texts(piece).words, piece.forgotten) for piece in pieces])
         if not self._phrases:
             return Texts(self._params, words, None)
-        speeches = [
-            speech.renamed(renamed, piece.forgotten)
+        said = [
+            speech.said(renamed, piece.forgotten)
             for piece, renamed in zip(pieces, places, strict=True)
             if (speech := _texts(piece).speech) is not None
         ]
-        return Texts(self._params, words, Speech.merged(speeches))
+        return Texts(self._params, words, Speech.of(_merged(said), len(words.words)))
 
     def load(self, parts: Parts) -> Texts:
         """See ``kind.Kind``."""
@@ -204,6 +210,21 @@ class _Numbered(dict[str, tuple[int, ...]]):
 def _texts(piece: Piece) -> Texts:
     assert isinstance(piece.values, Texts)
     return piece.values
+
+
+def _merged(pieces: Sequence[Said]) -> Said:
+    """What several say in words of the same numbers."""
+    owners, lengths, tokens = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    order = np.argsort(owners, kind="stable")
+    return owners[order], lengths[order], tokens[ranges(_starts(lengths)[order], lengths[order])]
+
+
+def _renumbered(tokens: U32, places: U32) -> U32:
+    """With the place of each word instead of its number; breaks stay."""
+    words = tokens != BREAK
+    found = tokens.copy()
+    found[words] = places[tokens[words]]
+    return found
 
 
 def _starts(lengths: Offsets) -> Offsets:
