@@ -178,11 +178,11 @@ def _recall(ask: Callable[[int], set[object]], truth: Callable[[int], set[object
 
 
 def ask_local(local: QdrantClient, measured: Measured) -> None:
-    """Local mode's queries a second."""
+    """Local mode's queries a second; it compares all points, whatever the beam."""
     started = time.perf_counter()
     for request in measured.asked[:LOCAL]:
-        given = {name: getattr(request, name) for name in request.model_fields_set}
-        given["query_filter"], given["search_params"] = given.pop("filter", None), given.pop("params", None)
+        given = {name: getattr(request, name) for name in request.model_fields_set - {"params"}}
+        given["query_filter"] = given.pop("filter", None)
         if measured.workload.group_by is None:
             local.query_points(NAME, **given)
         else:
