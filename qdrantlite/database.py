@@ -29,7 +29,6 @@ from qdrantlite.errors import AlreadyExists, BadInput, NotFound, StorageFailed
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import Operation, SchemaOperation
 from qdrantlite.query.search import Facet, GroupSearch, Matrix, PayloadSelector, Scroll, Search, VectorsSelector
-from qdrantlite.storage import catalogue as storage
 from qdrantlite.storage import file_names
 from qdrantlite.storage.catalogue import Catalogue, CollectionRecord
 from qdrantlite.storage.directory_lock import lock_directory
@@ -41,12 +40,9 @@ from qdrantlite.values.record import (
     ClusterInfo,
     CollectionInfo,
     CollectionStatus,
-    CreateAlias,
-    DeleteAlias,
     FacetHit,
     Group,
     Record,
-    RenameAlias,
     SampleMatrix,
     ScoredRecord,
     ScrollPage,
@@ -66,10 +62,18 @@ Answer = TypeVar("Answer")
 class Database:
     """All collections of one storage folder. Thread-safe; a context manager that closes."""
 
-    def __init__(self, path: Path, *, files: Files | None = None, fatal: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        files: Files | None = None,
+        auto_columns: bool = True,
+        fatal: Callable[[], object] = lambda: None,
+    ) -> None:
         """Opens or makes the folder. Raises Locked (naming the owner), Corrupted, StorageFailed.
 
-        ``fatal`` is called by a thread of upkeep that ends by a mistake, see ``Upkeep``.
+        ``fatal`` is called by a thread of upkeep that ends by a mistake, see ``Upkeep``; ``auto_columns`` lets fields
+        that are filtered again and again without an index have a column.
         """
         self._files = files or PosixFiles()
         self._root = path
@@ -90,7 +94,7 @@ class Database:
         known = {record.uuid.hex for record in records}
         self._garbage = [name for name in self._files.names(file_names.collections(path)) if name not in known]
         self._builder = BuildProcess()
-        self._upkeep = Upkeep(begin=self._begin, opened=self._opened, fatal=fatal)
+        self._upkeep = Upkeep(begin=self._begin, opened=self._opened, auto_columns=auto_columns, fatal=fatal)
         self._upkeep.start()
 
     def close(self) -> None:
@@ -195,9 +199,8 @@ class Database:
 
     def update_aliases(self, actions: tuple[AliasAction, ...]) -> bool:
         """Applies all or none, in order. Raises NotFound, AlreadyExists."""
-        changes = [_alias_change(action) for action in actions]
         with self._lock:
-            self._aliases = self._catalogue.change_aliases(changes)
+            self._aliases = self._catalogue.change_aliases(actions)
         return True
 
     def aliases(self) -> tuple[tuple[str, str], ...]:
@@ -388,13 +391,3 @@ class Database:
                 return
             with suppress(Exception):  # Logged, and told to whoever asks for it.
                 listed.run(lambda _: None)
-
-
-def _alias_change(action: AliasAction) -> storage.AliasChange:
-    match action:
-        case CreateAlias(alias, collection):
-            return storage.CreateAlias(alias, collection)
-        case RenameAlias(old, new):
-            return storage.RenameAlias(old, new)
-        case DeleteAlias(alias):
-            return storage.DeleteAlias(alias)

@@ -71,7 +71,7 @@ class Server:
         """
         closing = ExitStack()
         try:
-            database = Database(settings.storage_path, fatal=fatal)
+            database = Database(settings.storage_path, auto_columns=settings.auto_columns, fatal=fatal)
             closing.callback(database.close)
             pools = closing.enter_context(CallPools())
             grpc_port = None

@@ -47,6 +47,7 @@ class Settings:
     max_request_size_mb: int = 32
     enable_cors: bool = True
     http_keep_alive_timeout_sec: int = 5
+    auto_columns: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ KEYS: Mapping[str, Key] = {
     "service.max_request_size_mb": Key("max_request_size_mb", _positive),
     "service.enable_cors": Key("enable_cors", _switch),
     "service.http_keep_alive_timeout_sec": Key("http_keep_alive_timeout_sec", _positive),
+    "qdrantlite.auto_columns": Key("auto_columns", _switch),
     "storage.storage_path": Key("storage_path", _path),
 }
 _READERS: Mapping[str, Callable[[object], Any]] = {key.field: key.read for key in KEYS.values()}

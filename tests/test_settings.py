@@ -68,6 +68,7 @@ def test_environment_reaches_every_key_in_force(tmp_path: Path) -> None:
         "service.max_request_size_mb": "1",
         "service.enable_cors": "false",
         "service.http_keep_alive_timeout_sec": "7",
+        "qdrantlite.auto_columns": "false",
         "storage.storage_path": "elsewhere",
     }
     assert values.keys() == KEYS.keys()
@@ -81,6 +82,7 @@ def test_environment_reaches_every_key_in_force(tmp_path: Path) -> None:
         max_request_size_mb=1,
         enable_cors=False,
         http_keep_alive_timeout_sec=7,
+        auto_columns=False,
     )
 
 

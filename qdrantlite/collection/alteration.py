@@ -6,11 +6,11 @@ durable and complete when it returns, and costs two operation ids, as in Qdrant.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 from typing import assert_never
 
 from qdrantlite.collection.bind import open_snapshot
-from qdrantlite.collection.indexing import Indexes
 from qdrantlite.collection.recovery import caught_up_index, filled_index
 from qdrantlite.collection.settings import with_vector, without_vector
 from qdrantlite.collection.shard import Shard
@@ -87,7 +87,7 @@ def _set_fields(
             with shard.following():
                 fields = {**shard.indexes.fields, **made}
                 shard.schema = schema
-                shard.indexes = Indexes({key: fields[key] for key in schema}, shard.indexes.sparse)
+                shard.indexes = replace(shard.indexes, fields={key: fields[key] for key in schema})
                 shard.freeze(rows=shard.state.rows, operation_id=operation_id)
     shard.store.sync(commit_seq)
     shard.changed_since_checkpoint += 1
@@ -114,7 +114,7 @@ def _create_vector(shard: Shard, name: str, params: VectorParams | SparseVectorP
                     shard.slots = {**shard.slots, name: slot}
                     if isinstance(slot, SparseSlot):
                         sparse = {**shard.indexes.sparse, name: SparseIndex()}
-                        shard.indexes = Indexes(shard.indexes.fields, sparse)
+                        shard.indexes = replace(shard.indexes, sparse=sparse)
                     shard.freeze(rows=shard.state.rows, operation_id=operation_id)
         with shard.half_done():
             shard.store.sync(commit_seq)
@@ -142,7 +142,7 @@ def _delete_vector(shard: Shard, name: str, save_config: SaveConfig) -> int:
                     shard.config = config
                     shard.slots = {other: slot for other, slot in shard.slots.items() if other != name}
                     sparse = {other: index for other, index in shard.indexes.sparse.items() if other != name}
-                    shard.indexes = Indexes(shard.indexes.fields, sparse)
+                    shard.indexes = replace(shard.indexes, sparse=sparse)
                     shard.freeze(rows=shard.state.rows, operation_id=operation_id)
         shard.store.sync(commit_seq)
         if not isinstance(dropped, SparseSlot):

@@ -19,6 +19,7 @@ from qdrantlite.collection.shard import Shard, ShardState
 from qdrantlite.collection.snapshot import Snapshot
 from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import BadInput, Unsupported
+from qdrantlite.execute.view import Doubtful
 from qdrantlite.plan.bound import (
     BoundDiversity,
     BoundFormula,
@@ -82,6 +83,27 @@ def open_snapshot(shard: Shard) -> Snapshot:
         return snapshot
 
 
+SIFTED_MIN = 1000
+"""Of fewer doubtful points all payloads are read at once."""
+
+
+def sifted(snapshot: Snapshot, filter: Filter | None, deadline: Deadline) -> Selection | Doubtful | None:
+    """What a filter lets through, as ``selections_of``, but for one that has many payloads to read: then what may
+    pass, so that a search reads those of its own candidates only.
+    """
+    if filter is None or filter.is_empty:
+        return None
+    known = snapshot.state.filters.find((filter, None))
+    if known is not None:
+        return known
+    found = sieve(snapshot, filter, deadline)
+    if found.doubtful >= SIFTED_MIN:
+        return Doubtful(found.possible, found)
+    selection = found.settle()
+    snapshot.state.filters.keep((filter, None), selection, len(selection))
+    return selection
+
+
 def selections_of(
     snapshot: Snapshot, filters: Sequence[Filter | None], deadline: Deadline = FOREVER
 ) -> list[Selection | None]:
@@ -123,28 +145,41 @@ def require_facet(state: ShardState, key: str) -> None:
 
 
 def bind(
-    shard: Shard, searches: Sequence[Search], *, collection: str, open_other: OpenCollection, deadline: Deadline
+    shard: Shard,
+    searches: Sequence[Search],
+    *,
+    collection: str,
+    open_other: OpenCollection,
+    deadline: Deadline,
+    sifting: bool = True,
 ) -> Bound:
     """Binds searches of one request to one and the same state. The caller closes ``Bound.snapshot``.
+
+    Unless ``sifting``, all filters are settled now.
 
     Raises InvalidRequest, NotFound, Unsupported, TimedOut, Cancelled; then nothing is left open.
     """
     needs = _Needs(collection)
     for search in searches:
         needs.add(search.stage)
-    distinct = [*dict.fromkeys([*needs.leaves, *needs.corpora])]
+    whole = [f for f, compares in zip(needs.leaves, needs.compares, strict=True) if not (sifting and compares)]
+    settling = [*dict.fromkeys([*needs.corpora, *whole])]
     snapshot = open_snapshot(shard)
     with ExitStack() as failed:
         failed.callback(snapshot.close)
         for key in needs.order_keys:
             require_order(snapshot.state, key)
-        settled = dict(zip(distinct, selections_of(snapshot, distinct, deadline), strict=True))
+        selections: dict[Filter | None, Selection | Doubtful | None] = {}
+        selections.update(zip(settling, selections_of(snapshot, settling, deadline), strict=True))
+        for filter in needs.leaves:
+            if filter not in selections:
+                selections[filter] = sifted(snapshot, filter, deadline)
 
         def test_of(condition: Condition) -> PointTest:
             return sieve(snapshot, Filter(must=(condition,)), deadline)
 
         formula = partial(bind_formula, schema=snapshot.state.schema, test_of=test_of)
-        binder = _Binder(snapshot, VectorBinder(snapshot, collection, open_other), needs, settled, formula)
+        binder = _Binder(snapshot, VectorBinder(snapshot, collection, open_other), needs, selections, formula)
         bound = [BoundSearch(binder.stage(search.stage, root=True), search.offset) for search in searches]
         for search in searches:
             check_vectors(snapshot.state.config, search.with_vectors)
@@ -160,6 +195,8 @@ class _Needs:
     def __init__(self, collection: str) -> None:
         self._collection = collection
         self.leaves: list[Filter | None] = []
+        self.compares: list[bool] = []
+        """Of each leaf, whether it compares vectors; the others read all that pass."""
         self.corpora: list[Filter | None] = []
         self.order_keys: set[str] = set()
 
@@ -186,6 +223,7 @@ class _Needs:
         merged = merge_filters(outer, stage.filter)
         if not stage.prefetch:
             self.leaves.append(merged)
+            self.compares.append(isinstance(query, _VECTOR_INPUTS))
         for child in stage.prefetch:
             self._walk(child, merged, depth + 1, ids)
 
@@ -198,7 +236,7 @@ class _Binder:
         snapshot: Snapshot,
         vectors: VectorBinder,
         needs: _Needs,
-        settled: Mapping[Filter | None, Selection | None],
+        selections: Mapping[Filter | None, Selection | Doubtful | None],
         formula: Callable[[Formula], BoundFormula],
     ) -> None:
         self._snapshot = snapshot
@@ -206,14 +244,15 @@ class _Binder:
         self._formula = formula
         self._leaves = iter(needs.leaves)
         self._corpora = iter(needs.corpora)
-        self._settled = settled
+        self._selections = selections
 
     def stage(self, stage: Prefetch, *, root: bool) -> BoundStage:
         """The bound form of a stage and all below it."""
-        corpus = self._settled[next(self._corpora)]
+        corpus = self._selections[next(self._corpora)]
+        assert not isinstance(corpus, Doubtful)
         children = tuple([self.stage(child, root=False) for child in stage.prefetch])
         filter = None if children else next(self._leaves)
-        selection = self._settled[filter] if not children else None
+        selection = self._selections[filter] if not children else None
         query = None if stage.query is None else self._query(stage, stage.query, corpus)
         if filter is not None and selection is not None and isinstance(query, _VECTOR_QUERIES):
             selection = self._having(stage.using, filter, selection)
@@ -242,12 +281,14 @@ class _Binder:
         children = (nearest,) if root else nearest.children
         return BoundStage(children=children, query=picks, using=stage.using, limit=stage.limit)
 
-    def _having(self, using: str, filter: Filter, selection: Selection) -> Selection:
+    def _having(self, using: str, filter: Filter, selection: Selection | Doubtful) -> Selection | Doubtful:
         """Those of a filter's points that have the vector; the same object for the same filter and vector."""
         state = self._snapshot.state
         present = state.present[using]
         if len(present) == len(state.live):
             return selection
+        if isinstance(selection, Doubtful):
+            return Doubtful(selection.possible.intersection(present), selection.sieve)
         found = state.filters.find((filter, using))
         if found is None:
             found = selection.intersection(present)
@@ -270,6 +311,7 @@ class _Binder:
                 raise Unsupported("Text queries are not supported yet")
 
 
+_VECTOR_INPUTS = (Nearest, NearestMmr, Recommend, Discover, Context, RelevanceFeedback)
 _VECTOR_QUERIES = (NearestDense, NearestSparse, NearestMulti, CustomScore)
 
 

@@ -211,7 +211,7 @@ def _note_files(shard: Shard, written: Mapping[int, str]) -> None:
     sparse: dict[str, SparseIndex] = {
         name: replace(index, stack=index.stack.kept(written)) for name, index in indexes.sparse.items()
     }
-    shard.indexes = Indexes(fields, sparse)
+    shard.indexes = replace(indexes, fields=fields, sparse=sparse)
 
 
 def _trim_log(shard: Shard, covered_seq: int) -> None:

@@ -14,6 +14,7 @@ from qdrantlite.collection import pages
 from qdrantlite.collection.active import ActiveShard
 from qdrantlite.collection.admission import Admission
 from qdrantlite.collection.alteration import SaveConfig, alter
+from qdrantlite.collection.auto_columns import tend_columns
 from qdrantlite.collection.backoff import Backoff
 from qdrantlite.collection.bind import (
     Bound,
@@ -242,7 +243,7 @@ class Collection:
     def search_groups(self, request: GroupSearch, *, open_other: OpenCollection, deadline: Deadline) -> list[Group]:
         """Groups, best first. Raises as ``search`` does."""
         self._admission.admit_groups(request, timeout_s=deadline.timeout_s)
-        bound = self._bind([request.search], open_other, deadline)
+        bound = self._bind([request.search], open_other, deadline, sifting=False)
         with bound.snapshot as snapshot:
             groups = search_groups(
                 bound.searches[0],
@@ -319,9 +320,13 @@ class Collection:
         """A frozen view; the caller closes it."""
         return self._active.run(lambda crew: open_snapshot(crew.shard))
 
-    def _bind(self, searches: Sequence[Search], open_other: OpenCollection, deadline: Deadline) -> Bound:
+    def _bind(
+        self, searches: Sequence[Search], open_other: OpenCollection, deadline: Deadline, *, sifting: bool = True
+    ) -> Bound:
         return self._active.run(
-            lambda crew: bind(crew.shard, searches, collection=self.name, open_other=open_other, deadline=deadline)
+            lambda crew: bind(
+                *(crew.shard, searches), collection=self.name, open_other=open_other, deadline=deadline, sifting=sifting
+            )
         )
 
     def info(self) -> CollectionInfo:
@@ -375,6 +380,10 @@ class Collection:
         self._compactor.step(stop=lambda: self._closed or stop())
         if not self.is_behind:
             self._optimizer.step(quiet_s=monotonic() - self.last_write_s, stop=lambda: self._closed or stop())
+
+    def tend_columns(self, stop: Callable[[], bool]) -> None:
+        """Makes columns of fields that filters ask for without an index; by the thread that optimizes."""
+        tend_columns(self.shard, lambda: self._closed or stop())
 
     def _require_open(self) -> None:
         if self._closed:

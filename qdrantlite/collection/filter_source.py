@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qdrantlite.collection.changes import Changes
+from qdrantlite.collection.column_demand import ColumnDemand
 from qdrantlite.collection.columns import payload_of
 from qdrantlite.collection.shard import Shard, ShardState
 from qdrantlite.collection.snapshot import Snapshot
@@ -17,6 +18,7 @@ from qdrantlite.deadline import Deadline
 from qdrantlite.execute.ranking import Bools
 from qdrantlite.query.filter import Filter
 from qdrantlite.segment.bitmaps import Bitmap, Offsets
+from qdrantlite.segment.column import Column
 from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.selection import NO_POINTS, Selection
@@ -49,6 +51,13 @@ class ShardFilterSource:
     def index(self, key: str) -> PayloadIndex | None:
         """The payload index on exactly this key."""
         return self._state.fields.get(key) if self._indexed else None
+
+    def column(self, key: str) -> Column | None:
+        """The column of the values under this first key of payloads."""
+        column = self._state.columns.get(key) if self._indexed else None
+        if column is not None:
+            self._state.demand.used(key)
+        return column
 
     def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
         """Offsets of the ids that exist. Raises TimedOut, Cancelled."""
@@ -92,11 +101,19 @@ class StoredPoints:
 class PayloadSieve:
     """Implements ``execute.view.Sieve`` over an open snapshot."""
 
-    def __init__(self, binding: FilterBinding, reader: StoreReader, deadline: Deadline) -> None:
+    def __init__(self, binding: FilterBinding, reader: StoreReader, deadline: Deadline, demand: ColumnDemand) -> None:
         self._binding = binding
         self._points = StoredPoints(reader, deadline.pause)
+        self._demand = demand
+        self._read = 0
+        self._passed = self._failed = NO_POINTS
         self._settled = None if binding.doubtful else Selection(binding.sure)
         self.possible = Selection(binding.sure | binding.doubtful)
+
+    @property
+    def doubtful(self) -> int:
+        """How many of the possible points payloads must settle."""
+        return 0 if self._settled is not None else len(self._binding.doubtful)
 
     @property
     def is_settled(self) -> bool:
@@ -105,21 +122,33 @@ class PayloadSieve:
 
     def passes(self, offsets: U32) -> Bools:
         """Which of these pass, ``(n,) bool``."""
-        if self._settled is None:
-            return self._binding.passing(offsets, self._points)
-        return self._settled.contains(offsets)
+        if self._settled is not None:
+            return self._settled.contains(offsets)
+        new = np.unique(offsets[~(self._passed.contains(offsets) | self._failed.contains(offsets))])
+        if len(new):
+            self._reads(len(new))
+            held = self._binding.passing(new, self._points)
+            self._passed = self._passed.union(Selection.from_offsets(new[held]))
+            self._failed = self._failed.union(Selection.from_offsets(new[~held]))
+        return self._passed.contains(offsets)
 
     def settle(self) -> Selection:
         """All that pass, found once."""
         if self._settled is None:
+            self._reads(len(self._binding.doubtful))
             self._settled = self._binding.settle(self._points)
         return self._settled
+
+    def _reads(self, payloads: int) -> None:
+        """Notes that columns would have saved reading so many."""
+        self._demand.missed(self._binding.missing_columns, payloads, before=self._read)
+        self._read += payloads
 
 
 def sieve(snapshot: Snapshot, filter: Filter, deadline: Deadline) -> PayloadSieve:
     """A filter over a snapshot. Raises Unsupported, MalformedRequest, TimedOut, Cancelled."""
     source = ShardFilterSource(snapshot.state, snapshot.reader, snapshot.live, deadline)
-    return PayloadSieve(bind_filter(filter, source), snapshot.reader, deadline)
+    return PayloadSieve(bind_filter(filter, source), snapshot.reader, deadline, snapshot.state.demand)
 
 
 def resolve_for_write(shard: Shard, filter: Filter, changes: Changes, deadline: Deadline) -> U32:

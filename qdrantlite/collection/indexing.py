@@ -4,13 +4,14 @@ Made before the commit, from what it wrote, without a lock that readers wait for
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
 
 from qdrantlite.collection.changes import Changes
 from qdrantlite.segment.bitmaps import Bitmap, Offsets, bitmap_of, offsets_in
+from qdrantlite.segment.column import Column
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.values.payload import Payload, elements_at, parse_path
@@ -18,34 +19,43 @@ from qdrantlite.values.payload import Payload, elements_at, parse_path
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Indexes:
-    """Payload indexes by key, postings by the name of their sparse vector; all of one commit."""
+    """Payload indexes by key, postings by the name of their sparse vector, columns by the first key of payloads; all of
+    one commit.
+    """
 
     fields: Mapping[str, PayloadIndex]
     sparse: Mapping[str, SparseIndex]
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
     def after(self, changes: Changes) -> "Indexes":
         """What they are when a transaction with these changes has committed."""
         if changes.is_empty:
             return self
         dead = bitmap_of(np.concatenate([_NO_OFFSETS, *changes.dead]))
-        fields = self.fields and self._fields_after(changes, dead)
-        return Indexes(fields, {name: _sparse_after(name, index, changes, dead) for name, index in self.sparse.items()})
+        sparse = {name: _sparse_after(name, index, changes, dead) for name, index in self.sparse.items()}
+        if not self.fields and not self.columns:
+            return Indexes({}, sparse)
+        touched, offsets, payloads = _payloads_of(changes, dead)
+        return Indexes(
+            {key: reindexed(index.without(touched), key, offsets, payloads) for key, index in self.fields.items()},
+            sparse,
+            {key: column.without(touched).with_points(offsets, payloads) for key, column in self.columns.items()},
+        )
 
-    def _fields_after(self, changes: Changes, dead: Bitmap) -> Mapping[str, PayloadIndex]:
-        payloads: dict[int, Payload] = {}
-        for inserted in changes.inserted:
-            payloads.update(zip(inserted.offsets.tolist(), inserted.payloads, strict=True))
-        for changed in changes.payloads:
-            payloads.update(changed.pairs())
-        offsets = np.fromiter(payloads, dtype=np.uint32, count=len(payloads))
-        touched = bitmap_of(offsets) | dead
-        living = np.flatnonzero(~np.isin(offsets, offsets_in(dead)))
-        living = living[np.argsort(offsets[living], kind="stable")]
-        values = list(payloads.values())
-        kept = [values[at] for at in living.tolist()]
-        return {
-            key: reindexed(index.without(touched), key, offsets[living], kept) for key, index in self.fields.items()
-        }
+
+def _payloads_of(changes: Changes, dead: Bitmap) -> tuple[Bitmap, Offsets, list[Payload]]:
+    """Every offset touched; those that live now, ascending, and what they hold."""
+    payloads: dict[int, Payload] = {}
+    for inserted in changes.inserted:
+        payloads.update(zip(inserted.offsets.tolist(), inserted.payloads, strict=True))
+    for changed in changes.payloads:
+        payloads.update(changed.pairs())
+    offsets = np.fromiter(payloads, dtype=np.uint32, count=len(payloads))
+    touched = bitmap_of(offsets) | dead
+    living = np.flatnonzero(~np.isin(offsets, offsets_in(dead)))
+    living = living[np.argsort(offsets[living], kind="stable")]
+    values = list(payloads.values())
+    return touched, offsets[living], [values[at] for at in living.tolist()]
 
 
 def reindexed(index: PayloadIndex, key: str, offsets: Offsets, payloads: Sequence[Payload]) -> PayloadIndex:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from qdrantlite.collection.indexing import Indexes
 from qdrantlite.collection.shard import Shard
+from qdrantlite.segment.column import Column, ColumnSegment, merged_columns
 from qdrantlite.segment.payload_index.index import IndexSegment, PayloadIndex
 from qdrantlite.segment.sparse import SparseIndex, SparseSegment, merged_postings
 from qdrantlite.segment.stack import Layer
@@ -20,6 +21,9 @@ def merge_segments(shard: Shard) -> None:
             pass
     for name in tuple(shard.indexes.sparse):
         while _merge_postings(shard, name):
+            pass
+    for key in tuple(shard.indexes.columns):
+        while _merge_column(shard, key):
             pass
 
 
@@ -40,7 +44,7 @@ def _put_field(shard: Shard, key: str, due: tuple[Layer[IndexSegment], ...], seg
         if index is None or stack is None:
             return False
         fields: dict[str, PayloadIndex] = {**present.fields, key: replace(index, stack=stack)}
-        return _publish(shard, Indexes(fields, present.sparse))
+        return _publish(shard, replace(present, fields=fields))
 
 
 def _merge_postings(shard: Shard, name: str) -> bool:
@@ -58,7 +62,25 @@ def _put_postings(shard: Shard, name: str, due: tuple[Layer[SparseSegment], ...]
         if index is None or stack is None:
             return False
         sparse: dict[str, SparseIndex] = {**present.sparse, name: replace(index, stack=stack)}
-        return _publish(shard, Indexes(present.fields, sparse))
+        return _publish(shard, replace(present, sparse=sparse))
+
+
+def _merge_column(shard: Shard, key: str) -> bool:
+    """One merge of a column; False when none is due, or it came to nothing."""
+    column = shard.indexes.columns.get(key)
+    due = None if column is None else column.stack.due()
+    return due is not None and _put_column(shard, key, due, merged_columns(due))
+
+
+def _put_column(shard: Shard, key: str, due: tuple[Layer[ColumnSegment], ...], segment: ColumnSegment) -> bool:
+    with shard.writer_lock:
+        present = shard.indexes
+        column = present.columns.get(key)
+        stack = None if column is None else column.stack.replaced(due, segment)
+        if column is None or stack is None:
+            return False
+        columns: dict[str, Column] = {**present.columns, key: replace(column, stack=stack)}
+        return _publish(shard, replace(present, columns=columns))
 
 
 def _publish(shard: Shard, indexes: Indexes) -> bool:

@@ -13,6 +13,7 @@ from qdrantlite.collection.bind_vectors import OpenCollection, near
 from qdrantlite.collection.shard import Shard, ShardState
 from qdrantlite.collection.snapshot import Overtaken, Snapshot
 from qdrantlite.deadline import Deadline
+from qdrantlite.execute.view import Doubtful
 from qdrantlite.plan.bound import NearestDense
 from qdrantlite.plan.nodes import Node
 from qdrantlite.plan.planner import plan, plan_alike
@@ -52,8 +53,12 @@ def prepare(
         plans = [plan(tree, snapshot) for tree in bound.searches]
         failed.pop_all()
     for search, tree, node in zip(searches, bound.searches, plans, strict=True):
-        if search.pattern is not None and isinstance(tree.stage.query, NearestDense):
-            selection = tree.stage.selection
+        selection = tree.stage.selection
+        if (
+            search.pattern is not None
+            and isinstance(tree.stage.query, NearestDense)
+            and not isinstance(selection, Doubtful)  # It would hold this request's transaction.
+        ):
             snapshot.state.plans.keep(search.pattern, node, 0 if selection is None else len(selection))
     return Prepared(snapshot, plans)
 

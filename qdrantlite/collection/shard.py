@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from qdrantlite.collection.changes import Changes
+from qdrantlite.collection.column_demand import ColumnDemand
 from qdrantlite.collection.indexing import Indexes
 from qdrantlite.collection.known import Known
 from qdrantlite.collection.recent_records import RecentRecords
@@ -27,6 +28,7 @@ from qdrantlite.plan.nodes import Node
 from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.search import Search
+from qdrantlite.segment.column import Column
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.index import PayloadIndex
@@ -65,7 +67,10 @@ class ShardState:
     schema: Mapping[str, FieldIndex]
     fields: Mapping[str, PayloadIndex]
     """By key, one for each of the schema."""
+    columns: Mapping[str, Column]
+    """By the first key of payloads, of fields that filters asked for without an index."""
     recent: RecentRecords
+    demand: ColumnDemand
     filters: Known[tuple[Filter, str | None], Selection] = field(default_factory=Known)
     """What filters let through and, narrowed to the points that have it, by vector."""
     statistics: dict[str, VectorStatistics] = field(default_factory=dict)
@@ -101,6 +106,7 @@ class Shard:
         self.config = CollectionConfig()
         self.state: ShardState
         self.recent = RecentRecords()
+        self.demand = ColumnDemand()
         self.changed_since_checkpoint = 0
         self.log_needed_seq: int | None = None
         self.closed = False
@@ -220,14 +226,16 @@ class Shard:
             sparse=sparse,
             schema=self.schema,
             fields=self.indexes.fields,
+            columns=self.indexes.columns,
             recent=self.recent,
+            demand=self.demand,
         )
 
     def reshape(self, indexes: Indexes) -> None:
         """Publishes indexes that answer as those in force do. The caller holds the writer lock and the publish lock."""
         self.indexes = indexes
         sparse = {name: index.view() for name, index in indexes.sparse.items()}
-        self.state = replace(self.state, fields=indexes.fields, sparse=sparse)
+        self.state = replace(self.state, fields=indexes.fields, columns=indexes.columns, sparse=sparse)
 
     def close(self) -> None:
         """Closes files and store; nothing is written. No snapshot is opened afterwards; those open may finish."""

@@ -33,11 +33,15 @@ class Upkeep:
         *,
         begin: Callable[[], None],
         opened: Callable[[], Sequence[ListedCollection]],
+        auto_columns: bool,
         fatal: Callable[[], object],
     ) -> None:
-        """``begin`` runs once, on the first thread, before its first round; ``opened`` gives all that is open."""
+        """``begin`` runs once, on the first thread, before its first round; ``opened`` gives all that is open.
+        ``auto_columns``: whether fields get columns.
+        """
         self._begin = begin
         self._opened = opened
+        self._auto_columns = auto_columns
         self._fatal = fatal
         self.stopping = Event()
         self.has_begun = Event()
@@ -75,9 +79,15 @@ class Upkeep:
         self._rounds(MAINTENANCE_S, lambda each: each.maintain(idle=monotonic() - each.last_write_s > IDLE_S))
 
     def _optimize(self) -> None:
-        """Builds graphs, collection after collection, at low priority."""
+        """Builds graphs and columns, collection after collection, at low priority."""
         lower_priority()
-        self._rounds(OPTIMIZE_S, lambda each: each.optimize(self.stopping.is_set))
+
+        def tend(collection: Collection) -> None:
+            if self._auto_columns:
+                collection.tend_columns(self.stopping.is_set)
+            collection.optimize(self.stopping.is_set)
+
+        self._rounds(OPTIMIZE_S, tend)
 
     def _rounds(self, pause_s: float, tend: Callable[[Collection], None]) -> None:
         """Tends whatever is open, over and over, until told to stop."""

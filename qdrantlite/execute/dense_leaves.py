@@ -11,7 +11,7 @@ from typing import TypeAlias, assert_never
 import numpy as np
 
 from qdrantlite.deadline import Deadline
-from qdrantlite.execute.view import ShardView
+from qdrantlite.execute.view import Doubtful, ShardView
 from qdrantlite.plan.bound import OffsetSet
 from qdrantlite.plan.nodes import DenseLeaf, ExactScan, GraphScan, Node, SubsetScan
 from qdrantlite.query.search import QuantizationParams
@@ -119,7 +119,7 @@ def _question(leaf: DenseLeaf) -> tuple[object, ...]:
 
 
 def _dense_leaves(node: Node) -> Iterator[DenseLeaf]:
-    if isinstance(node, ExactScan | SubsetScan | GraphScan):
+    if isinstance(node, ExactScan | SubsetScan | GraphScan) and not isinstance(node.selection, Doubtful):
         yield node
     for source in node.sources:
         yield from _dense_leaves(source)

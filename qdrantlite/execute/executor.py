@@ -26,7 +26,7 @@ from qdrantlite.execute.formula import scored_by_formula
 from qdrantlite.execute.fuse import fuse_dbsf, fuse_rrf
 from qdrantlite.execute.merge import SPARE_ROWS, Fetch, best_first, fetch_best, passing_threshold, settled
 from qdrantlite.execute.ranking import OrderValues, Ranking
-from qdrantlite.execute.view import ShardView, Sieve
+from qdrantlite.execute.view import Doubtful, ShardView, Sieve
 from qdrantlite.plan.bound import NearestDense, NearestMulti, NearestSparse
 from qdrantlite.plan.custom import CustomScore
 from qdrantlite.plan.nodes import (
@@ -77,7 +77,7 @@ def execute(
     """The rows of a plan, best first.
 
     ``trace`` receives one step a node. With a ``sieve`` leaves hand up the best of what passes it; they must read
-    possible points only. Raises TimedOut, Cancelled, and Corrupted from stored rows.
+    possible points only, none ``Doubtful``. Raises TimedOut, Cancelled, and Corrupted from stored rows.
     """
     with _no_warnings():
         return _Run(view, trace, deadline, {}, sieve).rows(node)
@@ -108,19 +108,26 @@ class _Run:
 
     def rows(self, node: Node) -> Ranking:
         """What a node hands up."""
-        if self.sieve is not None and isinstance(node, GuidedScan):
+        if isinstance(node, GuidedScan) and self._sieve_of(node.otherwise) is not None:
             return self.rows(node.otherwise)  # A leaf of its own, which is sifted as all are.
         self.deadline.pause()
         started = perf_counter_ns()
         sources = [self.rows(source) for source in node.sources]
-        if self.sieve is not None and isinstance(node, ReadingLeaf):
-            ranking = self._sifted(node, self.sieve)
+        sieve = self._sieve_of(node)
+        if sieve is not None and isinstance(node, ReadingLeaf):
+            ranking = self._sifted(_possible(node), sieve)
         else:
             ranking = self._run(node, sources)
         if self.trace is not None:
             rows_in = sum(map(len, sources)) if sources else self._read(node)
             self.trace.add(Step(rows_in, len(ranking), (perf_counter_ns() - started) / 1000))
         return ranking
+
+    def _sieve_of(self, node: Node) -> Sieve | None:
+        """What tells which rows of a leaf pass; None where all do."""
+        if self.sieve is None and isinstance(node, ReadingLeaf) and isinstance(node.selection, Doubtful):
+            return node.selection.sieve
+        return self.sieve
 
     def _read(self, node: Node) -> int:
         """How many points a leaf looks among."""
@@ -179,6 +186,11 @@ class _Run:
                 return sources[0].take(slice(node.offset, node.offset + node.limit))
             case _:
                 assert_never(node)
+
+
+def _possible(leaf: ReadingLeaf) -> ReadingLeaf:
+    """The leaf over all points that may pass."""
+    return replace(leaf, selection=leaf.selection.possible) if isinstance(leaf.selection, Doubtful) else leaf
 
 
 def _reaching(leaf: ReadingLeaf, reach: int, *, most: int) -> ReadingLeaf:

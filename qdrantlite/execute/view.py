@@ -5,6 +5,7 @@ nothing here takes a lock.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -84,6 +85,7 @@ class Sieve(Protocol):
     """A filter over one state of a shard that payloads must settle, asked for a few points first.
 
     Indexes have narrowed it down to ``possible``; a leaf that reads those passes what it finds through ``passes``.
+    Asked by one thread at a time.
     """
 
     @property
@@ -103,3 +105,19 @@ class Sieve(Protocol):
     def settle(self) -> Selection:
         """All points that pass; reads the payloads of all possible ones."""
         ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubtful:
+    """The points that a leaf reads when its filter is not settled: those that may pass, and what tells which do."""
+
+    possible: Selection
+    sieve: Sieve
+
+    @property
+    def is_settled(self) -> bool:
+        """False: see ``plan.bound.OffsetSet``."""
+        return False
+
+    def __len__(self) -> int:
+        return len(self.possible)

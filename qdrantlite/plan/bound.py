@@ -24,6 +24,11 @@ from qdrantlite.values.vector import DEFAULT_VECTOR, F32, U32, SparseVector
 class OffsetSet(Protocol):
     """An immutable set of offsets of live points."""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all of them pass the filter; else some may not, which reading tells."""
+        ...
+
     def __len__(self) -> int:
         """How many offsets it holds; takes no time in proportion to them."""
         ...

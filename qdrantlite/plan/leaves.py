@@ -166,7 +166,9 @@ def _by_id(stage: BoundStage, statistics: Statistics) -> IdScan:
 def _narrowing(stage: BoundStage, statistics: Statistics) -> OffsetSet | None:
     """The stage's selection, or None when it lets every live point through and so need not be asked."""
     selection = stage.selection
-    return None if selection is None or len(selection) >= statistics.live_points > 0 else selection
+    if selection is None or (selection.is_settled and len(selection) >= statistics.live_points > 0):
+        return None
+    return selection
 
 
 def _passing(selection: OffsetSet | None, statistics: Statistics) -> int:

@@ -380,7 +380,7 @@ Node: TypeAlias = Nothing | ReadingLeaf | Merge | Top
 
 
 def _bounds(selection: OffsetSet | None, limit: int, threshold: float | None = None) -> str:
-    passing = "" if selection is None else f" filter={len(selection)}"
+    passing = "" if selection is None else f" filter{'=' if selection.is_settled else '<='}{len(selection)}"
     beyond = "" if threshold is None else f" threshold={threshold:g}"
     return f"{passing} limit={limit}{beyond}"
 

@@ -1,11 +1,11 @@
 """Filters as bitmaps: what indexes know at once, what payloads must settle later.
 
 Each condition becomes two sets of offsets: those for which it surely holds, and those for which it may. An indexed
-condition has both the same; one that only payloads can answer has nothing and everything. Sets may hold dead offsets
-until the end, where both are cut to the live ones. Binding runs under the collection's lock, settling does not.
+condition has both the same, and so has one that a column answers; one that only payloads can answer has nothing and
+everything. Sets may hold dead offsets until the end, where both are cut to the live ones.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, assert_never
 
@@ -30,10 +30,11 @@ from qdrantlite.query.filter import (
     Slice,
 )
 from qdrantlite.segment.bitmaps import Offsets, bitmap_of, offsets_in
+from qdrantlite.segment.column import Column
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.cardinality import Cardinality
-from qdrantlite.values.payload import Payload
+from qdrantlite.values.payload import Payload, parse_path
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.siphash import in_slice
 
@@ -42,7 +43,7 @@ CHUNK_POINTS = 1024
 
 
 class FilterSource(Protocol):
-    """What a filter is bound to; asked under the collection's lock only."""
+    """What a filter is bound to: one state, which nobody changes."""
 
     @property
     def live(self) -> AbstractBitMap:
@@ -51,6 +52,10 @@ class FilterSource(Protocol):
 
     def index(self, key: str) -> PayloadIndex | None:
         """The payload index on exactly this key, if there is one."""
+        ...
+
+    def column(self, key: str) -> Column | None:
+        """The values under the first key of payloads, if they are kept as a column."""
         ...
 
     def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
@@ -100,20 +105,25 @@ class FilterBinding:
     answers: Answers
 
     @property
+    def missing_columns(self) -> frozenset[str]:
+        """The first keys of payloads that are read for the doubtful ones."""
+        return frozenset(_keys_read(self.filter, self.answers))
+
+    @property
     def cardinality(self) -> Cardinality:
         """How many points pass, as far as known without reading: half of the doubtful ones are expected."""
         low, doubtful = len(self.sure), len(self.doubtful)
         return Cardinality(low, low + doubtful // 2, low + doubtful)
 
     def settle(self, reader: PointReader) -> Selection:
-        """The points that pass; needs no lock."""
+        """The points that pass."""
         if not self.doubtful:
             return Selection(self.sure)
         doubts = offsets_in(self.doubtful)
         return Selection(self.sure | bitmap_of(doubts[self.passing(doubts, reader)]))
 
     def passing(self, offsets: Offsets, reader: PointReader) -> npt.NDArray[np.bool_]:
-        """Which of these live offsets pass, ``(n,) bool`` in the order given; needs no lock."""
+        """Which of these live offsets pass, ``(n,) bool`` in the order given."""
         tests = _Tests({})
         chunks = [offsets[start : start + CHUNK_POINTS] for start in range(0, len(offsets), CHUNK_POINTS)]
         passed = [_Settling(self, chunk, reader, tests).passing() for chunk in chunks]
@@ -175,6 +185,19 @@ class _Settling:
         return [self._payloads[row] for row in wanted]
 
 
+def _keys_read(filter: Filter, answers: Answers) -> Iterator[str]:
+    for condition in filter.conditions():
+        if answers[id(condition)].is_settled:
+            continue
+        match condition:
+            case Filter():
+                yield from _keys_read(condition, answers)
+            case FieldCondition(key) | IsEmpty(key) | IsNull(key) | Nested(key):
+                yield first_key(key)
+            case _:
+                pass
+
+
 def bind_filter(filter: Filter, source: FilterSource) -> FilterBinding:
     """Evaluate a filter as far as indexes, ids and vectors tell. Raises MalformedRequest (bad path)."""
     live = source.live
@@ -216,12 +239,14 @@ def _answer(condition: Condition, source: FilterSource) -> _Known:
         case HasVector(name):
             return _exactly(source.presence(name))
         case FieldCondition(key, predicate):
-            return _field_answer(key, predicate, source)
+            return _by_column(condition, key, _field_answer(key, predicate, source), source)
         case IsEmpty(key):
-            return _field_answer(key, IsEmptyFlag(True), source)
+            return _by_column(condition, key, _field_answer(key, IsEmptyFlag(True), source), source)
         case IsNull(key):
-            return _field_answer(key, IsNullFlag(True), source)
-        case Nested() | Slice():
+            return _by_column(condition, key, _field_answer(key, IsNullFlag(True), source), source)
+        case Nested(key):
+            return _by_column(condition, key, _unknown(source), source)
+        case Slice():
             return _unknown(source)
         case Filter():
             raise AssertionError(condition)
@@ -244,6 +269,19 @@ def _field_answer(key: str, predicate: Predicate, source: FilterSource) -> _Know
         case _:
             found = index.match(predicate)
             return _unknown(source) if found is None else _exactly(found)
+
+
+def _by_column(condition: Condition, key: str, known: _Known, source: FilterSource) -> _Known:
+    """What the column of a field tells where its index does not."""
+    column = None if known.is_settled else source.column(first_key(key))
+    return known if column is None else _exactly(column.match(condition, source.live))
+
+
+def first_key(key: str) -> str:
+    """The key of the payload itself under which a path lies. Raises MalformedRequest for a bad path."""
+    first = parse_path(key)[0]
+    assert isinstance(first, str)
+    return first
 
 
 def _exactly(bitmap: AbstractBitMap) -> _Known:

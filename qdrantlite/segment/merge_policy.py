@@ -2,16 +2,16 @@
 
 Tiers as in log-structured merge trees (P. O'Neil et al., "The Log-Structured Merge-Tree", 1996): a commit merges what
 is tiny; behind it a segment is merged with its younger neighbours once these together are no longer small beside it.
-So there are some ``log2(n / TAIL_MAX)`` segments and each entry is written as often.
+So there are some ``log2(n / TINY_MAX)`` segments and each entry is written as often.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 TINY_MAX = 1024
-"""Segments that have no more entries together are merged by the commit."""
-TAIL_MAX = 8192
-"""The same, where the older one is not much larger; beyond it nothing is merged by a commit."""
+"""A commit merges its segment with the one below if they have no more entries together."""
+TINY_RATIO = 8
+"""And if the one below has no more than so many times as many entries."""
 RATIO = 2
 SHARE_FORGOTTEN_MAX = 0.25
 """A segment in which more counts no longer is written anew."""
@@ -27,8 +27,7 @@ class SegmentSize:
 
 def merges_at_once(older: int, newer: int) -> bool:
     """Whether a commit merges its segment with the one below, by their numbers of entries."""
-    together = older + newer
-    return together <= TINY_MAX or (older <= RATIO * newer and together <= TAIL_MAX)
+    return older <= TINY_RATIO * newer and older + newer <= TINY_MAX
 
 
 def choose_merge(sizes: Sequence[SegmentSize]) -> range | None:
@@ -52,4 +51,4 @@ def choose_merge(sizes: Sequence[SegmentSize]) -> range | None:
 
 def _all_tiny(sizes: Sequence[SegmentSize]) -> bool:
     """Whether commits will merge them soon enough."""
-    return sum(size.entries for size in sizes) <= TAIL_MAX
+    return sum(size.entries for size in sizes) <= TINY_MAX

@@ -20,6 +20,11 @@ class Selection:
 
     bitmap: AbstractBitMap
 
+    @property
+    def is_settled(self) -> bool:
+        """True: see ``plan.bound.OffsetSet``."""
+        return True
+
     @staticmethod
     def from_offsets(offsets: npt.NDArray[np.unsignedinteger]) -> "Selection":
         """The set of these offsets, in any order, repetitions allowed."""

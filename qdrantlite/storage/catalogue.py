@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import TypeAlias, assert_never
+from typing import assert_never
 from uuid import UUID
 
 from qdrantlite.errors import AlreadyExists, BadInput, NotFound
 from qdrantlite.storage import file_names, sqlite_file
 from qdrantlite.storage.files import Files, write_file
 from qdrantlite.storage.sqlite_file import SqliteErrors
+from qdrantlite.values.record import AliasAction, CreateAlias, DeleteAlias, RenameAlias
 
 _APPLICATION_ID = 0x71646C63
 _VERSION = 1
@@ -44,32 +45,6 @@ class CollectionRecord:
     """JSON text, the collection's own affair."""
     created_at: float
     """Seconds since the epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class CreateAlias:
-    """Points an alias at a collection; one that exists is pointed anew."""
-
-    alias: str
-    collection: str
-
-
-@dataclass(frozen=True, slots=True)
-class RenameAlias:
-    """Gives an alias another name."""
-
-    alias: str
-    alias_new: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteAlias:
-    """Removes an alias; one that does not exist is no error."""
-
-    alias: str
-
-
-AliasChange: TypeAlias = CreateAlias | RenameAlias | DeleteAlias
 
 
 @cache
@@ -149,7 +124,7 @@ class Catalogue:
             connection.execute("DELETE FROM aliases WHERE collection=?", (name,))
             return bool(connection.execute("DELETE FROM collections WHERE name=?", (name,)).rowcount)
 
-    def change_aliases(self, changes: Sequence[AliasChange]) -> dict[str, str]:
+    def change_aliases(self, changes: Sequence[AliasAction]) -> dict[str, str]:
         """Applies the changes in order, all or none; all aliases afterwards. Raises NotFound, AlreadyExists."""
         with self._transaction() as connection:
             for change in changes:
@@ -178,7 +153,7 @@ def _has(connection: sqlite3.Connection, table: str, column: str, value: str) ->
     return connection.execute(f"SELECT 1 FROM {table} WHERE {column}=?", (value,)).fetchone() is not None
 
 
-def _change_alias(connection: sqlite3.Connection, change: AliasChange) -> None:
+def _change_alias(connection: sqlite3.Connection, change: AliasAction) -> None:
     match change:
         case CreateAlias(alias, collection):
             _point_alias(connection, alias, collection)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from qdrantlite.collection import checkpoint
+from qdrantlite.collection import bind, checkpoint
 from qdrantlite.collection.merging import merge_segments
 from qdrantlite.database import Database
 from qdrantlite.segment import merge_policy
@@ -13,10 +13,13 @@ from tests.collection.small import NAME
 
 @contextmanager
 def small_segments() -> Iterator[None]:
-    """Commits merge no more than three entries, and the manifest holds segments of two at most."""
+    """Commits merge no more than two entries, the manifest holds segments of two at most, and filters that read
+    payloads are settled by sifting.
+    """
     with (
-        patch.multiple(merge_policy, TINY_MAX=2, TAIL_MAX=3),
+        patch.multiple(merge_policy, TINY_MAX=2),
         patch.object(checkpoint, "INLINE_ENTRIES_MAX", 2),
+        patch.object(bind, "SIFTED_MIN", 1),
     ):
         yield
 

@@ -10,6 +10,7 @@ from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.query.search import SearchParams
 from tests.golden.recorded import assert_as_recorded
 from tests.plan.counted import Counted
+from tests.plan.passing import Passing
 
 SIZES = ((5_000, 384), (60_000, 384), (1_000_000, 128), (1_000_000, 1536))
 SELECTIVITIES = (0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 0.5, 0.9, 1.0)
@@ -34,7 +35,7 @@ def chosen(node: Node) -> str:
 def choice(points: int, dimension: int, share: float, beam: int | None, *, component_bytes: int = 4) -> str:
     facts = VectorStatistics(points, points, dimension, component_bytes, (points,), beam=100)
     query = b.NearestDense(np.zeros(dimension, dtype=np.float32), larger_is_better=True)
-    selection = None if share == 1 else range(max(1, round(points * share)))
+    selection = None if share == 1 else Passing(max(1, round(points * share)))
     stage = b.BoundStage(query=query, selection=selection, params=SearchParams(hnsw_ef=beam), limit=LIMIT)
     return chosen(plan(b.BoundSearch(stage), Counted(points, {"": facts})))
 
@@ -51,7 +52,7 @@ def test_choices_are_as_recorded() -> None:
 def guided(points: int, dimension: int, scorer: Scorer, examples: int, share: float) -> str:
     facts = VectorStatistics(points, points, dimension, 4, (points,), beam=100)
     query = CustomScore(DenseExamples(np.zeros((examples, dimension), dtype=np.float32)), scorer, larger_is_better=True)
-    selection = None if share == 1 else range(max(1, round(points * share)))
+    selection = None if share == 1 else Passing(max(1, round(points * share)))
     node = plan(
         b.BoundSearch(b.BoundStage(query=query, selection=selection, limit=LIMIT)), Counted(points, {"": facts})
     )
@@ -92,7 +93,7 @@ def test_settings_may_ask_for_all_that_pass_to_be_compared() -> None:
     query = b.NearestDense(np.zeros(64, dtype=np.float32), larger_is_better=True)
 
     def leaf(passing: int, params: SearchParams) -> str:
-        stage = b.BoundStage(query=query, selection=range(passing), params=params, limit=LIMIT)
+        stage = b.BoundStage(query=query, selection=Passing(passing), params=params, limit=LIMIT)
         return chosen(plan(b.BoundSearch(stage), Counted(100_000, {"": facts})))
 
     assert leaf(30_000, SearchParams()) == "subset"

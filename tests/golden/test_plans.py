@@ -20,6 +20,7 @@ from qdrantlite.query.search import Direction, FusionKind, SearchParams
 from qdrantlite.values.vector import SparseVector
 from tests.golden.recorded import assert_as_recorded
 from tests.plan.counted import PACKAGES
+from tests.plan.passing import Passing
 
 DENSE = b.NearestDense(np.zeros(384, dtype=np.float32), larger_is_better=True)
 BYTE = b.NearestDense(np.zeros(64, dtype=np.float32), larger_is_better=False)
@@ -36,7 +37,7 @@ BY_SIZE = b.BoundOrderBy("size", Direction.DESC, 100)
 
 
 def dense(limit: int, passing: int | None = None, threshold: float | None = None) -> b.BoundStage:
-    selection = None if passing is None else range(passing)
+    selection = None if passing is None else Passing(passing)
     return b.BoundStage(query=DENSE, using="dense", selection=selection, score_threshold=threshold, limit=limit)
 
 
@@ -57,11 +58,11 @@ SEARCHES = {
     "filter that lets everything through": b.BoundSearch(dense(10, passing=60_000)),
     "filter that lets nothing through": b.BoundSearch(dense(10, passing=0), offset=5),
     "half floats are scanned under a mask sooner": b.BoundSearch(
-        b.BoundStage(query=DENSE, using="half", selection=range(20_000))
+        b.BoundStage(query=DENSE, using="half", selection=Passing(20_000))
     ),
     "sparse": b.BoundSearch(terms(10)),
-    "multi, filtered": b.BoundSearch(b.BoundStage(query=TOKENS, using="tokens", selection=range(50))),
-    "by id": b.BoundSearch(b.BoundStage(selection=range(7))),
+    "multi, filtered": b.BoundSearch(b.BoundStage(query=TOKENS, using="tokens", selection=Passing(50))),
+    "by id": b.BoundSearch(b.BoundStage(selection=Passing(7))),
     "order by value, scrolled": b.BoundSearch(b.BoundStage(query=BY_SIZE), repeats=True),
     "sample": b.BoundSearch(b.BoundStage(query=b.BoundSample())),
     "hybrid": b.BoundSearch(merge(RRF, dense(20), terms(20)), offset=5),
@@ -74,7 +75,7 @@ SEARCHES = {
     "best score without a graph": b.BoundSearch(b.BoundStage(query=LIKE, using="dense")),
     "best score behind a graph": b.BoundSearch(b.BoundStage(query=LIKE, using="graph"), offset=10),
     "best score behind a graph, few pass": b.BoundSearch(
-        b.BoundStage(query=LIKE, using="graph", selection=range(2000), score_threshold=0.5)
+        b.BoundStage(query=LIKE, using="graph", selection=Passing(2000), score_threshold=0.5)
     ),
     "best score behind a graph, exact": b.BoundSearch(
         b.BoundStage(query=LIKE, using="graph", params=SearchParams(exact=True))

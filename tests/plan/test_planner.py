@@ -14,6 +14,7 @@ from qdrantlite.plan.planner import plan
 from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.query.search import FusionKind
 from tests.plan.counted import PACKAGES, Counted
+from tests.plan.passing import Passing
 
 NEAREST = NearestDense(np.zeros(384, dtype=np.float32), larger_is_better=True)
 RRF = BoundFusion(FusionKind.RRF)
@@ -21,7 +22,7 @@ BY_SIZE = BoundOrderBy("size")
 
 
 def nearest(using: str, passing: int | None) -> BoundStage:
-    return BoundStage(query=NEAREST, using=using, selection=None if passing is None else range(passing))
+    return BoundStage(query=NEAREST, using=using, selection=None if passing is None else Passing(passing))
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,14 @@ def test_filter_that_lets_every_point_through_is_forgotten() -> None:
     node = plan(BoundSearch(nearest("dense", 60_000)), PACKAGES)
     assert isinstance(node, ExactScan)
     assert node.selection is None
+
+
+def test_filter_that_reading_must_settle_is_kept_however_many_may_pass() -> None:
+    stage = replace(nearest("dense", 60_000), selection=Passing(60_000, is_settled=False))
+    node = plan(BoundSearch(stage), PACKAGES)
+    assert isinstance(node, ExactScan)
+    assert node.selection is stage.selection
+    assert "filter<=60000" in node.details
 
 
 @given(st.integers(1, 2_000_000), st.integers(1, 4096), st.sampled_from([1, 2, 4]), st.data())

@@ -1,12 +1,13 @@
 """A filter source over a list of records: the twin of a shard in tests of filters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.query.filter import Filter
 from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.column import Column
 from qdrantlite.segment.filter_bitmap import bind_filter
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
 from qdrantlite.values.payload import Payload, elements_at, parse_path
@@ -25,6 +26,7 @@ class ListedSource:
         *,
         dead: frozenset[int] = frozenset(),
         batch: int = 3,
+        columns: Iterable[str] = (),
     ) -> None:
         self.records = records
         self.live: AbstractBitMap = BitMap(set(range(len(records))) - dead)
@@ -38,8 +40,20 @@ class ListedSource:
                 )
             self.indexes[key] = index
 
+        self.columns: dict[str, Column] = {}
+        for key in columns:
+            column = Column(key)
+            for start in range(0, len(records), batch):
+                chunk = records[start : start + batch]
+                offsets = np.arange(start, start + len(chunk), dtype=np.uint32)
+                column = column.with_points(offsets, [record.payload or {} for record in chunk])
+            self.columns[key] = column
+
     def index(self, key: str) -> PayloadIndex | None:
         return self.indexes.get(key)
+
+    def column(self, key: str) -> Column | None:
+        return self.columns.get(key)
 
     def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
         return np.array([i for i, record in enumerate(self.records) if record.id in ids], dtype=np.uint32)

@@ -24,9 +24,14 @@ VECTOR = DenseVector(np.ones(1, dtype=np.float32))
 
 
 def wrong(
-    filters: Sequence[f.Filter], payloads: Sequence[Payload], answers: list[list[int]], kinds: dict[str, FieldKind]
+    filters: Sequence[f.Filter],
+    payloads: Sequence[Payload],
+    answers: list[list[int]],
+    kinds: dict[str, FieldKind],
+    columns: Sequence[str] = (),
 ) -> dict[str, tuple[list[int], list[int]]]:
-    source = ListedSource([Record(i, payload, {"v": VECTOR}) for i, payload in enumerate(payloads)], kinds)
+    records = [Record(i, payload, {"v": VECTOR}) for i, payload in enumerate(payloads)]
+    source = ListedSource(records, kinds, columns=columns)
     return {
         str(one): (found, wanted)
         for one, wanted in zip(filters, answers, strict=True)
@@ -38,6 +43,12 @@ def wrong(
 def test_answers_on_one_key_equal_the_recorded_ones(kind: FieldKind | None) -> None:
     answers = RECORDING["plain"][str(kind and kind.value)]
     assert wrong(cases.plain_filters(), cases.PLAIN, answers, {"k": kind} if kind else {}) == {}
+
+
+def test_answers_of_columns_equal_the_recorded_ones() -> None:
+    assert wrong(cases.plain_filters(), cases.PLAIN, RECORDING["plain"]["None"], {}, ["k"]) == {}
+    assert wrong(cases.deep_filters(), cases.DEEP, RECORDING["deep"]["None"], {}, ["a"]) == {}
+    assert wrong(cases.GROUPS, cases.DEEP, RECORDING["groups"], {}, ["a"]) == {}
 
 
 def test_answers_on_paths_equal_the_recorded_ones() -> None:
@@ -134,6 +145,23 @@ def test_indexes_agree_with_the_evaluator(points: list[tuple[Payload, bool, bool
     source, plain = ListedSource(records, KINDS, dead=dead), ListedSource(records, {}, dead=dead)
     for one in filters:
         assert source.passing(one) == plain.passing(one)
+
+
+@given(
+    st.lists(st.tuples(PAYLOADS, FLAGS, FLAGS), max_size=12),
+    st.lists(FILTERS, min_size=1, max_size=4),
+    st.frozensets(st.sampled_from(sorted(PREDICATES))),
+)
+def test_columns_agree_with_the_evaluator(
+    points: list[tuple[Payload, bool, bool]], filters: list[f.Filter], indexed: frozenset[str]
+) -> None:
+    records = [Record(i, payload, {"v": VECTOR} if has else {}) for i, (payload, has, _) in enumerate(points)]
+    dead = frozenset(i for i, (_, _, is_dead) in enumerate(points) if is_dead)
+    kinds = {key: kind for key, kind in KINDS.items() if key in indexed}
+    source, plain = ListedSource(records, kinds, dead=dead, columns=PREDICATES), ListedSource(records, {}, dead=dead)
+    for one in filters:
+        assert source.passing(one) == plain.passing(one)
+        assert not bind_filter(one, source).doubtful
 
 
 def test_indexed_conditions_leave_no_doubt() -> None:

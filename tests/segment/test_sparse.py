@@ -42,7 +42,7 @@ def indexes(draw: st.DrawFn) -> tuple[SparseIndex, dict[int, Weights]]:
     """An index and what it should hold: offsets in batches, some of them discarded and added again."""
     index, model = SparseIndex(), dict[int, Weights]()
     step = draw(st.sampled_from([1, 40_000]))
-    with patch.multiple(merge_policy, TINY_MAX=2, TAIL_MAX=draw(st.sampled_from([2, 6, 1000]))):
+    with patch.multiple(merge_policy, TINY_MAX=draw(st.sampled_from([2, 6, 1000]))):
         for batch in draw(st.lists(st.lists(WEIGHTS, min_size=1, max_size=6), max_size=5)):
             first = len(model) * step
             offsets = list(range(first, first + len(batch)))

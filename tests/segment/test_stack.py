@@ -59,7 +59,7 @@ def test_stack_holds_what_a_dict_would_and_old_ones_stay_as_they_were(
     model: dict[int, int] = {}
     seen: list[tuple[Stack[Table], dict[int, int]]] = []
     under_way: tuple[Layer[Table], ...] = ()
-    with patch.multiple(merge_policy, TINY_MAX=bounds[0], TAIL_MAX=bounds[1]):
+    with patch.multiple(merge_policy, TINY_MAX=bounds[0], TINY_RATIO=bounds[1]):
         for number, (name, argument) in enumerate(steps):
             if isinstance(argument, frozenset):
                 stack = stack.without(BitMap(argument))
@@ -87,7 +87,7 @@ def test_what_is_forgotten_during_a_merge_stays_forgotten() -> None:
     stack = Stack(tuple(map(Layer, tables))).without(BitMap([2]))
     under_way = stack.layers[:2]
     segment = merged(under_way)
-    with patch.multiple(merge_policy, TINY_MAX=3, TAIL_MAX=3):
+    with patch.multiple(merge_policy, TINY_MAX=3):
         later = stack.without(BitMap([1, 3])).added(Table({2: 9, 3: 9}), merged)
     replaced = later.replaced(under_way, segment)
     assert replaced is not None

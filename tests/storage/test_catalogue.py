@@ -9,9 +9,10 @@ import pytest
 
 from qdrantlite.errors import AlreadyExists, BadInput, Corrupted, NotFound
 from qdrantlite.storage import file_names
-from qdrantlite.storage.catalogue import Catalogue, CollectionRecord, CreateAlias, DeleteAlias, RenameAlias
+from qdrantlite.storage.catalogue import Catalogue, CollectionRecord
 from qdrantlite.storage.files import PosixFiles
 from qdrantlite.storage.point_store import PointStore, create_store
+from qdrantlite.values.record import CreateAlias, DeleteAlias, RenameAlias
 
 FILES = PosixFiles()
 

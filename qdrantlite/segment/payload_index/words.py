@@ -18,6 +18,7 @@ from qdrantlite.segment.payload_index.parts import Part, Parts, array_of
 U32 = npt.NDArray[np.uint32]
 SCAN_RATIO = 32
 """Looking one word up costs as much as passing over so many."""
+HEAD_BYTES = 8
 END_MAX = b"\xff"
 """Above every byte that begins a character."""
 
@@ -28,6 +29,8 @@ class Words:
 
     text: npt.NDArray[np.uint8]
     starts: npt.NDArray[np.uint64]
+    heads: npt.NDArray[np.uint64]
+    """``(n,)``: the first eight bytes of each as a number, which most words are told apart by."""
 
     @staticmethod
     def of(words: Iterable[str]) -> "tuple[Words, U32]":
@@ -93,16 +96,18 @@ class Words:
 
     def dump(self) -> list[Part]:
         """Everything needed to ``load``."""
-        return [("words", self.text), ("word_starts", self.starts)]
+        return [("words", self.text), ("word_starts", self.starts), ("word_heads", self.heads)]
 
     @staticmethod
     def load(parts: Parts) -> "Words":
         """From a dump. Raises KeyError."""
-        text = array_of(parts, "words").astype(np.uint8, copy=False)
-        return Words(text, array_of(parts, "word_starts").astype(np.uint64, copy=False))
+        starts, heads = (array_of(parts, name).astype(np.uint64, copy=False) for name in ("word_starts", "word_heads"))
+        return Words(array_of(parts, "words").astype(np.uint8, copy=False), starts, heads)
 
     def _place(self, word: bytes) -> int | None:
-        place = bisect_left(self, word)
+        head = _heads([word])[0]
+        first, stop = self.heads.searchsorted(head, side="left"), self.heads.searchsorted(head, side="right")
+        place = bisect_left(self, word, int(first), int(stop))
         return place if place < len(self) and self[place] == word else None
 
 
@@ -127,4 +132,10 @@ def _encoded(word: str) -> bytes:
 def _laid(words: Sequence[bytes]) -> Words:
     starts = np.zeros(len(words) + 1, dtype=np.uint64)
     np.cumsum(np.fromiter(map(len, words), np.uint64, len(words)), out=starts[1:])
-    return Words(np.frombuffer(b"".join(words), dtype=np.uint8), starts)
+    return Words(np.frombuffer(b"".join(words), dtype=np.uint8), starts, _heads(words))
+
+
+def _heads(words: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    """The first bytes of each, the missing ones 0: their order is that of the words but for ties."""
+    padded = b"".join([word[:HEAD_BYTES].ljust(HEAD_BYTES, b"\0") for word in words])
+    return np.frombuffer(padded, dtype=">u8").astype(np.uint64)

@@ -32,7 +32,7 @@ def test_most_frequent_values_are_those_counted(
     points = data.draw(st.lists(st.lists(VALUES[kind], max_size=3), max_size=40))
     chosen = data.draw(st.frozensets(st.integers(0, 45)))
     index = make_index(FieldIndex(kind))
-    with patch.multiple(merge_policy, TINY_MAX=2, TAIL_MAX=data.draw(st.sampled_from([2, 8, 100]))):
+    with patch.multiple(merge_policy, TINY_MAX=data.draw(st.sampled_from([2, 8, 100]))):
         for start in range(0, len(points), 5):
             batch = points[start : start + 5]
             index = index.with_points(np.arange(start, start + len(batch), dtype=np.uint32), batch)

@@ -150,7 +150,7 @@ def test_index_of_any_history_is_one_built_at_once(
     kind: FieldKind, batches: list[tuple[list[int], frozenset[int]]], tail: int
 ) -> None:
     index, model = make_index(schema_of(kind)), dict[int, int]()
-    with patch.multiple(merge_policy, TINY_MAX=2, TAIL_MAX=tail):
+    with patch.multiple(merge_policy, TINY_MAX=tail):
         for at, (taken, gone) in enumerate(batches):
             index = index.without(BitMap([*taken, *gone]))
             offsets = sorted(taken)

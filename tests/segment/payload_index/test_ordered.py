@@ -55,7 +55,7 @@ def test_page_holds_the_first_entries_and_their_ties(
 ) -> None:
     index = make_index(FieldIndex(FieldKind.INTEGER if integers else FieldKind.FLOAT))
     with (
-        patch.multiple(merge_policy, TINY_MAX=4, TAIL_MAX=4),
+        patch.multiple(merge_policy, TINY_MAX=4),
         patch.object(ordered, "CHUNK", 1),
         patch.object(ordered, "GROWTH", 2),
     ):
@@ -102,7 +102,7 @@ def test_long_walks_find_rare_points(ascending: bool, share: int) -> None:
 def test_ties_with_the_first_value_not_read_yet_are_found(value: int) -> None:
     """One run holds ``value`` once, behind values that are not selected; the other holds it 41 times."""
     index = make_index(FieldIndex(FieldKind.INTEGER))
-    with patch.multiple(merge_policy, TINY_MAX=1, TAIL_MAX=1), patch.object(ordered, "CHUNK", 1):
+    with patch.multiple(merge_policy, TINY_MAX=1), patch.object(ordered, "CHUNK", 1):
         index = index.with_points(np.arange(100, dtype=np.uint32), [[i] for i in range(100)])
         index = index.with_points(np.arange(100, 141, dtype=np.uint32), [[value]] * 41)
         offsets, values = index.ordered().page(
@@ -114,7 +114,7 @@ def test_ties_with_the_first_value_not_read_yet_are_found(value: int) -> None:
 
 def test_removed_entries_are_passed_over_and_later_ones_of_the_point_found() -> None:
     index = make_index(FieldIndex(FieldKind.INTEGER))
-    with patch.multiple(merge_policy, TINY_MAX=1, TAIL_MAX=1):
+    with patch.multiple(merge_policy, TINY_MAX=1):
         index = index.with_points(np.arange(100, dtype=np.uint32), [[i] for i in range(100)])
         index = index.without(BitMap((0,)))
         index = index.without(BitMap((1,)))

@@ -1,0 +1,119 @@
+"""Columns: the values of one payload field, point by point, for conditions that no index answers.
+
+A column holds what payloads hold under their first key, as JSON texts, each distinct one once. A condition is decided
+for the texts by the very test that would be put to the payloads (``query.evaluate``), so that it means the same; what
+is saved is reading and parsing a payload for each point. Derived, never saved, a stack of segments like an index.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import orjson
+from pyroaring import AbstractBitMap, BitMap
+
+from qdrantlite.query.evaluate import PayloadTest, payload_test
+from qdrantlite.query.filter import Condition
+from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.payload_index.facet import Places
+from qdrantlite.segment.payload_index.keyword import KeywordKind, Keywords
+from qdrantlite.segment.payload_index.kind import Piece
+from qdrantlite.segment.stack import Layer, Stack
+from qdrantlite.values.payload import Json, Payload
+
+PARSED_TEXTS_MAX = 4096
+"""So many texts are parsed and held at a time, and kept parsed where there are no more."""
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnSegment:
+    """Values of some points as JSON texts; see ``stack.Segment``. Points without the key are not here."""
+
+    key: str
+    texts: Keywords
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return self.texts.entries
+
+    @property
+    def held(self) -> AbstractBitMap:
+        """Its points."""
+        return self.texts.indexed
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of its arrays."""
+        run, words = self.texts.postings.run, self.texts.words
+        return sum(
+            [array.nbytes for array in (run.keys, run.starts, run.offsets, words.text, words.starts, words.heads)]
+        )
+
+    def passing(self, test: PayloadTest) -> AbstractBitMap:
+        """Points for which the test holds."""
+        if len(self.texts.words) <= PARSED_TEXTS_MAX:
+            held = test(self._parsed)
+        else:
+            texts = list(self.texts.words)
+            parts = range(0, len(texts), PARSED_TEXTS_MAX)
+            held = np.concatenate([test(self._payloads(texts[at : at + PARSED_TEXTS_MAX])) for at in parts])
+        places: Places = np.flatnonzero(held)
+        return self.texts.postings.with_one_of(places.astype(np.uint32))
+
+    @cached_property
+    def _parsed(self) -> list[Payload]:
+        return self._payloads(list(self.texts.words))
+
+    def _payloads(self, texts: Sequence[bytes]) -> list[Payload]:
+        """A payload of the one key for each text."""
+        return [{self.key: orjson.loads(text)} for text in texts]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """The values under one key of all points of a state. Immutable: a commit makes a new one."""
+
+    key: str
+    stack: Stack[ColumnSegment] = field(default_factory=Stack)
+
+    def with_points(self, offsets: Offsets, payloads: Sequence[Payload]) -> "Column":
+        """With points taken up, offsets ascending; what is here of them must have been forgotten."""
+        key = self.key
+        texts: list[list[Json]] = [
+            [orjson.dumps(payload[key]).decode()] if key in payload else [] for payload in payloads
+        ]
+        segment = ColumnSegment(key, KeywordKind().build(offsets, texts))
+        return replace(self, stack=self.stack.added(segment, merged_columns))
+
+    def without(self, offsets: AbstractBitMap) -> "Column":
+        """With these points forgotten; those that are not here are no error."""
+        return replace(self, stack=self.stack.without(offsets))
+
+    def settled(self) -> "Column":
+        """With all segments merged that ought to be: answers do not change."""
+        return replace(self, stack=self.stack.settled(merged_columns))
+
+    def match(self, condition: Condition, live: AbstractBitMap) -> AbstractBitMap:
+        """The live points for which a condition holds that reads payloads under this key alone."""
+        test = payload_test(condition)
+        found: AbstractBitMap = BitMap()
+        held: AbstractBitMap = BitMap()
+        for layer in self.stack:
+            found = found | (layer.segment.passing(test) - layer.forgotten)
+            held = held | (layer.segment.held - layer.forgotten)
+        if test([{}])[0]:
+            found = found | (live - held)
+        return found & live
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of all segments."""
+        return sum([layer.segment.memory_bytes for layer in self.stack])
+
+
+def merged_columns(layers: Sequence[Layer[ColumnSegment]]) -> ColumnSegment:
+    """One segment of several; see ``stack.Merge``."""
+    pieces = [Piece(layer.segment.texts, layer.forgotten) for layer in layers]
+    return ColumnSegment(layers[0].segment.key, KeywordKind().merge(pieces))
