@@ -1,0 +1,200 @@
+"""What commits, checkpoints and searches cost each other, on a collection with three indexes and a sparse vector.
+
+In process, no network. No two searches and no two filters are alike but for values drawn again. The indexes are off, so
+that no graph is built beside.
+"""
+
+import argparse
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from benchmarks.measure import show
+from qdrantlite.collection.checkpoint import write_checkpoint
+from qdrantlite.collection.collection import Collection
+from qdrantlite.database import Database
+from qdrantlite.query import operation as o
+from qdrantlite.query import search as s
+from qdrantlite.query.filter import FieldCondition, Filter, MatchKeyword
+from qdrantlite.values.distance import Distance
+from qdrantlite.values.schema import (
+    OPTIMIZERS_DEFAULT,
+    CollectionConfig,
+    FieldIndex,
+    FieldKind,
+    SparseVectorParams,
+    VectorParams,
+)
+from qdrantlite.values.vector import DenseVector, SparseVector
+
+NAME, DIMENSION, WORDS, NONZEROS = "points", 32, 5000, 8
+CONFIG = CollectionConfig(
+    vectors={"": VectorParams(DIMENSION, Distance.DOT)},
+    sparse_vectors={"words": SparseVectorParams()},
+    optimizer_config=replace(OPTIMIZERS_DEFAULT, indexing_threshold=0),
+)
+FIELDS = {"color": FieldKind.KEYWORD, "tenant": FieldKind.KEYWORD, "size": FieldKind.INTEGER}
+COLORS, TENANTS = 50, 10_000
+COMMITS_PER_S = 60
+
+
+class Load:
+    """Points and searches drawn from one generator."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.rng = np.random.default_rng(11)
+        self.points = 0
+
+    def write(self, count: int) -> float:
+        """Writes new points in one request; seconds until it was durable, the making of the request left out."""
+        rng, first = self.rng, self.points
+        rows = rng.normal(size=(count, DIMENSION)).astype(np.float32)
+        words = np.sort(rng.integers(0, WORDS, (count, NONZEROS)), axis=1)
+        points = [
+            o.PointWrite(
+                first + number,
+                {"": DenseVector(rows[number]), "words": _words(words[number])},
+                {
+                    "color": f"c{rng.integers(COLORS)}",
+                    "tenant": f"t{rng.integers(TENANTS)}",
+                    "size": int(rng.integers(1 << 20)),
+                },
+            )
+            for number in range(count)
+        ]
+        self.points += count
+        started = time.perf_counter()
+        self.database.write(NAME, (o.Upsert(tuple(points)),), wait=True)
+        return time.perf_counter() - started
+
+    def search(self, wanted: Filter | None) -> float:
+        """Seconds of one search."""
+        vector = DenseVector(self.rng.normal(size=DIMENSION).astype(np.float32))
+        search = s.Search(s.Prefetch(query=s.Nearest(vector), limit=10, filter=wanted))
+        started = time.perf_counter()
+        self.database.search(NAME, search)
+        return time.perf_counter() - started
+
+    def tenant(self) -> Filter:
+        """One of ten thousand."""
+        return Filter(must=(FieldCondition("tenant", MatchKeyword(f"t{self.rng.integers(TENANTS)}")),))
+
+    def color(self) -> Filter:
+        """One of fifty."""
+        return Filter(must=(FieldCondition("color", MatchKeyword(f"c{self.rng.integers(COLORS)}")),))
+
+
+def _words(indices: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> SparseVector:
+    distinct = np.unique(indices).astype(np.uint32)
+    return SparseVector(distinct, np.ones(len(distinct), dtype=np.float32))
+
+
+def rate(search: Callable[[], float], seconds: float) -> tuple[float, float, float]:
+    """Searches a second, and the median and longest in ms."""
+    times, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        times.append(search())
+    return len(times) / seconds, 1e3 * statistics.median(times), 1e3 * max(times)
+
+
+def beside(load: Load, seconds: float) -> list[list[str]]:
+    """Rates without and with sixty commits a second."""
+    kinds: dict[str, Callable[[], Filter | None]] = {"tenant": load.tenant, "color": load.color}
+    alone = {name: rate(lambda draw=draw: load.search(draw()), seconds) for name, draw in kinds.items()}
+    stop, commits = threading.Event(), list[float]()
+
+    def write() -> None:
+        other = Load(load.database)
+        other.points = load.points + 1_000_000
+        while not stop.is_set():
+            started = time.perf_counter()
+            commits.append(other.write(1))
+            stop.wait(max(0.0, 1 / COMMITS_PER_S - (time.perf_counter() - started)))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with_writer = {name: rate(lambda draw=draw: load.search(draw()), seconds) for name, draw in kinds.items()}
+    stop.set()
+    writer.join()
+    rows = [
+        [
+            f"filter by {name}",
+            *(f"{value:,.1f}" for value in alone[name]),
+            *(f"{value:,.1f}" for value in with_writer[name]),
+            f"{with_writer[name][0] / alone[name][0]:.2f}",
+        ]
+        for name in kinds
+    ]
+    done = f"{len(commits) / (2 * seconds):.0f} commits/s, median {1e3 * statistics.median(commits):.1f} ms"
+    return [*rows, ["meanwhile", done, "", "", "", "", "", ""]]
+
+
+def checkpoint_row(collection: Collection, load: Load, folder: Path) -> list[str]:
+    """A checkpoint after one point."""
+    write_checkpoint(collection.shard)
+    load.write(1)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("derived/*")}
+    started = time.perf_counter()
+    write_checkpoint(collection.shard)
+    taken = time.perf_counter() - started
+    written = sum(
+        path.stat().st_size for path in folder.rglob("derived/*") if before.get(path) != path.stat().st_mtime_ns
+    )
+    return ["checkpoint after one point", f"{1e3 * taken:.1f} ms, {written / 2**20:.2f} MiB"]
+
+
+def _times(seconds: list[float]) -> str:
+    return f"median {1e3 * statistics.median(seconds):.1f} ms, longest {1e3 * max(seconds):.0f}"
+
+
+def main() -> None:
+    """Runs and prints."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--points", type=int, default=200_000)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "data"
+        database = Database(folder)
+        database.create_collection(NAME, CONFIG)
+        for key, kind in FIELDS.items():
+            database.alter(NAME, o.CreateFieldIndex(key, FieldIndex(kind)))
+        load = Load(database)
+        times = [load.write(1000) for _ in range(given.points // 1000)]
+        large = [load.write(5000) for _ in range(6)]
+        columns = ["search", "alone /s", "median ms", "longest", "beside commits /s", "median ms", "longest", "ratio"]
+        show("Searches beside commits", columns, beside(load, given.seconds))
+        collection = database._on(NAME, lambda collection: collection)
+        rows = [
+            [
+                "commits of 1,000 points",
+                f"median {1e3 * statistics.median(times):.1f} ms, longest {1e3 * max(times):.0f}",
+            ],
+            [
+                "commits of 5,000 points",
+                f"median {1e3 * statistics.median(large):.1f} ms, longest {1e3 * max(large):.0f}",
+            ],
+            checkpoint_row(collection, load, folder),
+            [
+                "private memory a point",
+                f"{psutil.Process().memory_full_info().uss / load.points:.0f} B, process and all",
+            ],
+        ]
+        database.close()
+        started = time.perf_counter()
+        with Database(folder) as again:
+            Load(again).search(load.tenant())
+            rows.append(["open, to the first filtered answer", f"{1e3 * (time.perf_counter() - started):.0f} ms"])
+        show(f"{load.points:,} points, three indexes, one sparse vector", ["what", "cost"], rows)
+
+
+if __name__ == "__main__":
+    main()
