@@ -85,7 +85,7 @@ class Column:
             [orjson.dumps(payload[key]).decode()] if key in payload else [] for payload in payloads
         ]
         segment = ColumnSegment(key, KeywordKind().build(offsets, texts))
-        return replace(self, stack=self.stack.added(segment, merged_columns))
+        return replace(self, stack=self.stack.added(segment, self.merged))
 
     def without(self, offsets: AbstractBitMap) -> "Column":
         """With these points forgotten; those that are not here are no error."""
@@ -93,7 +93,12 @@ class Column:
 
     def settled(self) -> "Column":
         """With all segments merged that ought to be: answers do not change."""
-        return replace(self, stack=self.stack.settled(merged_columns))
+        return replace(self, stack=self.stack.settled(self.merged))
+
+    def merged(self, layers: Sequence[Layer[ColumnSegment]]) -> ColumnSegment:
+        """One segment of several; see ``stack.Merge``."""
+        pieces = [Piece(layer.segment.texts, layer.forgotten) for layer in layers]
+        return ColumnSegment(self.key, KeywordKind().merge(pieces))
 
     def match(self, condition: Condition, live: AbstractBitMap) -> AbstractBitMap:
         """The live points for which a condition holds that reads payloads under this key alone."""
@@ -111,9 +116,3 @@ class Column:
     def memory_bytes(self) -> int:
         """Of all segments."""
         return sum([layer.segment.memory_bytes for layer in self.stack])
-
-
-def merged_columns(layers: Sequence[Layer[ColumnSegment]]) -> ColumnSegment:
-    """One segment of several; see ``stack.Merge``."""
-    pieces = [Piece(layer.segment.texts, layer.forgotten) for layer in layers]
-    return ColumnSegment(layers[0].segment.key, KeywordKind().merge(pieces))

@@ -209,7 +209,7 @@ class SparseIndex:
             np.concatenate([vector.weights for vector in vectors]),
         )
         segment = SparseSegment(make_run(entries), bitmap_of(offsets[np.equal(counts, 0)]))
-        return replace(self, stack=self.stack.added(segment, merged_postings))
+        return replace(self, stack=self.stack.added(segment, self.merged))
 
     def without(self, offsets: AbstractBitMap) -> "SparseIndex":
         """With these points forgotten; those that are not here are no error."""
@@ -217,7 +217,16 @@ class SparseIndex:
 
     def settled(self) -> "SparseIndex":
         """With all segments merged that ought to be: answers do not change."""
-        return replace(self, stack=self.stack.settled(merged_postings))
+        return replace(self, stack=self.stack.settled(self.merged))
+
+    @staticmethod
+    def merged(layers: Sequence[Layer[SparseSegment]]) -> SparseSegment:
+        """One segment of several; see ``stack.Merge``."""
+        bare = BitMap().union(*(layer.segment.bare - layer.forgotten for layer in layers))
+        together: Entries[np.uint32] = concatenated(
+            [VisibleRun(layer.segment.run, layer.forgotten).entries() for layer in layers]
+        )
+        return SparseSegment(make_run(together), bare)
 
     def view(self) -> SparseView:
         """What searches ask. Takes time in proportion to the number of segments."""
@@ -226,15 +235,6 @@ class SparseIndex:
         ]
         bare = [layer.segment.bare - layer.forgotten for layer in self.stack if layer.segment.bare]
         return SparseView(tuple(runs), Selection(BitMap().union(*bare)), self.columns)
-
-
-def merged_postings(layers: Sequence[Layer[SparseSegment]]) -> SparseSegment:
-    """One segment of several; see ``stack.Merge``."""
-    bare = BitMap().union(*(layer.segment.bare - layer.forgotten for layer in layers))
-    together: Entries[np.uint32] = concatenated(
-        [VisibleRun(layer.segment.run, layer.forgotten).entries() for layer in layers]
-    )
-    return SparseSegment(make_run(together), bare)
 
 
 def _lists(visible: VisibleRun[np.uint32], query: SparseVector) -> list[Listed]:

@@ -108,7 +108,7 @@ def test_random_vectors_agree_with_a_dense_matrix(count: int, tmp_path: Path) ->
     best = chosen[np.argsort(-totals[chosen], kind="stable")[:25]]
     path = tmp_path / "derived" / "sparse"
     before = index.view()
-    index = SparseIndex(Stack((Layer(sparse.merged_postings(index.stack.layers)),)))
+    index = SparseIndex(Stack((Layer(index.merged(index.stack.layers)),)))
     (layer,) = index.stack
     write_derived(path, format_version=1, covers_seq=0, parts=layer.segment.dump(), files=PosixFiles())
     derived = read_derived(path, format_version=1, files=PosixFiles())
