@@ -26,6 +26,7 @@ from qdrantlite.execute.formula import scored_by_formula
 from qdrantlite.execute.fuse import fuse_dbsf, fuse_rrf
 from qdrantlite.execute.merge import SPARE_ROWS, Fetch, best_first, fetch_best, passing_threshold, settled
 from qdrantlite.execute.ranking import OrderValues, Ranking
+from qdrantlite.execute.sifting import possible, sifted
 from qdrantlite.execute.view import Doubtful, ShardView, Sieve
 from qdrantlite.plan.bound import NearestDense, NearestMulti, NearestSparse
 from qdrantlite.plan.custom import CustomScore
@@ -61,9 +62,7 @@ from qdrantlite.segment.vector_index.exact import MISSING
 from qdrantlite.values.vector import U32
 
 WIDER = 4
-"""How many times a beam, or what a leaf hands to a sieve, grows when it is not enough."""
-SIFTED_MAX = 64
-"""How many times as much as it wants a leaf hands to a sieve before all points are settled."""
+"""How many times a beam grows when it is not enough."""
 
 
 def execute(
@@ -115,7 +114,8 @@ class _Run:
         sources = [self.rows(source) for source in node.sources]
         sieve = self._sieve_of(node)
         if sieve is not None and isinstance(node, ReadingLeaf):
-            ranking = self._sifted(_possible(node), sieve)
+            leaf = possible(node)
+            ranking = sifted(leaf, sieve, _among(leaf, self.view), lambda each: self._run(each, ()), self.deadline)
         else:
             ranking = self._run(node, sources)
         if self.trace is not None:
@@ -134,19 +134,6 @@ class _Run:
         if isinstance(node, Nothing):
             return 0
         return len(self.view.live if node.selection is None else node.selection)
-
-    def _sifted(self, leaf: ReadingLeaf, sieve: Sieve) -> Ranking:
-        """The best of a leaf that pass: of so many more each time, or of all once it has reached far in vain."""
-        reach = 1
-        while reach <= SIFTED_MAX:
-            self.deadline.pause()
-            found = self._run(_reaching(leaf, reach, most=self._read(leaf)), ())
-            passing = np.flatnonzero(sieve.passes(found.offsets))
-            if len(passing) >= leaf.limit or len(found) < leaf.limit * reach:
-                return found.take(passing[: leaf.limit])
-            reach *= WIDER
-        settled = _among(leaf, self.view).intersection(sieve.settle())
-        return self._run(replace(leaf, selection=settled), ())
 
     def _run(self, node: Node, sources: Sequence[Ranking]) -> Ranking:
         """The rows of a node over those of its sources."""
@@ -186,23 +173,6 @@ class _Run:
                 return sources[0].take(slice(node.offset, node.offset + node.limit))
             case _:
                 assert_never(node)
-
-
-def _possible(leaf: ReadingLeaf) -> ReadingLeaf:
-    """The leaf over all points that may pass."""
-    return replace(leaf, selection=leaf.selection.possible) if isinstance(leaf.selection, Doubtful) else leaf
-
-
-def _reaching(leaf: ReadingLeaf, reach: int, *, most: int) -> ReadingLeaf:
-    """The leaf with a limit so many times as large, up to ``most`` rows that there are, and a beam to match."""
-    if reach == 1:
-        return leaf
-    limit = leaf.limit * reach
-    if not isinstance(leaf, OrderScan):  # An order may list a point many times, and never reads more than there is.
-        limit = max(leaf.limit, min(limit, most))
-    if isinstance(leaf, GraphScan):
-        return replace(leaf, limit=limit, ef=leaf.ef * reach, ef_max=leaf.ef_max * reach)
-    return replace(leaf, limit=limit)
 
 
 def _among(node: ReadingLeaf, view: ShardView) -> Selection:

@@ -9,6 +9,7 @@ import pytest
 
 from qdrantlite.collection import bind
 from qdrantlite.database import Database
+from qdrantlite.execute import sifting
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
 from qdrantlite.query.filter import Condition, Filter
@@ -23,6 +24,7 @@ from tests.collection.small import (
     collection_of,
     color,
     dense,
+    ids,
     multi,
     nearest,
     opened,
@@ -121,6 +123,24 @@ def test_payloads_of_candidates_only_are_read(database: Database) -> None:
     with Reads() as reads:
         assert len(hits(database, nearest(dense(1, 0.3), "", 5, color("red"), size(3)).stage)) == 5
     assert reads.count <= COUNT // 7 + 1, "few that an index leaves are read at once"
+
+
+def test_payloads_are_read_best_first_where_the_nearest_do_not_pass(database: Database) -> None:
+    """One in twenty passes, and none of the two hundred nearest."""
+    query = dense(1, 0.3)
+    near = [hit.record.id for hit in database.search(NAME, nearest(query, "", 400, color("red"))) if hit.score > 0]
+    closest = {hit.record.id for hit in database.search(NAME, nearest(query, "", 400))}
+    write(database, o.SetPayload({"color": "grey"}, ids(*(each for each in near if each in closest))))
+    stage = s.Prefetch(query=s.Nearest(query), limit=3, filter=Filter(must=(color("red"),)))
+    with patch.object(bind, "SIFTED_MIN", COUNT + 1):
+        expected = hits(database, stage)
+    assert len(expected) == 3
+    with Reads() as reads:
+        assert hits(database, stage) == expected
+    assert 400 < reads.count <= 2 * sifting.READ_STEP
+    with patch.object(sifting, "READ_MAX", 300), Reads() as reads:
+        assert hits(database, stage) == expected
+    assert reads.count > COUNT - 500, "all are read once that leads nowhere"
 
 
 def test_each_payload_is_read_once(database: Database) -> None:

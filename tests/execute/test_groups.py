@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from qdrantlite.errors import TimedOut
+from qdrantlite.execute import sifting
 from qdrantlite.execute.executor import execute
 from qdrantlite.execute.groups import RankedGroup, group_keys, search_groups
 from qdrantlite.execute.ranking import Ranking
@@ -142,7 +144,11 @@ def test_all_payloads_are_read_only_after_a_leaf_has_reached_far() -> None:
     assert sum(sieve.settlings for sieve in near.sieves) == 0
     far = Collection([*["a"] * 600, "b"])
     assert far.groups(nearest(2), 1) == {"a": [0], "b": [600]}
-    assert sum(sieve.settlings for sieve in far.sieves) == 1
+    assert sum(sieve.settlings for sieve in far.sieves) == 0
+    with patch.object(sifting, "READ_MAX", 300):
+        farther = Collection([*["a"] * 600, "b"])
+        assert farther.groups(nearest(2), 1) == {"a": [0], "b": [600]}
+    assert sum(sieve.settlings for sieve in farther.sieves) == 1
 
 
 def test_thousand_groups() -> None:
