@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from qdrantlite.collection.bind_vectors import OpenCollection, VectorBinder
-from qdrantlite.collection.filter_source import sieve
+from qdrantlite.collection.filter_source import PayloadSieve, sieve
 from qdrantlite.collection.formulas import bind_formula
 from qdrantlite.collection.shard import Shard, ShardState
 from qdrantlite.collection.snapshot import Snapshot
@@ -97,11 +97,7 @@ def sifted(snapshot: Snapshot, filter: Filter | None, deadline: Deadline) -> Sel
     if known is not None:
         return known
     found = sieve(snapshot, filter, deadline)
-    if found.doubtful >= SIFTED_MIN:
-        return Doubtful(found.possible, found)
-    selection = found.settle()
-    snapshot.state.filters.keep((filter, None), selection, len(selection))
-    return selection
+    return Doubtful(found.possible, found) if found.doubtful >= SIFTED_MIN else _settled(snapshot, filter, found)
 
 
 def selections_of(
@@ -116,10 +112,16 @@ def selections_of(
         if filter is not None and not filter.is_empty:
             selection = known.find((filter, None))
             if selection is None:
-                selection = sieve(snapshot, filter, deadline).settle()
-                known.keep((filter, None), selection, len(selection))
+                selection = _settled(snapshot, filter, sieve(snapshot, filter, deadline))
         selections.append(selection)
     return selections
+
+
+def _settled(snapshot: Snapshot, filter: Filter, found: PayloadSieve) -> Selection:
+    """All that pass, remembered for the state."""
+    selection = found.settle()
+    snapshot.state.filters.keep((filter, None), selection, len(selection))
+    return selection
 
 
 def require_order(state: ShardState, key: str) -> None:
