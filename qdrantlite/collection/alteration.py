@@ -4,14 +4,15 @@ Made one at a time (the caller holds the collection's maintenance lock); writers
 durable and complete when it returns, and costs two operation ids, as in Qdrant.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import assert_never
 
 from qdrantlite.collection.bind import open_snapshot
-from qdrantlite.collection.recovery import caught_up_index, filled_index
+from qdrantlite.collection.indexing import reindexed
+from qdrantlite.collection.recovery import caught_up, filled_index
 from qdrantlite.collection.settings import with_vector, without_vector
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.slots import DenseSlot, SparseSlot
@@ -25,7 +26,6 @@ from qdrantlite.query.operation import (
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
 from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.storage import file_names
-from qdrantlite.storage.store_writer import StoreWriter
 from qdrantlite.values.payload import parse_path
 from qdrantlite.values.schema import CollectionConfig, FieldIndex, SparseVectorParams, VectorParams
 from qdrantlite.values.schema_format import fields_to_json
@@ -59,25 +59,15 @@ def _create_field_index(shard: Shard, field: str, schema: FieldIndex) -> int:
         rows, seq = snapshot.state.rows, snapshot.reader.state().touched_seq
         index = filled_index(make_index(schema), field, snapshot.reader, rows)
     with shard.writer_lock:
-        index = caught_up_index(index, field, shard.store.writer, seq=seq, rows_covered=rows)
+        take = partial(reindexed, key=field)
+        index = caught_up(index, take, shard.store.writer, seq=seq, rows_covered=rows)
         return _set_fields(shard, {**shard.schema, field: schema}, {field: index})
-
-
-@contextmanager
-def _transaction(writer: StoreWriter) -> Iterator[None]:
-    """Begins; whatever fails before the commit is taken back, so that the next writer finds nothing open."""
-    writer.begin()
-    try:
-        yield
-    except BaseException:
-        writer.rollback()
-        raise
 
 
 def _set_fields(
     shard: Shard, schema: Mapping[str, FieldIndex], made: Mapping[str, PayloadIndex] = MappingProxyType({})
 ) -> int:
-    with shard.writer_lock, _transaction(shard.store.writer):
+    with shard.writer_lock, shard.store.writer.begun():
         operation_id = shard.state.operation_id + 2
         writer = shard.store.writer
         writer.put_payload_schema(fields_to_json(schema))
@@ -102,7 +92,7 @@ def _create_vector(shard: Shard, name: str, params: VectorParams | SparseVectorP
     writer = shard.store.writer
     with shard.writer_lock:
         operation_id = shard.state.operation_id + 2
-        with _transaction(writer):
+        with writer.begun():
             slot = shard.open_slot(params, writer.create_vector(name))
             if isinstance(slot, DenseSlot):
                 slot.file.append_zeros(shard.state.rows)
@@ -133,7 +123,7 @@ def _delete_vector(shard: Shard, name: str, save_config: SaveConfig) -> int:
         operation_id = shard.state.operation_id + 2
         save_config(config)
         dropped = shard.slots[name]
-        with shard.half_done(), _transaction(writer):
+        with shard.half_done(), writer.begun():
             vector_id = writer.drop_vector(name)
             writer.put_operation(operation_id)
             with shard.publish_lock:

@@ -219,13 +219,9 @@ def _trim_log(shard: Shard, covered_seq: int) -> None:
     covered_seq = covered_seq if needed is None else min(covered_seq, needed)
     writer = shard.store.writer
     if covered_seq > writer.state().touched_trimmed:
-        writer.begin()
-        try:
+        with writer.begun():
             writer.trim_touched(covered_seq)
-        except BaseException:
-            writer.rollback()
-            raise
-        writer.commit()
+            writer.commit()
 
 
 def _remove_others(folder: Path, used: set[str | None], files: Files) -> None:

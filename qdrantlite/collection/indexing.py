@@ -37,7 +37,7 @@ class Indexes:
             return Indexes({}, sparse)
         touched, offsets, payloads = _payloads_of(changes, dead)
         return Indexes(
-            {key: reindexed(index.without(touched), key, offsets, payloads) for key, index in self.fields.items()},
+            {key: reindexed(index.without(touched), offsets, payloads, key=key) for key, index in self.fields.items()},
             sparse,
             {key: column.without(touched).with_points(offsets, payloads) for key, column in self.columns.items()},
         )
@@ -58,7 +58,7 @@ def _payloads_of(changes: Changes, dead: Bitmap) -> tuple[Bitmap, Offsets, list[
     return touched, offsets[living], [values[at] for at in living.tolist()]
 
 
-def reindexed(index: PayloadIndex, key: str, offsets: Offsets, payloads: Sequence[Payload]) -> PayloadIndex:
+def reindexed(index: PayloadIndex, offsets: Offsets, payloads: Sequence[Payload], *, key: str) -> PayloadIndex:
     """With points taken up by their payloads, offsets ascending; nothing of them may be in it."""
     if not len(offsets):
         return index

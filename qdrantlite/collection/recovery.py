@@ -5,9 +5,11 @@ Truth is the point store and its vector files. Derived state is loaded from the 
 from the store.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from qdrantlite.collection.columns import payload_of
 from qdrantlite.collection.indexing import Indexes, reindexed
 from qdrantlite.collection.shard import Shard
 from qdrantlite.collection.slots import DenseSlot, MultiSlot, Slot, SparseSlot, sparse_vectors
+from qdrantlite.segment.column import Column
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
 from qdrantlite.segment.selection import NO_POINTS, Selection
 from qdrantlite.segment.sparse import SparseIndex
@@ -23,11 +26,17 @@ from qdrantlite.storage import file_names
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.point_store import PointStore, create_store
 from qdrantlite.storage.store_reader import StoreReader
+from qdrantlite.values.payload import Payload
 from qdrantlite.values.schema import CollectionConfig, SparseVectorParams, VectorParams
 from qdrantlite.values.schema_format import fields_from_json
 from qdrantlite.values.vector import U32
 
 CHUNK_POINTS = 4096
+
+Taking = TypeVar("Taking", PayloadIndex, Column)
+"""What takes up points by their payloads."""
+Take: TypeAlias = Callable[[Taking, U32, list[Payload]], Taking]
+"""It with points taken up, offsets ascending; nothing of them may be in it."""
 
 
 def create_shard(folder: Path, config: CollectionConfig, files: Files) -> Shard:
@@ -150,7 +159,10 @@ def read_from(shard: Shard, reader: StoreReader, offset_from: int) -> None:
         fill_slot(slot, reader, offset_from, None)
         if isinstance(slot, SparseSlot):
             sparse[name] = _with_postings(sparse[name], slot.id, reader, offset_from, None)
-    fields = {key: _with_payloads(index, key, reader, offset_from, None) for key, index in shard.indexes.fields.items()}
+    fields = {
+        key: _with_payloads(index, partial(reindexed, key=key), reader, offset_from, None).settled()
+        for key, index in shard.indexes.fields.items()
+    }
     shard.indexes = Indexes(fields, sparse)
 
 
@@ -167,7 +179,7 @@ def fill_slot(slot: Slot, reader: StoreReader, offset_from: int, offset_to: int 
 
 def filled_index(index: PayloadIndex, key: str, reader: StoreReader, rows: int) -> PayloadIndex:
     """An empty index with the payloads of the first offsets taken up."""
-    return _with_payloads(index, key, reader, 0, rows)
+    return _with_payloads(index, partial(reindexed, key=key), reader, 0, rows).settled()
 
 
 def filled_postings(vector_id: int, reader: StoreReader, rows: int) -> SparseIndex:
@@ -176,11 +188,11 @@ def filled_postings(vector_id: int, reader: StoreReader, rows: int) -> SparseInd
 
 
 def _with_payloads(
-    index: PayloadIndex, key: str, reader: StoreReader, offset_from: int, offset_to: int | None
-) -> PayloadIndex:
+    index: Taking, take: Take[Taking], reader: StoreReader, offset_from: int, offset_to: int | None
+) -> Taking:
     for offsets, texts in _payload_chunks(reader, offset_from, offset_to):
-        index = reindexed(index, key, offsets, [payload_of(text) for text in texts])
-    return index.settled()
+        index = take(index, offsets, [payload_of(text) for text in texts])
+    return index
 
 
 def _payload_chunks(
@@ -223,22 +235,25 @@ def catch_up_touched(shard: Shard, reader: StoreReader, seq: int, rows_covered: 
         slot.drop(gone)
         if name in sparse:
             sparse[name] = sparse[name].without(gone.bitmap)
-    fields = {key: _caught_up(index, key, reader, changed, dead) for key, index in shard.indexes.fields.items()}
+    fields = {
+        key: _caught_up(index, partial(reindexed, key=key), reader, changed, dead)
+        for key, index in shard.indexes.fields.items()
+    }
     shard.indexes = Indexes(fields, sparse)
 
 
-def caught_up_index(index: PayloadIndex, key: str, reader: StoreReader, *, seq: int, rows_covered: int) -> PayloadIndex:
-    """An index that was filled from an older state brought up to what ``reader`` sees."""
+def caught_up(index: Taking, take: Take[Taking], reader: StoreReader, *, seq: int, rows_covered: int) -> Taking:
+    """What was filled from an older state brought up to what ``reader`` sees."""
     touched = reader.touched_since(seq)
-    assert touched is not None
+    assert touched is not None, "the log was trimmed although it is needed"
     changed = _below(touched.changed, rows_covered)
-    index = _caught_up(index, key, reader, changed, Selection.from_offsets(touched.dead))
-    return _with_payloads(index, key, reader, rows_covered, None)
+    index = _caught_up(index, take, reader, changed, Selection.from_offsets(touched.dead))
+    return _with_payloads(index, take, reader, rows_covered, None)
 
 
-def _caught_up(index: PayloadIndex, key: str, reader: StoreReader, changed: U32, dead: Selection) -> PayloadIndex:
+def _caught_up(index: Taking, take: Take[Taking], reader: StoreReader, changed: U32, dead: Selection) -> Taking:
     index = index.without(dead.union(Selection.from_offsets(changed)).bitmap)
     for at in range(0, len(changed), CHUNK_POINTS):
         chunk = changed[at : at + CHUNK_POINTS]
-        index = reindexed(index, key, chunk, [payload_of(text) for text in reader.payloads(chunk)])
+        index = take(index, chunk, [payload_of(text) for text in reader.payloads(chunk)])
     return index

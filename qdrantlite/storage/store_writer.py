@@ -13,7 +13,8 @@ Raises everywhere: Corrupted, StorageFailed.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
@@ -53,6 +54,16 @@ class StoreWriter(StoreReader):
         assert not self.in_transaction
         self._wal.check()
         self._run("BEGIN IMMEDIATE")
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """A transaction; what fails before the commit is taken back, so that the next writer finds nothing open."""
+        self.begin()
+        try:
+            yield
+        except BaseException:
+            self.rollback()
+            raise
 
     def commit(self) -> int:
         """Makes the transaction visible; returns the number that ``PointStore.sync`` makes durable. No savepoint is
