@@ -43,7 +43,7 @@ from benchmarks.hybrid_queries import (
 from benchmarks.measure import show
 from qdrantlite.database import Database
 from qdrantlite.deadline import Deadline
-from qdrantlite.wire.grpc.decode_search import decode_group_search, decode_search
+from qdrantlite.wire.grpc.decode.search import decode_group_search, decode_search
 from tests.congruence import in_edge_words as words
 from tests.congruence.edge_engine import request_of
 from tests.server_process import ServerProcess

@@ -17,8 +17,8 @@ import numpy as np
 import psutil
 
 from benchmarks.measure import show
-from qdrantlite.collection.checkpoint import write_checkpoint
 from qdrantlite.collection.collection import Collection
+from qdrantlite.collection.shard.checkpoint import write_checkpoint
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s

@@ -31,7 +31,7 @@ from benchmarks.grpc_load import UNLIMITED, Clients
 from benchmarks.measure import sample_vectors, show
 from qdrantlite.database import Database
 from qdrantlite.query.search import Search
-from qdrantlite.wire.grpc.decode_search import decode_search
+from qdrantlite.wire.grpc.decode.search import decode_search
 from qdrantlite.wire.pb import collections as pbc
 from qdrantlite.wire.pb import points as pb
 from qdrantlite.wire.pb import qdrant_common as common

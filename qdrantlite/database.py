@@ -18,12 +18,12 @@ from types import TracebackType
 from typing import TypeVar
 from uuid import UUID, uuid4
 
-from qdrantlite.collection.build_process import BuildProcess
 from qdrantlite.collection.collection import Collection
-from qdrantlite.collection.compaction import Undecided
 from qdrantlite.collection.listed import ListedCollection
-from qdrantlite.collection.snapshot import Snapshot
-from qdrantlite.collection.upkeep import Upkeep
+from qdrantlite.collection.read.view import ReadView
+from qdrantlite.collection.threads import Upkeep
+from qdrantlite.collection.upkeep.build_process import BuildProcess
+from qdrantlite.collection.upkeep.compaction import Undecided
 from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import AlreadyExists, BadInput, NotFound, StorageFailed
 from qdrantlite.query.filter import Filter
@@ -302,8 +302,8 @@ class Database:
         """What ``work`` answers on the collection behind a name or alias, opened and held meanwhile."""
         return self._find(name).run(work)
 
-    def _open_other(self, name: str) -> Snapshot:
-        return self._on_other(name, lambda collection: collection.open_snapshot())
+    def _open_other(self, name: str) -> ReadView:
+        return self._on_other(name, lambda collection: collection.open_view())
 
     def _on_other(self, name: str, work: Callable[[Collection], Answer]) -> Answer:
         """As ``_on`` for the collection in which a request to another one looks something up. Raises NotFound in

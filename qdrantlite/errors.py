@@ -83,7 +83,7 @@ class ValidationFailed(InvalidRequest):
 
 
 class NotFound(QdrantliteError):
-    """A collection, point, vector or snapshot named in the request does not exist."""
+    """A collection, point, vector or view named in the request does not exist."""
 
     prefix = "Not found: "
 

@@ -6,9 +6,9 @@ from unittest.mock import patch
 
 import pytest
 
-from qdrantlite.collection.checkpoint import write_checkpoint
 from qdrantlite.collection.collection import Collection
-from qdrantlite.collection.shard import Shard
+from qdrantlite.collection.shard.checkpoint import write_checkpoint
+from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.database import Database
 from qdrantlite.errors import NotFound, QdrantliteError, StorageFailed
 from qdrantlite.query import operation as o

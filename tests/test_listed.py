@@ -263,9 +263,9 @@ def test_parked_collection_comes_back_as_it_was(database: Database, tmp_path: Pa
 def test_collection_in_use_is_not_parked(database: Database) -> None:
     entry = database._find(NAME)
     assert entry.run(lambda _: entry.park()) is False
-    snapshot = collection_of(database).open_snapshot()
+    view = collection_of(database).open_view()
     assert not entry.park()
-    snapshot.close()
+    view.close()
     assert entry.park()
 
 

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
 
-from qdrantlite.collection import build_process
+from qdrantlite.collection.upkeep import build_process
 from qdrantlite.testing import Server
-from tests.collection.test_build_process import CRASH, children
+from tests.collection.upkeep.test_build_process import CRASH, children
 
 NAME, COUNT, DIM = "points", 400, 16
 THRESHOLD = models.OptimizersConfigDiff(indexing_threshold=1)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from qdrantlite.collection.rate_limit import TokenBucket
-from qdrantlite.collection.shard import Shard
+from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.query import strict
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.operation import Operation, SchemaOperation
@@ -93,7 +93,7 @@ def _stored(shard: Shard, limits: StrictMode) -> strict.Stored:
         vectors = sum(slot.file.rows_appended * slot.file.row_format.width for slot in shard.row_slots())
     payloads = 0
     if limits.max_collection_payload_size_bytes is not None:
-        with shard.store.open_snapshot() as reader:
+        with shard.store.open_view() as reader:
             payloads = reader.used_bytes()
     percent = 0.0 if limits.max_resident_memory_percent is None else resident_percent()
     return strict.Stored(len(shard.state.live), vectors, payloads, percent)

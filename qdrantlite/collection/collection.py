@@ -1,6 +1,6 @@
 """One collection: its settings and its shard, read and written from any thread.
 
-A read opens a frozen snapshot, works without locks and closes it. A write goes through the committer. Changes of the
+A read opens a frozen view, works without locks and closes it. A write goes through the committer. Changes of the
 schema (payload indexes, named vectors, settings) are made one at a time; writers wait for their last step only.
 """
 
@@ -10,36 +10,36 @@ from pathlib import Path
 from threading import Lock
 from time import monotonic
 
-from qdrantlite.collection import pages
-from qdrantlite.collection.active import ActiveShard
 from qdrantlite.collection.admission import Admission
-from qdrantlite.collection.alteration import SaveConfig, alter
-from qdrantlite.collection.auto_columns import tend_columns
-from qdrantlite.collection.backoff import Backoff
-from qdrantlite.collection.bind import (
+from qdrantlite.collection.info import collection_info
+from qdrantlite.collection.read import pages
+from qdrantlite.collection.read.bind import (
     Bound,
     bind,
     check_vectors,
-    open_snapshot,
+    open_view,
     require_facet,
     require_order,
     selections_of,
 )
-from qdrantlite.collection.bind_vectors import OpenCollection, VectorBinder
-from qdrantlite.collection.building import Builder
-from qdrantlite.collection.checkpoint import write_checkpoint
-from qdrantlite.collection.committer import Committer
-from qdrantlite.collection.compaction import Compactor, MoveFolder
-from qdrantlite.collection.filter_source import sieve
-from qdrantlite.collection.info import collection_info
-from qdrantlite.collection.matrix import sample_matrix
-from qdrantlite.collection.merging import merge_segments
-from qdrantlite.collection.optimizer import Optimizer
-from qdrantlite.collection.prepare import prepare
-from qdrantlite.collection.recovery import create_shard, open_shard
-from qdrantlite.collection.settings import updated
-from qdrantlite.collection.shard import Shard
-from qdrantlite.collection.snapshot import Overtaken, Snapshot
+from qdrantlite.collection.read.bind_vectors import OpenCollection, VectorBinder
+from qdrantlite.collection.read.filter_source import sieve
+from qdrantlite.collection.read.matrix import sample_matrix
+from qdrantlite.collection.read.prepare import prepare
+from qdrantlite.collection.read.view import Overtaken, ReadView
+from qdrantlite.collection.shard.checkpoint import write_checkpoint
+from qdrantlite.collection.shard.recovery import create_shard, open_shard
+from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.collection.upkeep.active import ActiveShard
+from qdrantlite.collection.upkeep.auto_columns import tend_columns
+from qdrantlite.collection.upkeep.backoff import Backoff
+from qdrantlite.collection.upkeep.building import Builder
+from qdrantlite.collection.upkeep.compaction import Compactor, MoveFolder
+from qdrantlite.collection.upkeep.merging import merge_segments
+from qdrantlite.collection.upkeep.optimizer import Optimizer
+from qdrantlite.collection.write.alteration import SaveConfig, alter
+from qdrantlite.collection.write.committer import Committer
+from qdrantlite.collection.write.settings import updated
 from qdrantlite.deadline import Deadline
 from qdrantlite.errors import NotFound, told
 from qdrantlite.execute.executor import execute, execute_all
@@ -227,33 +227,33 @@ class Collection:
                 *(crew.shard, searches), collection=self.name, open_other=open_other, pinned=pinned, deadline=deadline
             )
         )
-        with prepared.snapshot as snapshot:
-            rankings = execute_all(prepared.plans, snapshot, deadline=deadline)
-            return pages.scored_pages(snapshot, rankings, searches, deadline.pause)
+        with prepared.view as view:
+            rankings = execute_all(prepared.plans, view, deadline=deadline)
+            return pages.scored_pages(view, rankings, searches, deadline.pause)
 
     def explain(self, search: Search, *, open_other: OpenCollection, deadline: Deadline) -> str:
         """The plan of a search with what was expected of each node and what happened."""
         bound = self._bind([search], open_other, deadline)
-        with bound.snapshot as snapshot:
-            node = plan(bound.searches[0], snapshot)
+        with bound.view as view:
+            node = plan(bound.searches[0], view)
             trace = Trace()
-            execute(node, snapshot, trace, deadline=deadline)
+            execute(node, view, trace, deadline=deadline)
             return explain(node, trace)
 
     def search_groups(self, request: GroupSearch, *, open_other: OpenCollection, deadline: Deadline) -> list[Group]:
         """Groups, best first. Raises as ``search`` does."""
         self._admission.admit_groups(request, timeout_s=deadline.timeout_s)
         bound = self._bind([request.search], open_other, deadline, sifting=False)
-        with bound.snapshot as snapshot:
+        with bound.view as view:
             groups = search_groups(
                 bound.searches[0],
                 group_by=request.group_by,
                 group_size=request.group_size,
-                run=lambda tree, sieve: execute(plan(tree, snapshot), snapshot, sieve=sieve, deadline=deadline),
-                sieve_of=lambda filter: sieve(snapshot, filter, deadline),
-                elements_of=lambda offsets: pages.group_elements(snapshot, offsets, request.group_by, deadline.pause),
+                run=lambda tree, sieve: execute(plan(tree, view), view, sieve=sieve, deadline=deadline),
+                sieve_of=lambda filter: sieve(view, filter, deadline),
+                elements_of=lambda offsets: pages.group_elements(view, offsets, request.group_by, deadline.pause),
             )
-            return pages.group_page(snapshot, groups, request, deadline.pause)
+            return pages.group_page(view, groups, request, deadline.pause)
 
     def looked_up(self, groups: Sequence[Group], request: WithLookup, *, deadline: Deadline) -> list[Group]:
         """The groups, each with the point of this collection whose id is the group's key."""
@@ -271,28 +271,28 @@ class Collection:
     ) -> list[Record]:
         """Records of the ids that exist, in the order of their first mention. Raises BadInput for unknown vectors."""
         self._admission.admit_retrieval(len(ids), timeout_s=deadline.timeout_s)
-        with self.open_snapshot() as snapshot:
-            check_vectors(snapshot.state.config, with_vectors)
-            found = snapshot.reader.offsets_of(list(dict.fromkeys(ids)), deadline.pause)
-            return pages.record_page(snapshot, found[found != MISSING], with_payload, with_vectors, deadline.pause)
+        with self.open_view() as view:
+            check_vectors(view.state.config, with_vectors)
+            found = view.reader.offsets_of(list(dict.fromkeys(ids)), deadline.pause)
+            return pages.record_page(view, found[found != MISSING], with_payload, with_vectors, deadline.pause)
 
     def scroll(self, request: Scroll, *, deadline: Deadline) -> ScrollPage:
         """One page by id or by value. Raises InvalidRequest."""
         self._admission.admit_read(request.filter, limit=request.limit, timeout_s=deadline.timeout_s)
         order = request.order_by
-        with self.open_snapshot() as snapshot:
+        with self.open_view() as view:
             if order is not None:
-                require_order(snapshot.state, order.key)
-            (selection,) = selections_of(snapshot, [request.filter], deadline)
-            return pages.scroll_page(snapshot, selection, request, deadline)
+                require_order(view.state, order.key)
+            (selection,) = selections_of(view, [request.filter], deadline)
+            return pages.scroll_page(view, selection, request, deadline)
 
     def count(self, filter: Filter | None, *, exact: bool, deadline: Deadline) -> int:
         """Number of points that pass; always exact, though strict mode may forbid to ask for it."""
         self._admission.admit_read(filter, exact=exact, timeout_s=deadline.timeout_s)
         if filter is None or filter.is_empty:
             return len(self.shard.state.live)
-        with self.open_snapshot() as snapshot:
-            (selection,) = selections_of(snapshot, [filter], deadline)
+        with self.open_view() as view:
+            (selection,) = selections_of(view, [filter], deadline)
         assert selection is not None
         return len(selection)
 
@@ -301,24 +301,22 @@ class Collection:
         self._admission.admit_read(
             request.filter, limit=request.limit, exact=request.exact, timeout_s=deadline.timeout_s
         )
-        with self.open_snapshot() as snapshot:
-            require_facet(snapshot.state, request.key)
-            (selection,) = selections_of(snapshot, [request.filter], deadline)
-            return snapshot.facet(request.key).most_frequent(
-                snapshot.live if selection is None else selection, request.limit
-            )
+        with self.open_view() as view:
+            require_facet(view.state, request.key)
+            (selection,) = selections_of(view, [request.filter], deadline)
+            return view.facet(request.key).most_frequent(view.live if selection is None else selection, request.limit)
 
     def matrix(self, request: Matrix, *, open_other: OpenCollection, deadline: Deadline) -> SampleMatrix:
         """Points of a random sample, each with its nearest others. Raises BadInput."""
         self._admission.admit_read(request.filter, limit=request.limit, timeout_s=deadline.timeout_s)
-        with self.open_snapshot() as snapshot:
-            (selection,) = selections_of(snapshot, [request.filter], deadline)
-            binder = VectorBinder(snapshot, self.name, open_other)
-            return sample_matrix(snapshot, selection, request, binder, deadline)
+        with self.open_view() as view:
+            (selection,) = selections_of(view, [request.filter], deadline)
+            binder = VectorBinder(view, self.name, open_other)
+            return sample_matrix(view, selection, request, binder, deadline)
 
-    def open_snapshot(self) -> Snapshot:
+    def open_view(self) -> ReadView:
         """A frozen view; the caller closes it."""
-        return self._active.run(lambda crew: open_snapshot(crew.shard))
+        return self._active.run(lambda crew: open_view(crew.shard))
 
     def _bind(
         self, searches: Sequence[Search], open_other: OpenCollection, deadline: Deadline, *, sifting: bool = True

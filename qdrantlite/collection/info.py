@@ -1,8 +1,8 @@
 """What is told of a collection: its settings, counts and state."""
 
-from qdrantlite.collection.optimizer import indexed_points
-from qdrantlite.collection.shard import Shard
-from qdrantlite.collection.slots import SparseSlot
+from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.collection.shard.slots import SparseSlot
+from qdrantlite.collection.upkeep.optimizer import indexed_points
 from qdrantlite.values.record import CollectionInfo, CollectionStatus, FieldInfo
 
 

@@ -16,9 +16,9 @@ from threading import Lock
 from time import monotonic
 from typing import TypeVar
 
-from qdrantlite.collection.backoff import Backoff
 from qdrantlite.collection.collection import Collection
-from qdrantlite.collection.shard import ShardBehind
+from qdrantlite.collection.shard.shard import ShardBehind
+from qdrantlite.collection.upkeep.backoff import Backoff
 from qdrantlite.errors import NotFound, fresh
 from qdrantlite.storage.catalogue import CollectionRecord
 from qdrantlite.values.record import CollectionInfo, CollectionStatus

@@ -1,6 +1,6 @@
 """What the executor asks of a shard: one frozen state, read by many queries at a time.
 
-The collection's snapshot implements it; tests do so over plain lists. Every answer belongs to the same state, and
+The collection's view implements it; tests do so over plain lists. Every answer belongs to the same state, and
 nothing here takes a lock.
 """
 

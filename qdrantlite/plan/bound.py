@@ -1,7 +1,7 @@
 """The bound tree: a search whose ids have become vectors and whose filters have become sets of offsets.
 
-What ``collection/bind.py`` makes and the planner reads. Everything in it is immutable and belongs to one frozen state
-of the shard. A stage that Qdrant refuses cannot be built: the constructor raises what the client reads.
+What ``collection/read/bind.py`` makes and the planner reads. Everything in it is immutable and belongs to one frozen
+state of the shard. A stage that Qdrant refuses cannot be built: the constructor raises what the client reads.
 Knows no segment: a set of offsets is whatever tells its length.
 """
 

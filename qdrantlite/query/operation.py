@@ -13,7 +13,7 @@ from qdrantlite.values.vector import NamedVectors
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class Selector:
     """The points an operation is about: by id or by filter. Exactly one is given, or both where Qdrant allows it."""
 
     ids: tuple[PointId, ...] | None = None
@@ -50,7 +50,7 @@ class Upsert:
 class DeletePoints:
     """Unknown ids are no error."""
 
-    selection: Selection
+    selector: Selector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +73,7 @@ class UpdateVectors:
 class DeleteVectors:
     """Drops named vectors of the selected points."""
 
-    selection: Selection
+    selector: Selector
     names: tuple[str, ...]
 
 
@@ -82,7 +82,7 @@ class SetPayload:
     """Shallow merge at the root or at ``key``; a null deletes its key."""
 
     payload: Mapping[str, Json]
-    selection: Selection
+    selector: Selector
     key: Path | None = None
 
 
@@ -91,7 +91,7 @@ class OverwritePayload:
     """Replaces the whole payload."""
 
     payload: Mapping[str, Json]
-    selection: Selection
+    selector: Selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ class DeletePayload:
     """Removes the values at these paths."""
 
     keys: tuple[Path, ...]
-    selection: Selection
+    selector: Selector
 
 
 @dataclass(frozen=True, slots=True)
 class ClearPayload:
     """Removes the whole payload."""
 
-    selection: Selection
+    selector: Selector
 
 
 @dataclass(frozen=True, slots=True)

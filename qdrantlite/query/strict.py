@@ -189,9 +189,9 @@ def check_writes(limits: StrictMode, operations: Sequence[Operation], stored: St
                     _check_vectors(limits, each.vectors)
             case SetPayload() | OverwritePayload():
                 _check_room(limits, stored, grows_payload=True)
-                _check_selected(limits, operation.selection.filter, schema)
+                _check_selected(limits, operation.selector.filter, schema)
             case DeletePoints() | DeleteVectors() | DeletePayload() | ClearPayload():
-                _check_selected(limits, operation.selection.filter, schema)
+                _check_selected(limits, operation.selector.filter, schema)
             case _:
                 assert_never(operation)
 

@@ -1,7 +1,7 @@
 """The commit: one SQLite file per shard, the single source of truth for what exists.
 
 Visible, then durable. The writer commits with ``synchronous=NORMAL``: SQLite appends the transaction to its
-write-ahead log and moves the end mark in shared memory, no sync; from here new snapshots see it. Then ``sync`` brings
+write-ahead log and moves the end mark in shared memory, no sync; from here new views see it. Then ``sync`` brings
 the log to the disk through a descriptor of its own, outside every lock, and many committers share one sync. Only then
 may a write be acknowledged. So a reader may see a write that a power cut then takes back, but never one that was
 acknowledged.
@@ -21,7 +21,7 @@ Why this is safe:
 * Rows of vector files are synced before the commit that counts them, so no durable commit refers to rows that are not.
 
 Checkpoints happen only in ``checkpoint``, called from a background thread, and when the store closes; never inside a
-request. A snapshot held open keeps the log from being restarted, so it grows: hold them for one request.
+request. A view held open keeps the log from being restarted, so it grows: hold them for one request.
 
 Must not know: collections, vectors' meaning, queries.
 """
@@ -58,7 +58,7 @@ _CLOSED = sqlite3.connect(":memory:")
 _CLOSED.close()
 
 
-class StoreSnapshot(StoreReader):
+class StoreView(StoreReader):
     """One commit, for as long as it is open. A context manager; threads may hand it on but not share it."""
 
     def __init__(
@@ -80,7 +80,7 @@ class StoreSnapshot(StoreReader):
                 self._pin.close()
             self._give_back(connection)
 
-    def __enter__(self) -> "StoreSnapshot":
+    def __enter__(self) -> "StoreView":
         return self
 
     def __exit__(
@@ -95,7 +95,7 @@ def create_store(path: Path, *, files: Files) -> None:
 
 
 class PointStore:
-    """One writer, many snapshots. All methods may be called from any thread; ``writer`` under the caller's writer
+    """One writer, many views. All methods may be called from any thread; ``writer`` under the caller's writer
     lock.
     """
 
@@ -106,7 +106,7 @@ class PointStore:
         self._wal = WalSync(self._wal_path, files=files)
         self._lock = Lock()
         self._idle: list[sqlite3.Connection] = []
-        self._snapshots = 0
+        self._views = 0
         self._closed = False
         self._checkpoint_lock = Lock()
         self._checkpointed = (b"", 0)
@@ -122,7 +122,7 @@ class PointStore:
             raise
         self._connection = connection
 
-    def open_snapshot(self) -> StoreSnapshot:
+    def open_view(self) -> StoreView:
         """The newest commit; everything read from it is of that commit, whatever the writer does. About 20 µs.
 
         Raises StoreClosed.
@@ -131,36 +131,36 @@ class PointStore:
             if self._closed:
                 raise StoreClosed
             connection = self._idle.pop() if self._idle else None
-            self._snapshots += 1
+            self._views += 1
         try:
             if connection is None:
                 connection = sqlite_file.connect(self._path, pragmas=_PRAGMAS_READER)
                 store_schema.add_functions(connection)
-            return StoreSnapshot(connection, self._path, self._give_back)
+            return StoreView(connection, self._path, self._give_back)
         except BaseException:
             with self._lock:
-                self._snapshots -= 1
+                self._views -= 1
             if connection is not None:
                 connection.close()
             raise
 
     def hold(self) -> bool:
-        """Counts as an open snapshot until ``release``, without being one; False when the store is closed."""
+        """Counts as an open view until ``release``, without being one; False when the store is closed."""
         with self._lock:
             if self._closed:
                 return False
-            self._snapshots += 1
+            self._views += 1
             return True
 
     def release(self) -> None:
         """Undoes one ``hold``."""
         with self._lock:
-            self._snapshots -= 1
+            self._views -= 1
 
     @property
     def is_read(self) -> bool:
-        """Whether a snapshot is open, or the store held."""
-        return self._snapshots > 0
+        """Whether a view is open, or the store held."""
+        return self._views > 0
 
     @property
     def failure(self) -> StorageFailed | None:
@@ -192,7 +192,7 @@ class PointStore:
 
         The next commit then starts the log from its beginning, in place, so that the file stops growing. Under steady
         writing a commit always comes in between; so, given ``writer_lock``, a second, short pass is made under it.
-        ``truncate`` cuts the log to nothing, for an idle store; it gives way (False) to open snapshots and
+        ``truncate`` cuts the log to nothing, for an idle store; it gives way (False) to open views and
         transactions.
         """
         with self._checkpoint_lock, SqliteErrors(self._path):
@@ -226,7 +226,7 @@ class PointStore:
     def close(self) -> None:
         """Rolls back an open transaction, moves the log into the database and removes it. Idempotent.
 
-        A snapshot still open keeps its connection, and the log, until it is closed.
+        A view still open keeps its connection, and the log, until it is closed.
         """
         with self._lock:
             if self._closed:
@@ -241,7 +241,7 @@ class PointStore:
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._lock:
-            self._snapshots -= 1
+            self._views -= 1
             if not self._closed and len(self._idle) < _READERS_IDLE_MAX:
                 self._idle.append(connection)
                 return

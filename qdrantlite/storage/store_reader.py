@@ -1,6 +1,6 @@
 """Bulk reads of a point store, as one transaction sees it.
 
-Every method answers for the transaction that is open on its connection: a snapshot's commit, or the writer's own open
+Every method answers for the transaction that is open on its connection: a view's commit, or the writer's own open
 transaction. Keys go to SQLite as one JSON array (``json_each``): one statement for any number of keys; the CROSS JOIN
 keeps it the outer loop, so answers come in the order asked. Measured equal to an IN list for ten keys and quicker
 beyond. Offsets come back as the text of one ``group_concat`` per chunk, eight times quicker than a row for each.

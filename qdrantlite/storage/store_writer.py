@@ -1,7 +1,7 @@
 """The one writer of a point store. Its reads see the open transaction.
 
 Callers hold the collection's writer lock. A transaction holds any number of requests, each inside a savepoint, so
-that one that fails is undone alone. ``commit`` makes the transaction visible to new snapshots; ``PointStore.sync``
+that one that fails is undone alone. ``commit`` makes the transaction visible to new views; ``PointStore.sync``
 makes it durable. Rows of vector files that a transaction refers to must be synced before it commits.
 
 The log of touched offsets tells derived structures what to read again: every change of a live offset is entered, new

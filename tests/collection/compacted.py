@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
-from qdrantlite.collection import compaction, shard_copy, upkeep
+from qdrantlite.collection import threads
+from qdrantlite.collection.upkeep import compaction, shard_copy
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
 from qdrantlite.query.filter import Condition, HasVector
@@ -43,8 +44,8 @@ CONDITIONS: tuple[Condition, ...] = (
 def untended() -> Iterator[None]:
     """Databases opened here compact when told to, however small they are, a few points at a time."""
     with (
-        patch.object(upkeep, "OPTIMIZE_S", 3600.0),
-        patch.object(upkeep, "MAINTENANCE_S", 3600.0),
+        patch.object(threads, "OPTIMIZE_S", 3600.0),
+        patch.object(threads, "MAINTENANCE_S", 3600.0),
         patch.object(compaction, "WORTH_BYTES", 0),
         patch.object(compaction, "BACKLOG_SMALL", 0),
         patch.object(shard_copy, "CHUNK_POINTS_MAX", 7),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from qdrantlite.collection.checkpoint import write_checkpoint
 from qdrantlite.collection.collection import Collection
+from qdrantlite.collection.shard.checkpoint import write_checkpoint
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
@@ -87,14 +87,14 @@ def write(database: Database, *operations: o.Operation) -> tuple[int, ...]:
     return tuple(result.operation_id for result in database.write(NAME, operations, wait=True))
 
 
-def ids(*given: PointId) -> o.Selection:
+def ids(*given: PointId) -> o.Selector:
     """Points by id."""
-    return o.Selection(ids=given)
+    return o.Selector(ids=given)
 
 
-def where(*must: Condition) -> o.Selection:
+def where(*must: Condition) -> o.Selector:
     """Points by filter."""
-    return o.Selection(filter=Filter(must=must))
+    return o.Selector(filter=Filter(must=must))
 
 
 def color(value: str) -> FieldCondition:

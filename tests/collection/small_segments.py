@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from qdrantlite.collection import bind, checkpoint
-from qdrantlite.collection.merging import merge_segments
+from qdrantlite.collection.read import bind
+from qdrantlite.collection.shard import checkpoint
+from qdrantlite.collection.upkeep.merging import merge_segments
 from qdrantlite.database import Database
 from qdrantlite.segment import merge_policy
 from tests.collection.small import NAME

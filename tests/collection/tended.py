@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from qdrantlite.collection.building import Builder, Built, Job, Progress, work
 from qdrantlite.collection.collection import Collection
+from qdrantlite.collection.upkeep.building import Builder, Built, Job, Progress, work
 from qdrantlite.deadline import FOREVER
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
@@ -82,7 +82,7 @@ def put(target: Collection, rows: F32, first: int = 0) -> None:
 
 def delete(target: Collection, ids: range) -> None:
     """Deletes points by id."""
-    target.write((o.DeletePoints(o.Selection(ids=tuple(ids))),), wait=True, deadline=FOREVER)
+    target.write((o.DeletePoints(o.Selector(ids=tuple(ids))),), wait=True, deadline=FOREVER)
 
 
 def tend(target: Collection) -> None:
@@ -108,7 +108,7 @@ def ask(
             params=params or s.SearchParams(hnsw_ef=ROWS),
         )
     )
-    hits = target.search([search], open_other=lambda name: no_collection(name).open_snapshot(), deadline=FOREVER)[0]
+    hits = target.search([search], open_other=lambda name: no_collection(name).open_view(), deadline=FOREVER)[0]
     return [(hit.record.id, hit.score) for hit in hits]
 
 

@@ -35,7 +35,7 @@ class Pair:
         self.database.create_collection(NAME, CONFIG)
         writes = tuple(o.PointWrite(point.id, point.vectors, point.payload) for point in points)
         self.database.write(NAME, (o.Upsert(writes),), wait=True)
-        self.database.write(NAME, (o.DeletePoints(o.Selection(ids=gone)),), wait=True)
+        self.database.write(NAME, (o.DeletePoints(o.Selector(ids=gone)),), wait=True)
         self.database.alter(NAME, o.CreateFieldIndex(ORDER_KEY, FieldIndex(FieldKind.INTEGER)))
         # Whether deleted points still count for IDF depends on the engine's upkeep: it never gets them.
         living = [point for point in points if point.id not in gone]

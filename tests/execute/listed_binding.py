@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qdrantlite.collection.formulas import bind_formula
+from qdrantlite.collection.read.formulas import bind_formula
 from qdrantlite.plan import bound as b
 from qdrantlite.plan.custom import (
     BestScore,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from qdrantlite.collection.formulas import bind_formula
+from qdrantlite.collection.read.formulas import bind_formula
 from qdrantlite.errors import BadInput
 from qdrantlite.execute.formula import scored_by_formula
 from qdrantlite.execute.ranking import Ranking

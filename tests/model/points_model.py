@@ -121,7 +121,7 @@ class PointsModel:
             self.points[point_id] = change(self.points[point_id])
             self.versions[point_id] = self.operation_id
 
-    def _selected(self, selection: o.Selection) -> list[PointId]:
+    def _selected(self, selection: o.Selector) -> list[PointId]:
         if selection.ids is not None:
             return self._known(selection.ids)
         return self._passing(selection.filter)

@@ -51,7 +51,7 @@ def fill(database: Database, data: st.DataObject) -> tuple[CollectionConfig, lis
         everyone = {point.id: point for point in (*first, *last)}
         ids = data.draw(st.lists(st.sampled_from([*everyone, 404]), max_size=4).map(tuple))
         put(database, last)
-        database.write(NAME, (o.DeletePoints(o.Selection(ids=ids)),), wait=False)
+        database.write(NAME, (o.DeletePoints(o.Selector(ids=ids)),), wait=False)
     return config, [point for point in everyone.values() if point.id not in ids]
 
 

@@ -24,8 +24,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from qdrantlite.collection.checkpoint import write_checkpoint
-from qdrantlite.collection.merging import merge_segments
+from qdrantlite.collection.shard.checkpoint import write_checkpoint
+from qdrantlite.collection.upkeep.merging import merge_segments
 from qdrantlite.database import Database
 from qdrantlite.errors import AlreadyExists, BadInput, InvalidRequest, NotFound
 from qdrantlite.query import operation as o

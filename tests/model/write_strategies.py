@@ -78,7 +78,7 @@ def operations(names: tuple[str, ...]) -> st.SearchStrategy[o.Operation]:
     chosen = selections()
     upserts = st.builds(o.Upsert, points, st.sampled_from(o.UpdateMode), some_filter)
     deleted = st.one_of(_paths(), st.sampled_from([("color",), (NUMBER_KEY,)]))
-    both = st.builds(o.Selection, _id_lists(), filters())
+    both = st.builds(o.Selector, _id_lists(), filters())
     dropped = st.lists(st.sampled_from(names), min_size=1, max_size=3).map(tuple)
     return st.one_of(
         st.builds(o.Upsert, points),
@@ -108,15 +108,15 @@ def broken_operations() -> st.SearchStrategy[o.Operation]:
     """Writes that no collection may accept."""
     long = DenseVector(np.zeros(DIMENSION + 1, dtype=np.float32))
     fine = DenseVector(np.zeros(DIMENSION, dtype=np.float32))
-    someone = o.Selection(ids=(404,))
+    someone = o.Selector(ids=(404,))
     broken: list[o.Operation] = [
         o.Upsert((o.PointWrite(0, {"dense": fine}, {}), o.PointWrite(1, {"dense": long}, {}))),
         o.Upsert((o.PointWrite(0, {"nobody": fine}, {}),)),
         o.UpdateVectors((o.VectorsWrite(404, {"dense": fine}),)),
-        o.DeleteVectors(o.Selection(ids=()), ("nobody",)),
+        o.DeleteVectors(o.Selector(ids=()), ("nobody",)),
         o.DeleteVectors(someone, ("dense",)),
         o.SetPayload({"color": "red"}, someone),
-        o.OverwritePayload({}, o.Selection(ids=(0, 404))),
+        o.OverwritePayload({}, o.Selector(ids=(0, 404))),
         o.DeletePayload((("color",),), someone),
         o.ClearPayload(someone),
     ]
@@ -124,11 +124,11 @@ def broken_operations() -> st.SearchStrategy[o.Operation]:
 
 
 @cache
-def selections() -> st.SearchStrategy[o.Selection]:
+def selections() -> st.SearchStrategy[o.Selector]:
     """Points by id or by filter."""
     return st.one_of(
-        st.builds(o.Selection, ids=_id_lists()),
-        st.builds(o.Selection, filter=filters()),
+        st.builds(o.Selector, ids=_id_lists()),
+        st.builds(o.Selector, filter=filters()),
     )
 
 

@@ -222,7 +222,7 @@ def test_an_upsert_beyond_a_limit_is_refused(given: dict[str, Any], stored: dict
 
 def test_filters_of_writes_need_indexes_but_not_those_of_updates() -> None:
     indexed = limits(unindexed_filtering_update=False, upsert_max_batchsize=1)
-    chosen = o.Selection(filter=field("k", f.MatchKeyword("a")))
+    chosen = o.Selector(filter=field("k", f.MatchKeyword("a")))
     schema = {"k": KINDS[FieldKind.KEYWORD]}
     for operation in (
         o.DeletePoints(chosen),

@@ -1,4 +1,4 @@
-"""A store agrees with a dict; snapshots see one commit."""
+"""A store agrees with a dict; views see one commit."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,57 +35,57 @@ def test_ids_scan_in_the_order_of_ids(store: PointStore) -> None:
     ids: list[PointId] = [UUID(int=5), 2**64 - 1, 3, UUID(int=2**127), 2**63, 0, 2**63 - 1, 10**19, 9, UUID(int=1), 10]
     put(store, ids)
     ordered = sorted(ids, key=id_order)
-    with store.open_snapshot() as snapshot:
-        everything, beyond = snapshot.walk_ids(IdBound.at(None), 100)
-        assert snapshot.ids(everything) == ordered
-        assert len(snapshot.walk_ids(beyond, 100)[0]) == 0
+    with store.open_view() as view:
+        everything, beyond = view.walk_ids(IdBound.at(None), 100)
+        assert view.ids(everything) == ordered
+        assert len(view.walk_ids(beyond, 100)[0]) == 0
         some = np.sort(everything[::2])
         for place, start in enumerate(ordered):
             bound = IdBound.at(start)
-            found, beyond = snapshot.walk_ids(bound, 3)
-            assert snapshot.ids(found) == ordered[place : place + 3]
-            assert snapshot.ids(snapshot.walk_ids(beyond, 2)[0]) == ordered[place + 3 : place + 5]
-            first = snapshot.ids(snapshot.first_by_id(some, bound, 2))
+            found, beyond = view.walk_ids(bound, 3)
+            assert view.ids(found) == ordered[place : place + 3]
+            assert view.ids(view.walk_ids(beyond, 2)[0]) == ordered[place + 3 : place + 5]
+            first = view.ids(view.first_by_id(some, bound, 2))
             assert first == ordered[place + place % 2 :: 2][:2]
-        assert snapshot.ids(snapshot.walk_ids(IdBound.at(4), 1)[0]) == [9]
-        np.testing.assert_array_equal(snapshot.offsets_of(ids), np.arange(len(ids)))
+        assert view.ids(view.walk_ids(IdBound.at(4), 1)[0]) == [9]
+        np.testing.assert_array_equal(view.offsets_of(ids), np.arange(len(ids)))
 
 
 def test_reads_answer_in_the_order_asked_with_repeats(store: PointStore) -> None:
     store.writer.begin()
     insert(store, [5, UUID(int=9), 2**63], [b'{"a":1}', None, b'{"c":3}'])
     store.writer.commit()
-    with store.open_snapshot() as snapshot:
+    with store.open_view() as view:
         asked = _offsets(2, 0, 2, 1)
-        records = snapshot.records(asked, with_payload=True)
+        records = view.records(asked, with_payload=True)
         assert records.ids == [2**63, 5, 2**63, UUID(int=9)]
         assert records.payloads == [b'{"c":3}', b'{"a":1}', b'{"c":3}', None]
         assert records.versions == [7] * 4
-        assert snapshot.payloads(asked) == records.payloads
-        assert snapshot.records(asked, with_payload=False).payloads == [None] * 4
-        assert snapshot.offsets_of([7, UUID(int=9), 5, UUID(int=8), 5]).tolist() == [MISSING, 1, 0, MISSING, 0]
-        assert snapshot.offsets_of([]).tolist() == []
-        assert snapshot.records(_offsets(), with_payload=True).ids == []
+        assert view.payloads(asked) == records.payloads
+        assert view.records(asked, with_payload=False).payloads == [None] * 4
+        assert view.offsets_of([7, UUID(int=9), 5, UUID(int=8), 5]).tolist() == [MISSING, 1, 0, MISSING, 0]
+        assert view.offsets_of([]).tolist() == []
+        assert view.records(_offsets(), with_payload=True).ids == []
 
 
-def test_snapshot_sees_its_commit_while_the_writer_goes_on(store: PointStore) -> None:
+def test_view_sees_its_commit_while_the_writer_goes_on(store: PointStore) -> None:
     put(store, [1, 2])
-    old = store.open_snapshot()
+    old = store.open_view()
     store.writer.begin()
     insert(store, [3])
     store.writer.delete_offsets(_offsets(0))
     assert all_ids(store.writer) == [2, 3]
-    during = store.open_snapshot()
+    during = store.open_view()
     store.writer.commit()
-    new = store.open_snapshot()
+    new = store.open_view()
     assert all_ids(old) == all_ids(during) == [1, 2]
     assert old.state().points == 2
     assert all_ids(new) == [2, 3]
     assert new.state().points == 2
     assert new.state().offset_next == 3
     stream = new.live_offsets()
-    for snapshot in (old, during, new, new):
-        snapshot.close()
+    for view in (old, during, new, new):
+        view.close()
     with pytest.raises(Exception, match="closed"):
         next(stream)
 
@@ -112,8 +112,8 @@ def test_savepoint_undoes_one_request_alone(store: PointStore) -> None:
     insert(store, [4])
     writer.rollback()
     assert writer.state() == state
-    with store.open_snapshot() as snapshot:
-        assert snapshot.state() == state
+    with store.open_view() as view:
+        assert view.state() == state
 
 
 def test_touched_log_tells_changes_and_deaths_across_trimming(store: PointStore) -> None:
@@ -149,13 +149,13 @@ def test_sparse_and_ragged_rows_come_back_and_die_with_their_point(store: PointS
     writer.put_sparse(vector, offsets[:2], indices=indices, weights=weights, fresh=True)
     writer.put_ragged(multi, RaggedRows(offsets[1:], np.array([0, 5]), np.array([5, 2])), fresh=True)
     writer.commit()
-    with store.open_snapshot() as snapshot:
-        rows = snapshot.sparse(vector, _offsets(2, 0, 1))
+    with store.open_view() as view:
+        rows = view.sparse(vector, _offsets(2, 0, 1))
         assert rows.present.tolist() == [False, True, True]
         assert rows.bounds.tolist() == [0, 0, 2, 2]
         assert rows.indices.tolist() == [4, 9]
         assert rows.weights.tolist() == [0.5, -1]
-        ragged = snapshot.ragged(multi, _offsets(2, 0, 1))
+        ragged = view.ragged(multi, _offsets(2, 0, 1))
         assert (ragged.starts.tolist(), ragged.counts.tolist()) == ([5, 0, 0], [2, 0, 5])
     writer.begin()
     assert writer.delete_offsets(_offsets(0, 1)) == 2
@@ -186,11 +186,11 @@ def test_presence_holds_any_number_of_vectors(store: PointStore) -> None:
     writer.begin()
     writer.insert_points(np.arange(5, dtype=np.uint32), range(5), version=0, payloads=[None] * 5, presence=masks)
     writer.commit()
-    with store.open_snapshot() as snapshot:
-        assert snapshot.presence(_offsets(4, 3, 2, 1, 0)) == masks[::-1]
+    with store.open_view() as view:
+        assert view.presence(_offsets(4, 3, 2, 1, 0)) == masks[::-1]
         for vector in (0, 1, 2, 62, 63, 64, 100, 200):
             expected = [offset for offset, mask in enumerate(masks) if mask >> vector & 1]
-            assert [o for chunk in snapshot.present_offsets(vector) for o in chunk.tolist()] == expected
+            assert [o for chunk in view.present_offsets(vector) for o in chunk.tolist()] == expected
 
 
 def test_streams_cover_all_chunks(store: PointStore) -> None:
@@ -203,10 +203,10 @@ def test_streams_cover_all_chunks(store: PointStore) -> None:
     writer.delete_offsets(_offsets(0, 65536))
     writer.commit()
     live = np.setdiff1d(offsets, [0, 65536])
-    with store.open_snapshot() as snapshot:
-        np.testing.assert_array_equal(np.concatenate(list(snapshot.live_offsets())), live)
-        np.testing.assert_array_equal(np.concatenate(list(snapshot.present_offsets(1, 60_000))), live[live >= 60_000])
-        pairs = list(snapshot.iter_payloads(50_000))
+    with store.open_view() as view:
+        np.testing.assert_array_equal(np.concatenate(list(view.live_offsets())), live)
+        np.testing.assert_array_equal(np.concatenate(list(view.present_offsets(1, 60_000))), live[live >= 60_000])
+        pairs = list(view.iter_payloads(50_000))
         np.testing.assert_array_equal(np.concatenate([chunk for chunk, _ in pairs]), live[live >= 50_000])
         assert [p for _, chunk in pairs for p in chunk] == [payloads[o] for o in live[live >= 50_000].tolist()]
 
@@ -237,11 +237,11 @@ def test_agrees_with_a_dict_through_restarts(tmp_path_factory: pytest.TempPathFa
         if data.draw(st.booleans()):
             store.close()
             store = PointStore(path, files=FILES)
-        with store.open_snapshot() as snapshot:
-            offsets = snapshot.walk_ids(IdBound.at(None), 1000)[0]
-            ids = snapshot.ids(offsets)
-            found = zip(offsets.tolist(), snapshot.payloads(offsets), strict=True)
+        with store.open_view() as view:
+            offsets = view.walk_ids(IdBound.at(None), 1000)[0]
+            ids = view.ids(offsets)
+            found = zip(offsets.tolist(), view.payloads(offsets), strict=True)
             assert dict(zip(ids, found, strict=True)) == model
             assert ids == sorted(model, key=id_order)
-            assert snapshot.state().points == len(model)
+            assert view.state().points == len(model)
     store.close()

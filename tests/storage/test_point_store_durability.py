@@ -142,22 +142,22 @@ def test_store_is_not_closed_while_it_is_synced_and_tells_those_who_come_later(t
     with pytest.raises(StoreClosed):
         store.sync(commits[1])
     with pytest.raises(StoreClosed):
-        store.open_snapshot()
+        store.open_view()
 
 
-def test_checkpoint_empties_the_log_and_gives_way_to_snapshots(store: PointStore) -> None:
+def test_checkpoint_empties_the_log_and_gives_way_to_views(store: PointStore) -> None:
     put(store, list(range(3000)))
     assert store.wal_bytes() > 50_000
-    snapshot = store.open_snapshot()
+    view = store.open_view()
     assert store.checkpoint()
     assert store.wal_bytes() == 0
     assert not store.checkpoint(truncate=True)
-    snapshot.close()
+    view.close()
     assert store.checkpoint(truncate=True)
     assert store.wal_bytes() == 0
     put(store, [5000])
     assert 0 < store.wal_bytes() < 50_000
-    with store.open_snapshot() as after:
+    with store.open_view() as after:
         assert len(all_ids(after)) == 3001
 
 

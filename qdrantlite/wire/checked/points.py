@@ -8,7 +8,7 @@ from qdrantlite.query.operation import (
     DeletePoints,
     DeleteVectors,
     PointWrite,
-    Selection,
+    Selector,
     UpdateMode,
     Upsert,
     VectorsWrite,
@@ -25,11 +25,11 @@ def upsert(points: tuple[PointWrite, ...], mode: UpdateMode, update_filter: Filt
     return Upsert(points=points, mode=mode, update_filter=update_filter)
 
 
-def delete(selection: Selection) -> DeletePoints:
+def delete(selector: Selector) -> DeletePoints:
     """Raises BadRequest for a list of no ids."""
-    if selection.ids == ():
+    if selector.ids == ():
         raise BadRequest("Empty update request")
-    return DeletePoints(selection)
+    return DeletePoints(selector)
 
 
 def vectors_write(point_id: PointId, vectors: NamedVectors, *, field: str) -> VectorsWrite:
@@ -39,7 +39,7 @@ def vectors_write(point_id: PointId, vectors: NamedVectors, *, field: str) -> Ve
     return VectorsWrite(point_id, vectors)
 
 
-def delete_vectors(selection: Selection, names: Sequence[str], *, field: str) -> DeleteVectors:
+def delete_vectors(selector: Selector, names: Sequence[str], *, field: str) -> DeleteVectors:
     """Raises ValidationFailed for no names; ``field`` is what they are called in the request."""
     not_empty(field, names)
-    return DeleteVectors(selection, tuple(names))
+    return DeleteVectors(selector, tuple(names))

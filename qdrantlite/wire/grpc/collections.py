@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from qdrantlite.errors import MalformedRequest, StandaloneMode
 from qdrantlite.wire.bounds import collection_name
 from qdrantlite.wire.engine import Engine
-from qdrantlite.wire.grpc.decode_collection import decode_alias_actions, decode_create, decode_update
-from qdrantlite.wire.grpc.decode_selector import check_timeout
+from qdrantlite.wire.grpc.decode.collection import decode_alias_actions, decode_create, decode_update
+from qdrantlite.wire.grpc.decode.selector import check_timeout
 from qdrantlite.wire.grpc.dispatch import BriefRpc
-from qdrantlite.wire.grpc.encode_collection import encode_aliases, encode_cluster, encode_info
+from qdrantlite.wire.grpc.encode.collection import encode_aliases, encode_cluster, encode_info
 from qdrantlite.wire.pb import collections as pb
 
 

@@ -6,11 +6,11 @@ from typing import Any, Protocol, TypeAlias
 from qdrantlite.deadline import Deadline
 from qdrantlite.query.search import GroupSearch, Search
 from qdrantlite.wire.engine import Engine
-from qdrantlite.wire.grpc import decode_legacy as old
-from qdrantlite.wire.grpc.decode_read import decode_count, decode_facet, decode_get, decode_matrix, decode_scroll
-from qdrantlite.wire.grpc.decode_search import decode_group_search, decode_search, decode_search_batch
+from qdrantlite.wire.grpc.decode import legacy as old
+from qdrantlite.wire.grpc.decode.read import decode_count, decode_facet, decode_get, decode_matrix, decode_scroll
+from qdrantlite.wire.grpc.decode.search import decode_group_search, decode_search, decode_search_batch
 from qdrantlite.wire.grpc.dispatch import Rpc
-from qdrantlite.wire.grpc.encode_record import (
+from qdrantlite.wire.grpc.encode.record import (
     encode_batches,
     encode_facet,
     encode_groups,

@@ -8,11 +8,11 @@ from qdrantlite.query.operation import DeleteFieldIndex, DeleteVectorName, Opera
 from qdrantlite.values.payload import parse_path
 from qdrantlite.wire.bounds import collection_name
 from qdrantlite.wire.engine import Engine
-from qdrantlite.wire.grpc import decode_points as decode
-from qdrantlite.wire.grpc.decode_collection import decode_create_vector_name
-from qdrantlite.wire.grpc.decode_index import decode_create_index
+from qdrantlite.wire.grpc.decode import points as decode
+from qdrantlite.wire.grpc.decode.collection import decode_create_vector_name
+from qdrantlite.wire.grpc.decode.index import decode_create_index
 from qdrantlite.wire.grpc.dispatch import Rpc
-from qdrantlite.wire.grpc.encode_record import encode_update
+from qdrantlite.wire.grpc.encode.record import encode_update
 from qdrantlite.wire.pb import points as pb
 
 

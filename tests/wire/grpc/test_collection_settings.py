@@ -22,8 +22,8 @@ from qdrantlite.values.record import (
     RenameAlias,
 )
 from qdrantlite.values.schema import CollectionConfig, FieldIndex, FieldKind, VectorParams
-from qdrantlite.wire.grpc import decode_settings as settings
-from qdrantlite.wire.grpc.decode_collection import (
+from qdrantlite.wire.grpc.decode import settings
+from qdrantlite.wire.grpc.decode.collection import (
     MODIFIERS,
     SHARDING_METHODS,
     decode_alias_actions,
@@ -31,8 +31,8 @@ from qdrantlite.wire.grpc.decode_collection import (
     decode_create_vector_name,
     decode_update,
 )
-from qdrantlite.wire.grpc.decode_index import TOKENIZERS, decode_create_index
-from qdrantlite.wire.grpc.encode_collection import encode_cluster, encode_info
+from qdrantlite.wire.grpc.decode.index import TOKENIZERS, decode_create_index
+from qdrantlite.wire.grpc.encode.collection import encode_cluster, encode_info
 from qdrantlite.wire.pb import collections as pb
 from qdrantlite.wire.pb import points
 from tests.wire.grpc.client_messages import received, returned

@@ -13,7 +13,7 @@ from qdrantlite.query import filter as tree
 from qdrantlite.query.filter import FieldCondition, Filter, MinShould
 from qdrantlite.values.dates import Instant
 from qdrantlite.values.geo import GeoPoint
-from qdrantlite.wire.grpc.decode_filter import decode_filter
+from qdrantlite.wire.grpc.decode.filter import decode_filter
 from qdrantlite.wire.pb import qdrant_common as pb
 from tests.wire.grpc.client_messages import received
 

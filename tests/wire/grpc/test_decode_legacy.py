@@ -9,7 +9,7 @@ from qdrantlite.errors import InvalidRequest
 from qdrantlite.query import search as tree
 from qdrantlite.query.filter import EMPTY_FILTER
 from qdrantlite.values.vector import DenseVector, SparseVector
-from qdrantlite.wire.grpc import decode_legacy as decode
+from qdrantlite.wire.grpc.decode import legacy as decode
 from qdrantlite.wire.pb import points as pb
 
 ROOT: dict[str, Any] = {

@@ -17,14 +17,14 @@ from qdrantlite.query import operation
 from qdrantlite.query.filter import Filter, HasId
 from qdrantlite.values.payload import EVERY, Json
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector
-from qdrantlite.wire.grpc import decode_points as decode
+from qdrantlite.wire.grpc.decode import points as decode
 from qdrantlite.wire.grpc.json_codec import decode_fields, encode_fields
 from qdrantlite.wire.pb import points as pb
 from tests.wire.grpc.client_messages import received
 
 UUID_TEXT = "936da01f-9abd-4d9d-80c7-02af85c822a8"
 IDS = received(RestToGrpc.convert_points_selector(models.PointIdsList(points=[1, UUID_TEXT])))
-BY_ID = operation.Selection(ids=(1, UUID(UUID_TEXT)))
+BY_ID = operation.Selector(ids=(1, UUID(UUID_TEXT)))
 
 JSON = st.recursive(
     st.none()
@@ -182,7 +182,7 @@ def test_deprecated_operations_of_a_batch_arrive() -> None:
 def test_points_may_be_chosen_by_filter() -> None:
     by_filter = models.FilterSelector(filter=models.Filter(must=[models.HasIdCondition(has_id=[1])]))
     message = pb.DeletePoints(points=received(RestToGrpc.convert_points_selector(by_filter)))
-    selection = operation.Selection(filter=Filter(must=(HasId((1,)),)))
+    selection = operation.Selector(filter=Filter(must=(HasId((1,)),)))
     assert decode.decode_delete(message) == operation.DeletePoints(selection)
 
 

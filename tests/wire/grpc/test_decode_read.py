@@ -5,8 +5,8 @@ import pytest
 from qdrantlite.errors import BadRequest, ValidationFailed
 from qdrantlite.query.filter import EMPTY_FILTER
 from qdrantlite.query.search import ALL_PAYLOAD, NO_PAYLOAD, NO_VECTORS, Direction, OrderBy, Scroll, VectorsSelector
-from qdrantlite.wire.grpc.decode_read import Counting, Retrieval, decode_count, decode_get, decode_scroll
-from qdrantlite.wire.grpc.decode_selector import check_timeout
+from qdrantlite.wire.grpc.decode.read import Counting, Retrieval, decode_count, decode_get, decode_scroll
+from qdrantlite.wire.grpc.decode.selector import check_timeout
 from qdrantlite.wire.pb import points as pb
 
 

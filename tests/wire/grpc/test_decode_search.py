@@ -15,7 +15,7 @@ from qdrantlite.query import search as tree
 from qdrantlite.query.filter import FieldCondition, Filter, IsNullFlag
 from qdrantlite.values.geo import GeoPoint
 from qdrantlite.values.vector import DenseVector, Document, InferenceInput, MultiVector, SparseVector
-from qdrantlite.wire.grpc.decode_search import _decode_whole, decode_group_search, decode_search, decode_search_batch
+from qdrantlite.wire.grpc.decode.search import _decode_whole, decode_group_search, decode_search, decode_search_batch
 from qdrantlite.wire.pb import points as pb
 from qdrantlite.wire.pb import qdrant_common as common
 from tests.wire.grpc.client_messages import received

@@ -89,7 +89,7 @@ def test_older_payloads_that_are_too_deep_break_no_answer(
     served: tuple[Database, grpc.Channel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, channel = served
-    monkeypatch.setattr("qdrantlite.collection.columns.require_readable", lambda _: None)
+    monkeypatch.setattr("qdrantlite.collection.shard.payload_text.require_readable", lambda _: None)
     for number, kind in enumerate(("object", "array"), 2):
         point = o.PointWrite(number, {}, {"deep": wrapped(200, kind)})
         database.write("points", (o.Upsert((point,)),), wait=True)

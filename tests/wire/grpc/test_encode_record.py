@@ -11,7 +11,7 @@ from qdrant_client.conversions.conversion import GrpcToRest
 
 from qdrantlite.values.record import Group, Record, ScoredRecord, ScrollPage, UpdateResult, UpdateStatus
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
-from qdrantlite.wire.grpc.encode_record import encode_groups, encode_hits, encode_page, encode_update
+from qdrantlite.wire.grpc.encode.record import encode_groups, encode_hits, encode_page, encode_update
 from qdrantlite.wire.pb import points as pb
 from tests.wire.grpc.client_messages import returned
 

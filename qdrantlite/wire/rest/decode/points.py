@@ -16,7 +16,7 @@ from qdrantlite.query.operation import (
     Operation,
     OverwritePayload,
     PointWrite,
-    Selection,
+    Selector,
     SetPayload,
     UpdateMode,
     UpdateVectors,
@@ -103,23 +103,23 @@ def _lengths(vectors: _Columns) -> list[int]:
     return [len(vectors)] if isinstance(vectors, tuple) else [len(column) for column in vectors.values()]
 
 
-def _selection(members: Fields) -> Selection | None:
+def _selector_of(members: Fields) -> Selector | None:
     """Ids or a filter; both where the operation allows it; None when neither is given."""
     ids = members.each("points", point_id)
     filter = members.read("filter", decode_filter)
-    return None if ids is None and filter is None else Selection(ids=ids, filter=filter)
+    return None if ids is None and filter is None else Selector(ids=ids, filter=filter)
 
 
-def _selector(value: Json) -> Selection:
+def _selector(value: Json) -> Selector:
     """What deletes and clears take: an object with ids, or one with a filter."""
     members = fields(value)
     shard_key(members)
     if not (members.has("points") or members.has("filter")):
         raise Misread("data did not match any variant of untagged enum PointsSelector")
     members.only("points" if members.has("points") else "filter", "shard_key")
-    selection = _selection(members)
-    assert selection is not None
-    return selection
+    selector = _selector_of(members)
+    assert selector is not None
+    return selector
 
 
 def decode_delete(value: Json) -> DeletePoints:
@@ -151,10 +151,10 @@ def decode_delete_vectors(value: Json) -> DeleteVectors:
     members = fields(value)
     shard_key(members)
     names = members.every("vector", text)
-    selection = _selection(members)
-    if selection is None:
+    selector = _selector_of(members)
+    if selector is None:
         raise BadRequest("No filter or points provided")
-    return checked.delete_vectors(selection, names, field="vector")
+    return checked.delete_vectors(selector, names, field="vector")
 
 
 def decode_set_payload(value: Json) -> SetPayload:
@@ -162,7 +162,7 @@ def decode_set_payload(value: Json) -> SetPayload:
     members = fields(value)
     key = members.read("key", path)
     return SetPayload(
-        members.needed("payload", payload), _payload_selection(members), None if key is None else parse_path(key)
+        members.needed("payload", payload), _payload_selector(members), None if key is None else parse_path(key)
     )
 
 
@@ -170,23 +170,23 @@ def decode_overwrite_payload(value: Json) -> OverwritePayload:
     """``key`` is ignored, as Qdrant does. Raises InvalidRequest."""
     members = fields(value)
     members.read("key", path)
-    return OverwritePayload(members.needed("payload", payload), _payload_selection(members))
+    return OverwritePayload(members.needed("payload", payload), _payload_selector(members))
 
 
 def decode_delete_payload(value: Json) -> DeletePayload:
     """Raises InvalidRequest."""
     members = fields(value)
     keys = members.every("keys", path)
-    return DeletePayload(tuple(parse_path(key) for key in keys), _payload_selection(members))
+    return DeletePayload(tuple(parse_path(key) for key in keys), _payload_selector(members))
 
 
-def _payload_selection(members: Fields) -> Selection:
+def _payload_selector(members: Fields) -> Selector:
     """Of ids and a filter, the ids count."""
     shard_key(members)
-    selection = _selection(members)
-    if selection is None:
+    selector = _selector_of(members)
+    if selector is None:
         raise Misread("Either list of point ids or filter must be provided")
-    return selection if selection.ids is None else Selection(ids=selection.ids)
+    return selector if selector.ids is None else Selector(ids=selector.ids)
 
 
 _OPERATIONS: Mapping[str, Callable[[Json], Operation]] = {

@@ -1,0 +1,170 @@
+"""Filters over a shard: for searches over a view, for writes inside an open transaction.
+
+A filter is bound in two steps: indexes, ids and vector presence give the offsets that surely pass and those that are
+doubtful; then the payloads or ids of the doubtful ones settle them. Neither needs a lock.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qdrantlite.collection.read.view import ReadView
+from qdrantlite.collection.shard.changes import Changes
+from qdrantlite.collection.shard.column_demand import ColumnDemand
+from qdrantlite.collection.shard.payload_text import payload_of
+from qdrantlite.collection.shard.shard import Shard, ShardState
+from qdrantlite.deadline import Deadline
+from qdrantlite.execute.ranking import Bools
+from qdrantlite.query.filter import Filter
+from qdrantlite.segment.bitmaps import Bitmap, Offsets
+from qdrantlite.segment.column import Column
+from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
+from qdrantlite.segment.payload_index.index import PayloadIndex
+from qdrantlite.segment.selection import NO_POINTS, Selection
+from qdrantlite.storage.store_reader import MISSING, StoreReader
+from qdrantlite.values.payload import Payload
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.vector import U32
+
+
+class ShardFilterSource:
+    """Answers for a state of a shard and ``reader``, which sees the same commit; ``live`` narrows the points.
+
+    ``indexed`` False hides what the state knows of fields and vectors: ``reader`` has gone on since.
+    """
+
+    def __init__(
+        self, state: ShardState, reader: StoreReader, live: Selection, deadline: Deadline, *, indexed: bool = True
+    ) -> None:
+        self._state = state
+        self._reader = reader
+        self._live = live
+        self._deadline = deadline
+        self._indexed = indexed
+
+    @property
+    def live(self) -> Bitmap:
+        """Offsets the filter chooses from."""
+        return self._live.bitmap
+
+    def index(self, key: str) -> PayloadIndex | None:
+        """The payload index on exactly this key."""
+        return self._state.fields.get(key) if self._indexed else None
+
+    def column(self, key: str) -> Column | None:
+        """The column of the values under this first key of payloads."""
+        column = self._state.columns.get(key) if self._indexed else None
+        if column is not None:
+            self._state.demand.used(key)
+        return column
+
+    def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
+        """Offsets of the ids that exist. Raises TimedOut, Cancelled."""
+        found = self._reader.offsets_of(ids, self._deadline.check)
+        existing: Offsets = found[found != MISSING]
+        return existing
+
+    def presence(self, vector_name: str) -> Bitmap:
+        """Offsets of points that have this vector."""
+        present = self._state.present.get(vector_name)
+        if present is None:
+            return NO_POINTS.bitmap
+        if self._indexed:
+            return present.bitmap
+        offsets, vector_id = self._live.offsets(), self._reader.vector_ids()[vector_name]
+        owning = [mask >> vector_id & 1 for mask in self._reader.presence(offsets)]
+        return Selection.from_offsets(offsets[np.array(owning, dtype=bool)]).bitmap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPoints:
+    """What settles filters, read from the store; see ``segment.filter_bitmap.PointReader``.
+
+    ``ask`` is called before each read, and may raise.
+    """
+
+    reader: StoreReader
+    ask: Callable[[], None]
+
+    def payloads(self, offsets: Offsets) -> list[Payload]:
+        """Payloads in the order given."""
+        self.ask()
+        return [payload_of(text) for text in self.reader.payloads(offsets)]
+
+    def ids(self, offsets: Offsets) -> list[PointId]:
+        """Ids in the order given."""
+        self.ask()
+        return self.reader.ids(offsets)
+
+
+class PayloadSieve:
+    """Implements ``execute.view.Sieve`` over an open view."""
+
+    def __init__(self, binding: FilterBinding, reader: StoreReader, deadline: Deadline, demand: ColumnDemand) -> None:
+        self._binding = binding
+        self._points = StoredPoints(reader, deadline.pause)
+        self._demand = demand
+        self._read = 0
+        self._passed = self._failed = NO_POINTS
+        self._settled = None if binding.doubtful else Selection(binding.sure)
+        self.possible = Selection(binding.sure | binding.doubtful)
+
+    @property
+    def doubtful(self) -> int:
+        """How many of the possible points payloads must settle."""
+        return 0 if self._settled is not None else len(self._binding.doubtful)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether indexes told everything."""
+        return self._settled is not None
+
+    def passes(self, offsets: U32) -> Bools:
+        """Which of these pass, ``(n,) bool``."""
+        if self._settled is not None:
+            return self._settled.contains(offsets)
+        new = np.unique(offsets[~(self._passed.contains(offsets) | self._failed.contains(offsets))])
+        if len(new):
+            self._reads(len(new))
+            held = self._binding.passing(new, self._points)
+            self._passed = self._passed.union(Selection.from_offsets(new[held]))
+            self._failed = self._failed.union(Selection.from_offsets(new[~held]))
+        return self._passed.contains(offsets)
+
+    def settle(self) -> Selection:
+        """All that pass, found once."""
+        if self._settled is None:
+            self._reads(len(self._binding.doubtful))
+            self._settled = self._binding.settle(self._points)
+        return self._settled
+
+    def _reads(self, payloads: int) -> None:
+        """Notes that columns would have saved reading so many."""
+        self._demand.missed(self._binding.missing_columns, payloads, before=self._read)
+        self._read += payloads
+
+
+def sieve(view: ReadView, filter: Filter, deadline: Deadline) -> PayloadSieve:
+    """A filter over a view. Raises Unsupported, MalformedRequest, TimedOut, Cancelled."""
+    source = ShardFilterSource(view.state, view.reader, view.live, deadline)
+    return PayloadSieve(bind_filter(filter, source), view.reader, deadline, view.state.demand)
+
+
+def resolve_for_write(shard: Shard, filter: Filter, changes: Changes, deadline: Deadline) -> U32:
+    """Live offsets, ascending, that pass a filter inside the open transaction.
+
+    Points the transaction has not touched are answered by derived state; for the others, which it does not know yet,
+    every condition is settled by what the writer reads. Raises TimedOut, Cancelled.
+    """
+    writer, state = shard.store.writer, shard.state
+    stored = StoredPoints(writer, deadline.check)
+    if changes.is_empty:
+        binding = bind_filter(filter, ShardFilterSource(state, writer, state.live, deadline))
+        return binding.settle(stored).offsets()
+    touched = Selection.from_offsets(changes.touched())
+    dead = Selection.from_offsets(np.concatenate(changes.dead)) if changes.dead else NO_POINTS
+    known = ShardFilterSource(state, writer, state.live.difference(touched), deadline)
+    fresh = ShardFilterSource(state, writer, touched.difference(dead), deadline, indexed=False)
+    passing = [bind_filter(filter, source).settle(stored) for source in (known, fresh)]
+    return passing[0].union(passing[1]).offsets()

@@ -1,0 +1,219 @@
+"""A frozen view of one shard: what every stage of a search sees, from binding to the final page.
+
+Pairs an immutable ``ShardState`` with a read transaction of the point store that began under the same publish lock,
+so ids, payloads and vectors belong to the same commit as bitmaps and rows. A transaction that may turn out needless,
+because all records of a page are known, can begin later, as long as the state is still in force. Hold a view for
+one request; close it. One thread at a time.
+"""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+import numpy as np
+
+from qdrantlite.collection.read.id_pages import id_page
+from qdrantlite.collection.shard.payload_text import payload_of
+from qdrantlite.collection.shard.shard import ShardState
+from qdrantlite.collection.shard.slots import sparse_vectors
+from qdrantlite.collection.shard.thresholds import full_scan_points, threshold_rows
+from qdrantlite.deadline import FOREVER, Ask
+from qdrantlite.plan.bound import OffsetSet
+from qdrantlite.plan.statistics import VectorStatistics
+from qdrantlite.query.check import VectorKind, vector_kind
+from qdrantlite.query.search import VectorsSelector
+from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.multivector import MultiVectorView
+from qdrantlite.segment.payload_index.facet import FacetValues
+from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.sparse import SparseView
+from qdrantlite.storage.point_store import StoreView
+from qdrantlite.storage.store_reader import MISSING, Records
+from qdrantlite.values.payload import Payload
+from qdrantlite.values.point_id import PointId
+from qdrantlite.values.vector import U32, DenseVector, MultiVector, SparseVector, Vector
+
+
+class Overtaken(Exception):
+    """A commit came before the read transaction began: begin the request anew."""
+
+
+class ReadView:
+    """Implements ``execute.view.ShardView`` and ``plan.statistics.Statistics``."""
+
+    def __init__(
+        self,
+        state: ShardState,
+        begin: Callable[[], StoreView],
+        end: Callable[[], None] | None = None,
+    ) -> None:
+        """``begin`` opens the read transaction of the state's commit when first needed; ``end`` is called last."""
+        self.state = state
+        self._begin = begin
+        self._end = end
+        self._reader: StoreView | None = None
+
+    def begin(self) -> None:
+        """Begins the read transaction if it has not. Raises Overtaken when it can no longer begin."""
+        if self._reader is None:
+            self._reader = self._begin()
+
+    @property
+    def reader(self) -> StoreView:
+        """The read transaction. Raises as ``begin`` does."""
+        self.begin()
+        assert self._reader is not None
+        return self._reader
+
+    def close(self) -> None:
+        """Ends the read transaction."""
+        if self._reader is not None:
+            self._reader.close()
+        end, self._end = self._end, None
+        if end is not None:
+            end()
+
+    def __enter__(self) -> "ReadView":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- what the executor asks
+
+    @property
+    def random(self) -> "np.random.Generator":
+        """A generator of its own for each sample."""
+        return np.random.default_rng()
+
+    @property
+    def live(self) -> Selection:
+        """All points."""
+        return self.state.live
+
+    def kind(self, name: str) -> VectorKind:
+        """What the slot holds."""
+        return vector_kind(self.state.config, name)
+
+    def present(self, name: str) -> Selection:
+        """Points that have the vector."""
+        return self.state.present[name]
+
+    def dense(self, name: str) -> DenseView:
+        """Rows of a dense vector."""
+        return self.state.dense[name]
+
+    def sparse(self, name: str) -> SparseView:
+        """Postings of a sparse vector."""
+        return self.state.sparse[name]
+
+    def sparse_vectors(self, name: str, offsets: U32) -> Sequence[SparseVector]:
+        """From the store."""
+        return sparse_vectors(self.reader.sparse(self.reader.vector_ids()[name], offsets))
+
+    def multi(self, name: str) -> MultiVectorView:
+        """Rows of a multivector."""
+        return self.state.multi[name]
+
+    def ordered(self, key: str) -> OrderedValues:
+        """The values of a field in order, of which there is a fitting index."""
+        return self.state.fields[key].ordered()
+
+    def ids(self, offsets: U32) -> list[PointId]:
+        """Ids of live points, in the order given."""
+        return self.reader.ids(offsets)
+
+    def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int, ask: Ask = FOREVER.check) -> U32:
+        """The first points by id; ``ask`` is called between blocks of work."""
+        assert selection is None or isinstance(selection, Selection)
+        return id_page(self.reader, self.live_points, selection, start, limit, ask)
+
+    # -- what the planner asks
+
+    @property
+    def live_points(self) -> int:
+        """Number of points."""
+        return len(self.state.live)
+
+    def vector(self, name: str) -> VectorStatistics:
+        """Facts about a vector."""
+        known = self.state.statistics.get(name)
+        if known is None:
+            known = self.state.statistics[name] = self._vector(name)
+        return known
+
+    def _vector(self, name: str) -> VectorStatistics:
+        points = len(self.state.present[name])
+        match self.kind(name):
+            case "dense":
+                view = self.state.dense[name]
+                rows = view.rows
+                sealed = tuple([segment.graph.count for segment in view.sealed])
+                beam = max((segment.params.ef_construct for segment in view.sealed), default=0)
+                full_scan = full_scan_points(self.state.config, name) if sealed else 0
+                row_bytes = rows.shape[1] * rows.dtype.itemsize
+                large = threshold_rows(self.state.config, row_bytes)
+                return VectorStatistics(
+                    points, len(rows), rows.shape[1], rows.dtype.itemsize, sealed, beam, full_scan, large
+                )
+            case "multi":
+                rows = self.state.multi[name].rows
+                return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize)
+            case "sparse":
+                return VectorStatistics(points, self.state.sparse[name].size, 0)
+
+    def ordered_entries(self, key: str) -> int:
+        """Entries of an ordered index."""
+        return self.state.fields[key].stack.size
+
+    # -- what the final page needs
+
+    def facet(self, key: str) -> FacetValues:
+        """The values of a field to be counted, of which there is a fitting index."""
+        return self.state.fields[key].facet()
+
+    def offset_of(self, point_id: PointId) -> int | None:
+        """Offset of one point."""
+        found = int(self.reader.offsets_of([point_id])[0])
+        return None if found == MISSING else found
+
+    def records(self, offsets: U32, *, with_payload: bool) -> Records:
+        """Ids, versions and payload texts."""
+        records = self.state.recent.find(offsets, with_payload=with_payload)
+        if records is None:
+            records = self.reader.records(offsets, with_payload=with_payload)
+            self.state.recent.keep(offsets, records, with_payload=with_payload)
+        return records
+
+    def payloads(self, offsets: U32) -> list[Payload]:
+        """Payloads in the order given."""
+        return [payload_of(text) for text in self.reader.payloads(offsets)]
+
+    def vectors(self, offsets: U32, selector: VectorsSelector) -> list[dict[str, Vector]]:
+        """The vectors asked for of each point, as stored."""
+        names = selector.names if selector.names is not None else tuple(self.state.present)
+        found: list[dict[str, Vector]] = [{} for _ in range(len(offsets))]
+        for name in names:
+            positions = np.flatnonzero(self.state.present[name].contains(offsets)) if len(offsets) else offsets
+            for position, vector in zip(positions.tolist(), self._stored(name, offsets[positions]), strict=True):
+                found[position][name] = vector
+        return found
+
+    def _stored(self, name: str, offsets: U32) -> Sequence[Vector]:
+        if len(offsets) == 0:
+            return []
+        match self.kind(name):
+            case "dense":
+                view = self.state.dense[name]
+                view.verify(offsets)
+                return [DenseVector(row) for row in view.rows[offsets].astype(np.float32)]
+            case "multi":
+                multi = self.state.multi[name]
+                spans = [(int(multi.starts[o]), int(multi.starts[o]) + int(multi.counts[o])) for o in offsets.tolist()]
+                for start, end in spans:
+                    multi.verify(np.arange(start, end))
+                return [MultiVector(multi.rows[start:end].astype(np.float32)) for start, end in spans]
+            case "sparse":
+                return self.sparse_vectors(name, offsets)

@@ -1,0 +1,230 @@
+"""The checkpoint of a shard: derived state on disk, so that opening need not read the points again.
+
+One manifest, replaced as a whole, and a file for each large segment, written once. The manifest holds what is small
+(offsets that live, those that have a vector, bounds of rows, segments of few entries, what is forgotten in others) and
+names the files; so a checkpoint writes what is new. A file's name is never used twice, and files that no manifest names
+are garbage, removed with the next.
+
+Grammar of the manifest's part names: ``rows`` (offsets covered), ``live``, ``fields`` (the payload schema, whose keys
+are numbered), ``vector/<id>/<part>``, ``segments`` (JSON: the name of each stack to the files of its segments, null for
+one that is here), ``<stack>/<number>/forgotten``, ``<stack>/<number>/<part>``. Stacks are ``field/<number>`` and
+``postings/<vector id>``.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+from uuid import uuid4
+
+import numpy as np
+
+from qdrantlite.collection.shard.indexing import Indexes
+from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.segment.payload_index.index import IndexSegment, PayloadIndex
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.sparse import SparseIndex, SparseSegment
+from qdrantlite.segment.stack import Layer, Stack
+from qdrantlite.storage import file_names
+from qdrantlite.storage.checkpoint import Derived, Part, read_derived, write_derived
+from qdrantlite.storage.files import Files
+from qdrantlite.storage.store_reader import StoreReader
+from qdrantlite.values.schema import FieldIndex
+from qdrantlite.values.schema_format import fields_from_json, fields_to_json
+
+logger = logging.getLogger(__name__)
+
+FORMAT_VERSION = 2
+MANIFEST = "state.ckpt"
+SUFFIX = ".segment"
+INLINE_ENTRIES_MAX = 4096
+"""Segments of no more entries stand in the manifest itself."""
+
+AnyStack: TypeAlias = Stack[IndexSegment] | Stack[SparseSegment]
+AnyLayer: TypeAlias = Layer[IndexSegment] | Layer[SparseSegment]
+S = TypeVar("S", IndexSegment, SparseSegment)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A manifest that leads to the present, and where its segments lie."""
+
+    derived: Derived
+    folder: Path
+    files: Files
+
+    @property
+    def rows(self) -> int:
+        """How many offsets it covers."""
+        return int(np.asarray(self.derived.parts["rows"])[0])
+
+    @property
+    def covers_seq(self) -> int:
+        """The place in the log of touched offsets that it covers."""
+        return self.derived.covers_seq
+
+    @property
+    def live(self) -> bytes:
+        """Offsets of points. Raises KeyError, as all below."""
+        return bytes(self.derived.parts["live"])
+
+    def fields(self) -> dict[str, FieldIndex]:
+        """The payload schema it was written under."""
+        return fields_from_json(bytes(self.derived.parts["fields"]))
+
+    def vector(self, vector_id: int) -> dict[str, Part]:
+        """What it holds of a vector; nothing of one made since."""
+        return self._under(f"vector/{vector_id}/")
+
+    def field(self, number: int, load: Callable[[Mapping[str, Part]], IndexSegment]) -> Stack[IndexSegment] | None:
+        """The segments of an index; None when one is missing or damaged."""
+        return self._stack(f"field/{number}", load)
+
+    def postings(self, vector_id: int) -> Stack[SparseSegment] | None:
+        """The segments of a sparse vector; None when one is missing or damaged."""
+        return self._stack(f"postings/{vector_id}", SparseSegment.load)
+
+    def _stack(self, name: str, load: Callable[[Mapping[str, Part]], S]) -> Stack[S] | None:
+        layers: list[Layer[S]] = []
+        for number, file in enumerate(json.loads(bytes(self.derived.parts["segments"]))[name]):
+            parts: Mapping[str, Part] = self._under(f"{name}/{number}/")
+            forgotten = Selection.from_bytes(bytes(parts["forgotten"])).bitmap
+            if file is not None:
+                kept = read_derived(self.folder / file, format_version=FORMAT_VERSION, files=self.files)
+                if kept is None:
+                    logger.warning("%s: segment %s of %s is missing or damaged", self.folder, file, name)
+                    return None
+                parts = kept.parts
+            layers.append(Layer(load(parts), forgotten, file))
+        return Stack(tuple(layers))
+
+    def _under(self, prefix: str) -> dict[str, Part]:
+        parts = self.derived.parts
+        return {name.removeprefix(prefix): part for name, part in parts.items() if name.startswith(prefix)}
+
+
+def read_checkpoint(shard: Shard, reader: StoreReader) -> Checkpoint | None:
+    """The last one; None when it is missing, damaged, or the log does not lead from it to the present."""
+    folder = file_names.derived(shard.folder)
+    derived = read_derived(folder / MANIFEST, format_version=FORMAT_VERSION, files=shard.files)
+    if derived is None or not _covers_a_past_state(derived, reader):
+        return None
+    return Checkpoint(derived, folder, shard.files)
+
+
+def _covers_a_past_state(derived: Derived, reader: StoreReader) -> bool:
+    """Whether the log leads from it to the present; a file from the future of this store, or of another, tells lies."""
+    state = reader.state()
+    rows = derived.parts.get("rows")
+    if rows is None or int(np.asarray(rows)[0]) > state.offset_next:
+        return False
+    return state.touched_trimmed <= derived.covers_seq <= state.touched_seq
+
+
+def write_checkpoint(shard: Shard) -> None:
+    """Writes what of derived state is not on the disk, and forgets the log it covers. Writers wait while it is taken,
+    not while it is written; searches never do. What it tells of is made durable first: after a power cut a derived file
+    must not know points that the store has lost. One at a time. Does nothing for a shard that is behind.
+    """
+    with shard.writer_lock:
+        if shard.behind:
+            return
+        state = shard.store.writer.state()
+        indexes = shard.indexes
+        stacks = _stacks(shard, indexes)
+        parts: list[tuple[str, Part]] = [
+            ("rows", np.array([state.offset_next], dtype=np.int64)),
+            ("live", shard.live.to_bytes()),
+            ("fields", fields_to_json(shard.schema)),
+        ]
+        for slot in shard.slots.values():
+            parts += [(f"vector/{slot.id}/{name}", part) for name, part in slot.dump()]
+        shard.store.writer.begin()
+        taken_seq = shard.store.writer.commit()
+        taken = shard.changed_since_checkpoint
+    shard.store.sync(taken_seq)
+    written = _write_segments(shard, stacks)
+    named = {name: [layer.file or written.get(id(layer.segment)) for layer in stack] for name, stack in stacks.items()}
+    parts.append(("segments", json.dumps(named).encode()))
+    for name, stack in stacks.items():
+        parts += _stack_parts(name, stack.layers, named[name])
+    folder = file_names.derived(shard.folder)
+    write_derived(
+        folder / MANIFEST,
+        format_version=FORMAT_VERSION,
+        covers_seq=state.touched_seq,
+        parts=parts,
+        files=shard.files,
+    )
+    with shard.writer_lock:
+        _note_files(shard, written)
+        shard.changed_since_checkpoint -= taken
+        _trim_log(shard, state.touched_seq)
+    _remove_others(folder, {file for files in named.values() for file in files}, shard.files)
+
+
+def _stacks(shard: Shard, indexes: Indexes) -> dict[str, AnyStack]:
+    """All stacks by the names they have in a manifest."""
+    stacks: dict[str, AnyStack] = {}
+    for number, key in enumerate(shard.schema):
+        stacks[f"field/{number}"] = indexes.fields[key].stack
+    for name, sparse in indexes.sparse.items():
+        stacks[f"postings/{shard.slots[name].id}"] = sparse.stack
+    return stacks
+
+
+def _write_segments(shard: Shard, stacks: Mapping[str, AnyStack]) -> dict[int, str]:
+    """A file for each large segment that has none; their names by the identity of the segments."""
+    written: dict[int, str] = {}
+    for stack in stacks.values():
+        for layer in stack.layers:
+            if layer.file is None and layer.segment.size > INLINE_ENTRIES_MAX:
+                name = uuid4().hex + SUFFIX
+                write_derived(
+                    file_names.derived(shard.folder) / name,
+                    format_version=FORMAT_VERSION,
+                    covers_seq=0,
+                    parts=layer.segment.dump(),
+                    files=shard.files,
+                )
+                written[id(layer.segment)] = name
+    return written
+
+
+def _stack_parts(name: str, layers: Sequence[AnyLayer], files: Sequence[str | None]) -> list[tuple[str, Part]]:
+    parts: list[tuple[str, Part]] = []
+    for number, (layer, file) in enumerate(zip(layers, files, strict=True)):
+        parts.append((f"{name}/{number}/forgotten", Selection(layer.forgotten).to_bytes()))
+        if file is None:
+            parts += [(f"{name}/{number}/{part_name}", part) for part_name, part in layer.segment.dump()]
+    return parts
+
+
+def _note_files(shard: Shard, written: Mapping[int, str]) -> None:
+    """Whoever writes next knows where segments are kept. The caller holds the writer lock."""
+    indexes = shard.indexes
+    fields: dict[str, PayloadIndex] = {
+        key: replace(index, stack=index.stack.kept(written)) for key, index in indexes.fields.items()
+    }
+    sparse: dict[str, SparseIndex] = {
+        name: replace(index, stack=index.stack.kept(written)) for name, index in indexes.sparse.items()
+    }
+    shard.indexes = replace(indexes, fields=fields, sparse=sparse)
+
+
+def _trim_log(shard: Shard, covered_seq: int) -> None:
+    needed = shard.log_needed_seq
+    covered_seq = covered_seq if needed is None else min(covered_seq, needed)
+    writer = shard.store.writer
+    if covered_seq > writer.state().touched_trimmed:
+        with writer.begun():
+            writer.trim_touched(covered_seq)
+            writer.commit()
+
+
+def _remove_others(folder: Path, used: set[str | None], files: Files) -> None:
+    for name in files.names(folder):
+        if name.endswith(SUFFIX) and name not in used:
+            files.remove(folder / name)

@@ -1,0 +1,79 @@
+"""Payload indexes and sparse postings after a commit: new values beside the old ones, which stay as they are.
+
+Made before the commit, from what it wrote, without a lock that readers wait for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+
+from qdrantlite.collection.shard.changes import Changes
+from qdrantlite.segment.bitmaps import Bitmap, Offsets, bitmap_of, offsets_in
+from qdrantlite.segment.column import Column
+from qdrantlite.segment.payload_index.index import PayloadIndex
+from qdrantlite.segment.sparse import SparseIndex
+from qdrantlite.values.payload import Payload, elements_at, parse_path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Indexes:
+    """Payload indexes by key, postings by the name of their sparse vector, columns by the first key of payloads; all of
+    one commit.
+    """
+
+    fields: Mapping[str, PayloadIndex]
+    sparse: Mapping[str, SparseIndex]
+    columns: Mapping[str, Column] = field(default_factory=dict)
+
+    def after(self, changes: Changes) -> "Indexes":
+        """What they are when a transaction with these changes has committed."""
+        if changes.is_empty:
+            return self
+        dead = bitmap_of(np.concatenate([_NO_OFFSETS, *changes.dead]))
+        sparse = {name: _sparse_after(name, index, changes, dead) for name, index in self.sparse.items()}
+        if not self.fields and not self.columns:
+            return Indexes({}, sparse)
+        touched, offsets, payloads = _payloads_of(changes, dead)
+        return Indexes(
+            {key: reindexed(index.without(touched), offsets, payloads, key=key) for key, index in self.fields.items()},
+            sparse,
+            {key: column.without(touched).with_points(offsets, payloads) for key, column in self.columns.items()},
+        )
+
+
+def _payloads_of(changes: Changes, dead: Bitmap) -> tuple[Bitmap, Offsets, list[Payload]]:
+    """Every offset touched; those that live now, ascending, and what they hold."""
+    payloads: dict[int, Payload] = {}
+    for inserted in changes.inserted:
+        payloads.update(zip(inserted.offsets.tolist(), inserted.payloads, strict=True))
+    for changed in changes.payloads:
+        payloads.update(changed.pairs())
+    offsets = np.fromiter(payloads, dtype=np.uint32, count=len(payloads))
+    touched = bitmap_of(offsets) | dead
+    living = np.flatnonzero(~np.isin(offsets, offsets_in(dead)))
+    living = living[np.argsort(offsets[living], kind="stable")]
+    values = list(payloads.values())
+    return touched, offsets[living], [values[at] for at in living.tolist()]
+
+
+def reindexed(index: PayloadIndex, offsets: Offsets, payloads: Sequence[Payload], *, key: str) -> PayloadIndex:
+    """With points taken up by their payloads, offsets ascending; nothing of them may be in it."""
+    if not len(offsets):
+        return index
+    path = parse_path(key)
+    return index.with_points(offsets, [elements_at(payload, path) for payload in payloads])
+
+
+def _sparse_after(name: str, index: SparseIndex, changes: Changes, dead: Bitmap) -> SparseIndex:
+    brought = [part for inserted in changes.inserted if (part := inserted.sparse.get(name)) is not None]
+    if brought:
+        offsets = np.concatenate([part.offsets for part in brought])
+        index = index.with_points(offsets, list(chain.from_iterable(part.vectors for part in brought)))
+    gone = [bitmap_of(removed.offsets) for removed in changes.vectors_removed if removed.name == name]
+    forgotten = dead.union(*gone) if gone else dead
+    return index.without(forgotten) if forgotten else index
+
+
+_NO_OFFSETS: Offsets = np.empty(0, dtype=np.uint32)

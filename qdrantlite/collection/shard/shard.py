@@ -1,0 +1,247 @@
+"""One shard: a point store, its vector files, and the derived state that answers searches.
+
+Two locks. The *writer lock* is held by whoever writes, for the length of a transaction, the sync of its rows included.
+The *publish lock* pairs what readers begin with: it is held while a commit becomes visible and the state that belongs
+to it is put in force (SQLite writes its log, a vector file may be made longer), and while a reader takes that state and
+begins its read transaction; never during a sync, nor while an index is changed or asked. Whoever needs both takes the
+writer lock first. ``state`` is complete, immutable and replaced as a whole: who has taken it needs no lock.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock, RLock
+from typing import Literal
+
+import numpy as np
+
+from qdrantlite.collection.shard.changes import Changes
+from qdrantlite.collection.shard.column_demand import ColumnDemand
+from qdrantlite.collection.shard.indexing import Indexes
+from qdrantlite.collection.shard.known import Known
+from qdrantlite.collection.shard.recent_records import RecentRecords
+from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot, RowBounds, Slot, SparseSlot
+from qdrantlite.errors import NotFound
+from qdrantlite.plan.nodes import Node
+from qdrantlite.plan.statistics import VectorStatistics
+from qdrantlite.query.filter import Filter
+from qdrantlite.query.search import Search
+from qdrantlite.segment.column import Column
+from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.multivector import MultiVectorView
+from qdrantlite.segment.payload_index.index import PayloadIndex
+from qdrantlite.segment.selection import NO_POINTS, Selection
+from qdrantlite.segment.sparse import SparseView
+from qdrantlite.storage import file_names
+from qdrantlite.storage.files import Files
+from qdrantlite.storage.point_store import PointStore
+from qdrantlite.storage.row_format import RowFormat
+from qdrantlite.storage.vector_file import VectorFile
+from qdrantlite.values.distance import Datatype
+from qdrantlite.values.schema import CollectionConfig, FieldIndex, SparseVectorParams, VectorParams
+
+logger = logging.getLogger(__name__)
+
+ROW_DTYPES: Mapping[Datatype, Literal["float32", "float16", "uint8"]] = {
+    Datatype.FLOAT32: "float32",
+    Datatype.FLOAT16: "float16",
+    Datatype.UINT8: "uint8",
+    Datatype.TURBO4: "float32",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardState:
+    """What readers see of one commit. ``rows`` counts the offsets given out; ``present`` has every vector name."""
+
+    config: CollectionConfig
+    rows: int
+    operation_id: int
+    live: Selection
+    present: Mapping[str, Selection]
+    dense: Mapping[str, DenseView]
+    multi: Mapping[str, MultiVectorView]
+    sparse: Mapping[str, SparseView]
+    schema: Mapping[str, FieldIndex]
+    fields: Mapping[str, PayloadIndex]
+    """By key, one for each of the schema."""
+    columns: Mapping[str, Column]
+    """By the first key of payloads, of fields that filters asked for without an index."""
+    recent: RecentRecords
+    demand: ColumnDemand
+    filters: Known[tuple[Filter, str | None], Selection] = field(default_factory=Known)
+    """What filters let through and, narrowed to the points that have it, by vector."""
+    statistics: dict[str, VectorStatistics] = field(default_factory=dict)
+    """By vector, each put there by whoever asks for it first."""
+    plans: Known[Search, Node] = field(default_factory=Known)
+    """By pattern, see ``Search.pattern``."""
+
+
+class ShardRetired(Exception):
+    """Another shard has taken this one's place: ask again there. Nothing was done."""
+
+
+class ShardBehind(Exception):
+    """Derived state is not what the store says: open the shard anew and ask again. Nothing was done."""
+
+
+class Shard:
+    """See the module. Made by ``recovery.open_shard``.
+
+    ``log_needed_seq``: the log of touched offsets after it is needed by somebody else than the checkpoint.
+    """
+
+    def __init__(self, folder: Path, store: PointStore, files: Files) -> None:
+        self.folder = folder
+        self.store = store
+        self.files = files
+        self.writer_lock = RLock()
+        self.publish_lock = Lock()
+        self.slots: dict[str, Slot] = {}
+        self.schema: Mapping[str, FieldIndex] = {}
+        self.indexes = Indexes({}, {})
+        self.live = NO_POINTS
+        self.config = CollectionConfig()
+        self.state: ShardState
+        self.recent = RecentRecords()
+        self.demand = ColumnDemand()
+        self.changed_since_checkpoint = 0
+        self.log_needed_seq: int | None = None
+        self.closed = False
+        self.retired = False
+        self.behind = False
+        """What must go together has come apart, in memory or between catalogue and store; opening mends it."""
+
+    def require_open(self) -> None:
+        """Raises ShardRetired, ShardBehind, NotFound. The caller holds the publish lock or the writer lock."""
+        if self.retired:
+            raise ShardRetired
+        if self.behind:
+            raise ShardBehind
+        if self.closed:
+            raise NotFound("Collection doesn't exist!")
+
+    def open_slot(self, params: VectorParams | SparseVectorParams, vector_id: int) -> Slot:
+        """An empty slot for a vector the store knows; its file holds what is committed."""
+        if isinstance(params, SparseVectorParams):
+            return SparseSlot(vector_id, params, NO_POINTS)
+        committed = self.store.writer.committed_rows(vector_id)
+        datatype, store = params.datatype or Datatype.FLOAT32, self.store
+
+        def checksums() -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
+            with store.open_view() as view:  # Not the shard's: a file that knew its shard would never go.
+                return view.row_checksums(vector_id)
+
+        file = VectorFile(
+            file_names.vector_file(self.folder, vector_id),
+            RowFormat(ROW_DTYPES[datatype], params.size),
+            rows=committed.rows,
+            crc=committed.crc,
+            checksums=checksums,
+            files=self.files,
+        )
+        if params.multivector:
+            return MultiSlot(vector_id, params, file, NO_POINTS, RowBounds())
+        return DenseSlot(vector_id, params, file, NO_POINTS)
+
+    def row_slots(self) -> Iterator[DenseSlot | MultiSlot]:
+        """Slots that have a vector file."""
+        for slot in self.slots.values():
+            if not isinstance(slot, SparseSlot):
+                yield slot
+
+    def dense_slots(self) -> Iterator[tuple[str, DenseSlot]]:
+        """Slots that may have a graph, by name."""
+        for name, slot in self.slots.items():
+            if isinstance(slot, DenseSlot):
+                yield name, slot
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Derived state follows a commit. What fails here cannot take the commit back: the shard is behind then, and
+        whoever asks it next opens it anew.
+        """
+        try:
+            yield
+        except Exception as error:
+            logger.error(
+                "%s: a commit is not followed, the collection will be opened anew", self.folder, exc_info=error
+            )
+            self.behind = True
+
+    @contextmanager
+    def half_done(self) -> Iterator[None]:
+        """Between two commits that belong together: what fails leaves a state that only opening puts in order."""
+        try:
+            yield
+        except BaseException:
+            self.behind = True
+            raise
+
+    def absorb(self, changes: Changes, indexes: Indexes) -> None:
+        """Brings derived state up to a commit, after which the indexes are these. The caller holds the publish lock and
+        calls ``freeze`` afterwards.
+        """
+        for inserted in changes.inserted:
+            self.live = self.live.union(Selection.from_offsets(inserted.offsets))
+            for name, slot in self.slots.items():
+                slot.add(inserted, name)
+        for removed in changes.vectors_removed:
+            self.slots[removed.name].drop(Selection.from_offsets(removed.offsets))
+        if changes.payloads or changes.vectors_removed:
+            self.recent = RecentRecords()
+        if changes.dead:
+            dead = Selection.from_offsets(np.concatenate(changes.dead))
+            self.live = self.live.difference(dead)
+            for slot in self.slots.values():
+                slot.drop(dead)
+        self.indexes = indexes
+        self.changed_since_checkpoint += len(changes.touched()) if not changes.is_empty else 0
+
+    def freeze(self, *, rows: int, operation_id: int) -> None:
+        """Publishes derived state as it is now. The caller holds the publish lock."""
+        dense: dict[str, DenseView] = {}
+        multi: dict[str, MultiVectorView] = {}
+        sparse: dict[str, SparseView] = {}
+        for name, slot in self.slots.items():
+            match slot:
+                case DenseSlot():
+                    if slot.file.rows_appended < rows:
+                        slot.file.append_zeros(rows - slot.file.rows_appended)
+                    dense[name] = slot.view(rows)
+                case MultiSlot():
+                    multi[name] = slot.view(rows)
+                case SparseSlot():
+                    sparse[name] = self.indexes.sparse[name].view()
+        self.state = ShardState(
+            config=self.config,
+            rows=rows,
+            operation_id=operation_id,
+            live=self.live,
+            present={name: slot.present for name, slot in self.slots.items()},
+            dense=dense,
+            multi=multi,
+            sparse=sparse,
+            schema=self.schema,
+            fields=self.indexes.fields,
+            columns=self.indexes.columns,
+            recent=self.recent,
+            demand=self.demand,
+        )
+
+    def reshape(self, indexes: Indexes) -> None:
+        """Publishes indexes that answer as those in force do. The caller holds the writer lock and the publish lock."""
+        self.indexes = indexes
+        sparse = {name: index.view() for name, index in indexes.sparse.items()}
+        self.state = replace(self.state, fields=indexes.fields, columns=indexes.columns, sparse=sparse)
+
+    def close(self) -> None:
+        """Closes files and store; nothing is written. No view is opened afterwards; those open may finish."""
+        with self.publish_lock:
+            self.closed = True
+        with ExitStack() as all_of_them:
+            all_of_them.callback(self.store.close)
+            for slot in self.row_slots():
+                all_of_them.callback(slot.file.close)

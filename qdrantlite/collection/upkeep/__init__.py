@@ -1,0 +1,1 @@
+"""Upkeep: what happens behind requests. Graphs, merges, columns and compaction."""

@@ -1,0 +1,339 @@
+"""The optimizer of one collection: builds, extends, encodes and saves the graphs of its dense vectors, behind searches
+and writes.
+
+Runs on the database's optimizer thread; FAISS works in another process (``build_process``), and no lock is held
+meanwhile. A graph reads the stored rows, so its file holds links only; see ``graph_files``. Saved graphs are mapped
+when the collection opens, before any write: their rows are then exactly those that they were built on, or are missing.
+
+What fails is tried again after a while, and longer after each failure; what ended the build process is not tried again
+until settings or points have changed (``attempts``). Meanwhile searches do without, and the collection's info says why.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Event, Lock
+from time import monotonic
+from typing import TypeAlias
+
+from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.collection.shard.slots import DenseSlot
+from qdrantlite.collection.upkeep import graph_files
+from qdrantlite.collection.upkeep.attempts import DIFFERENCE_MIN, Work
+from qdrantlite.collection.upkeep.backoff import Backoff
+from qdrantlite.collection.upkeep.build_process import Lost
+from qdrantlite.collection.upkeep.building import Builder, RowSource
+from qdrantlite.collection.upkeep.graph_files import SavedSegment
+from qdrantlite.collection.upkeep.sealer import Refused, Sealer
+from qdrantlite.collection.upkeep.sealing import Sealing, SealingFacts, Wanted, choose, is_pending, wanted_of
+from qdrantlite.errors import StorageFailed, told
+from qdrantlite.segment.sealed import SealedSegment
+from qdrantlite.segment.selection import Selection
+from qdrantlite.storage import file_names
+from qdrantlite.values.schema import merged
+
+logger = logging.getLogger(__name__)
+
+LOGGED_ROWS = 100_000
+RETRY_S = 60.0
+RETRY_S_MAX = 3600.0
+
+Stop: TypeAlias = Callable[[], bool]
+
+
+class Stopped(Exception):
+    """The collection closes, or the vector is gone; the build is abandoned."""
+
+
+@dataclass(slots=True, eq=False)
+class _Trouble:
+    """Some work on one vector that failed; forgotten when it succeeds, or when something else is wanted."""
+
+    wanted: Wanted
+    points: int
+    error: Exception
+    shown: str = ""
+    backoff: Backoff = field(default_factory=lambda: Backoff(first_s=RETRY_S, last_s=RETRY_S_MAX))
+
+    def is_of(self, wanted: Wanted, points: int) -> bool:
+        """Whether the same work would be tried again."""
+        return self.wanted == wanted and abs(points - self.points) < DIFFERENCE_MIN * max(self.points, 1)
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it is not even tried again."""
+        return isinstance(self.error, Lost | Refused)
+
+
+class Optimizer:
+    """Keeps one shard's graphs as its settings want them. ``step`` is called now and then by one thread."""
+
+    def __init__(self, shard: Shard, name: str, builder: Builder, *, sealer: Sealer | None = None) -> None:
+        self._shard = shard
+        self._name = name
+        self._builder = builder
+        self._folder = file_names.derived(shard.folder)
+        self._sealer = sealer or Sealer(builder, self._folder, shard.files)
+        self._troubles: dict[tuple[int, Work], _Trouble] = {}
+        self._saved: dict[int, SavedSegment] = {}
+        self._waiting_since: dict[int, float] = {}
+        self._closing = Event()
+        self._stepping = Lock()
+        self.running = False
+        self._open_saved()
+
+    def successor(self, shard: Shard) -> "Optimizer":
+        """That of a copy of the shard: it knows which attempts ended a process. Raises StorageFailed."""
+        sealer = self._sealer.successor(file_names.derived(shard.folder))
+        return Optimizer(shard, self._name, self._builder, sealer=sealer)
+
+    @property
+    def error(self) -> str | None:
+        """What a client may read of the work that fails."""
+        return next((trouble.shown for trouble in list(self._troubles.values())), None)
+
+    @property
+    def failure(self) -> Exception | None:
+        """Of work that may succeed if it is tried again."""
+        return next((each.error for each in list(self._troubles.values()) if not each.is_lasting), None)
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything is being built or ought to be."""
+        shard = self._shard
+        return self.running or any(
+            is_pending(self._facts(slot, quiet_s=0.0), shard.config, wanted_of(shard.config, slot.params))
+            for _, slot in shard.dense_slots()
+        )
+
+    def close(self) -> None:
+        """Stops the step that is under way, within a batch of rows, and waits for its end; none begins afterwards."""
+        self._closing.set()
+        with self._stepping:
+            pass
+
+    def step(self, *, quiet_s: float, stop: Stop) -> None:
+        """Does what is due, vector by vector. What fails is logged, kept for the collection's info, and put off."""
+        with self._stepping:
+            slots = list(self._shard.dense_slots())
+            kept = {slot.id for _, slot in slots}
+            self._troubles = {key: trouble for key, trouble in self._troubles.items() if key[0] in kept}
+            for name, slot in slots:
+                if stop() or self._closing.is_set():
+                    return
+                try:
+                    self._tend(name, slot, quiet_s=quiet_s, stop=stop)
+                except Stopped:
+                    return
+                except Exception as error:  # Whatever it is, it is this work's: the thread goes on.
+                    self._failed(name, slot, Work.GRAPH, error)
+
+    def _failed(self, name: str, slot: DenseSlot, work: Work, error: Exception) -> None:
+        wanted, points = wanted_of(self._shard.config, slot.params), len(slot.present)
+        trouble = self._troubles.get((slot.id, work))
+        if trouble is None or not trouble.is_of(wanted, points):
+            trouble = self._troubles[slot.id, work] = _Trouble(wanted, points, error)
+        shown = f"{told(error)} ({work.value} of vector {name!r} over {points} points; searches do without)"
+        if shown != trouble.shown:
+            logger.error("%s: %s", self._name, shown, exc_info=error)
+        trouble.error, trouble.shown = error, shown
+        trouble.backoff.failed(error)
+
+    def _is_put_off(self, slot: DenseSlot, work: Work, wanted: Wanted) -> bool:
+        """Whether the work failed lately; what failed for other settings or points is forgotten."""
+        trouble = self._troubles.get((slot.id, work))
+        if trouble is not None and not trouble.is_of(wanted, len(slot.present)):
+            del self._troubles[slot.id, work]
+            return False
+        return trouble is not None and not trouble.backoff.is_due
+
+    def _facts(self, slot: DenseSlot, *, quiet_s: float) -> SealingFacts:
+        """Counts as of now; cheap."""
+        segment, present = slot.sealed, slot.present
+        covered = indexed_points(present, segment)
+        since = self._waiting_since.get(slot.id)
+        return SealingFacts(
+            row_bytes=slot.file.row_format.width,
+            tail=len(present) - covered,
+            covered=covered,
+            covered_built=0 if segment is None else segment.linked,
+            params=None if segment is None else segment.params,
+            coding=None if segment is None else segment.coding,
+            quiet_s=quiet_s,
+            waiting_s=0.0 if since is None else monotonic() - since,
+        )
+
+    def _tend(self, name: str, slot: DenseSlot, *, quiet_s: float, stop: Stop) -> None:
+        config = self._shard.config
+        wanted = wanted_of(config, slot.params)
+        facts = self._facts(slot, quiet_s=quiet_s)
+        if is_pending(facts, config, wanted):
+            self._waiting_since.setdefault(slot.id, monotonic())
+        else:
+            self._waiting_since.pop(slot.id, None)
+            for work in Work:
+                self._troubles.pop((slot.id, work), None)
+        decision = choose(facts, config, wanted)
+        match decision:
+            case Sealing.NOTHING:
+                self._renew(slot)
+            case Sealing.DROP:
+                self._publish(name, slot, None)
+                self._record({vector_id: saved for vector_id, saved in self._saved.items() if vector_id != slot.id})
+            case Sealing.BUILD | Sealing.EXTEND | Sealing.ENCODE | Sealing.RELOAD:
+                work = Work.GRAPH if decision in (Sealing.BUILD, Sealing.EXTEND) else Work.CODES
+                if self._is_put_off(slot, work, wanted):
+                    self._renew(slot)
+                    return
+                self.running = True
+                try:
+                    if decision is not Sealing.RELOAD or not self._reload(name, slot, wanted):
+                        self._seal(name, slot, wanted, stop, decision)
+                finally:
+                    self.running = False
+
+    def _seal(self, name: str, slot: DenseSlot, wanted: Wanted, stop: Stop, decision: Sealing) -> None:
+        """Makes the segment over all rows committed by now, saves it and puts it to use."""
+        state = self._shard.state
+        view, present = state.dense.get(name), state.present.get(name)
+        if view is None or present is None or self._shard.slots.get(name) is not slot or len(present) == 0:
+            return
+        started, threads, points = monotonic(), self._threads(slot), len(present)
+        progress = self._progress(name, slot, stop)
+        view.verify(slice(0, len(view.rows)))
+        rows = RowSource(slot.file.path, slot.file.row_format, len(view.rows), view.distance, present.to_bytes())
+        saved = self._saved.get(slot.id)
+        if saved is not None and not graph_files.is_there(saved, folder=self._folder, files=self._shard.files):
+            saved = None
+        if saved is None or decision in (Sealing.BUILD, Sealing.EXTEND):
+            saved = self._sealer.link(
+                *(rows, points),
+                vector_id=slot.id,
+                base=saved if decision is Sealing.EXTEND else None,
+                params=wanted.params,
+                threads=threads,
+                progress=progress,
+            )
+            self._troubles.pop((slot.id, Work.GRAPH), None)
+        saved = replace(saved, codes=None, coding=None)
+        if wanted.coding is not None and not self._is_put_off(slot, Work.CODES, wanted):
+            try:
+                saved = self._sealer.encode(
+                    *(rows, points), saved=saved, coding=wanted.coding, threads=threads, progress=progress
+                )
+                self._troubles.pop((slot.id, Work.CODES), None)
+            except Stopped:
+                raise
+            except Exception as error:  # The graph serves without codes.
+                self._failed(name, slot, Work.CODES, error)
+        logger.info(
+            "%s: %s of vector %r over %d points, %.1f s",
+            *(self._name, decision.value, name, saved.linked, monotonic() - started),
+        )
+        progress(0, points)
+        segment = self._loaded(saved, slot)
+        if segment is None:
+            raise StorageFailed("the files of a graph were removed before they could be used")
+        self._record({**self._saved, slot.id: saved})
+        self._publish(name, slot, segment)
+
+    def _reload(self, name: str, slot: DenseSlot, wanted: Wanted) -> bool:
+        """Puts the saved codes to use as they are wanted now. False when they are missing: they must be made again.
+
+        They are read anew because searches that run now still ask the old ones.
+        """
+        before = self._saved.get(slot.id)
+        saved = None if before is None else replace(before, coding=wanted.coding)
+        segment = None if saved is None else self._loaded(saved, slot)
+        if saved is None or segment is None or segment.coding is None:
+            return False
+        self._record({**self._saved, slot.id: saved})
+        self._publish(name, slot, segment)
+        return True
+
+    def _threads(self, slot: DenseSlot) -> int:
+        own, shared = slot.params.hnsw_config, self._shard.config.hnsw_config
+        given = (shared if own is None else merged(shared, own)).max_indexing_threads
+        cores = os.cpu_count() or 1
+        return min(given, cores) if given else cores
+
+    def _progress(self, name: str, slot: DenseSlot, stop: Stop) -> Callable[[int, int], None]:
+        logged = 0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal logged
+            if stop() or self._closing.is_set() or self._shard.slots.get(name) is not slot:
+                raise Stopped
+            if done - logged >= LOGGED_ROWS:
+                logged = done
+                logger.info("%s: vector %r, %d of %d points", self._name, name, done, total)
+
+        return progress
+
+    def _renew(self, slot: DenseSlot) -> None:
+        """Lets a graph read the current mapping of a file that has grown, so that only one is kept."""
+        segment = slot.sealed
+        if segment is not None and not slot.file.is_current(segment.graph.rows):
+            self._publish(None, slot, segment.over(slot.file.rows(slot.file.rows_appended)))
+
+    def _publish(self, name: str | None, slot: DenseSlot, segment: SealedSegment | None) -> None:
+        """Searches bound from now on see the segment. Raises Stopped when the vector of that name is another by now."""
+        shard = self._shard
+        with shard.publish_lock:
+            if name is not None and shard.slots.get(name) is not slot:
+                raise Stopped
+            slot.sealed = segment
+            shard.freeze(rows=shard.state.rows, operation_id=shard.state.operation_id)
+
+    # -- files
+
+    def _loaded(self, saved: SavedSegment, slot: DenseSlot) -> SealedSegment | None:
+        return graph_files.load(
+            saved,
+            rows=slot.file.rows(slot.file.rows_appended),
+            present=slot.present,
+            distance=slot.params.distance,
+            folder=self._folder,
+            files=self._shard.files,
+        )
+
+    def _record(self, saved: Mapping[int, SavedSegment]) -> None:
+        """Names, durably, what is in use from now on, of the vectors that there still are. Raises StorageFailed."""
+        kept = {slot.id for _, slot in self._shard.dense_slots()}
+        saved = {vector_id: each for vector_id, each in saved.items() if vector_id in kept}
+        graph_files.write_manifest(tuple(saved.values()), folder=self._folder, files=self._shard.files)
+        self._saved = saved
+
+    def _open_saved(self) -> None:
+        """Maps the graphs that were in use when the collection was last open.
+
+        What cannot be used is forgotten at once: its rows may belong to other points after the next write.
+        """
+        slots = {slot.id: slot for _, slot in self._shard.dense_slots()}
+        listed = graph_files.read_manifest(folder=self._folder, files=self._shard.files)
+        for saved in listed:
+            slot = slots.get(saved.vector_id)
+            segment = None if slot is None else self._loaded(saved, slot)
+            if slot is not None and segment is not None:
+                self._publish(None, slot, segment)
+                self._saved[slot.id] = saved
+        if len(self._saved) < len(listed):
+            self._forget_others()
+
+    def _forget_others(self) -> None:
+        """Of a manifest that names more than what is in use. While it does, nothing must be written: a graph would be
+        taken at the next start for one of the rows that were written in the place of its own.
+        """
+        try:
+            self._record(self._saved)
+        except StorageFailed:
+            try:
+                graph_files.forget_manifest(folder=self._folder, files=self._shard.files)
+            except StorageFailed as error:
+                self._shard.store.refuse_writes(error)
+
+
+def indexed_points(present: Selection, segment: SealedSegment | None) -> int:
+    """Points that a graph covers."""
+    return 0 if segment is None else present.count_below(segment.stop)

@@ -1,0 +1,123 @@
+"""When a dense vector's rows get a graph, and which. Pure: counts and settings in, a decision out.
+
+One graph per vector grows at its end: rows beyond it (the tail, scanned exactly) are linked in once they are worth
+it. Linking costs in proportion to the tail, saving in proportion to the graph: its file is written whole; there is
+nothing to merge. A graph with too many dead points, or built with other settings, is built anew.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from qdrantlite.collection.shard.thresholds import threshold_rows
+from qdrantlite.collection.upkeep.coding import coding_of
+from qdrantlite.segment.sealed import Coding, GraphParams
+from qdrantlite.values.schema import CollectionConfig, VectorParams, merged
+
+TAIL_EAGER = 8
+"""A tail of so many thresholds is linked even while writes go on."""
+TAIL_POLISH = 0.01
+"""A quiet tail of this share of the graph is linked although it is below the threshold."""
+QUIET_S = 1.0
+POLISH_S = 3.0
+WAIT_S = 10.0
+
+
+class Sealing(Enum):
+    """What to do."""
+
+    NOTHING = "nothing"
+    BUILD = "build"
+    EXTEND = "extend"
+    ENCODE = "encode"
+    RELOAD = "reload"
+    """The codes are right, but are to be held or asked otherwise."""
+    DROP = "drop"
+
+
+AT_ONCE = frozenset({Sealing.ENCODE, Sealing.RELOAD, Sealing.DROP})
+"""Changes no row, so that more writes give no reason to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the settings ask of one vector; ``coding`` None = no codes."""
+
+    params: GraphParams
+    coding: Coding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealingFacts:
+    """Counts of points with the vector; ``covered`` lie within the graph, of ``covered_built`` it was built with."""
+
+    row_bytes: int
+    tail: int
+    covered: int
+    covered_built: int
+    params: GraphParams | None
+    """Of the graph there is."""
+    coding: Coding | None
+    """Of the codes there are."""
+    quiet_s: float
+    """Since the last write."""
+    waiting_s: float
+    """Since there first was something to do."""
+
+
+def wanted_of(config: CollectionConfig, vector: VectorParams) -> Wanted:
+    """The settings in force for one vector: its own over the collection's."""
+    settings = config.hnsw_config if vector.hnsw_config is None else merged(config.hnsw_config, vector.hnsw_config)
+    assert settings.m is not None
+    assert settings.ef_construct is not None
+    return Wanted(GraphParams(settings.m, settings.ef_construct), coding_of(config, vector))
+
+
+def is_pending(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> bool:
+    """Whether the collection is not yet as its settings want it."""
+    return _needed(facts, config, wanted) is not Sealing.NOTHING
+
+
+def choose(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> Sealing:
+    """What to do now: what is needed, once writes pause or have gone on for long, or a little polishing at rest."""
+    needed = _needed(facts, config, wanted)
+    threshold = threshold_rows(config, facts.row_bytes)
+    if needed is Sealing.NOTHING:
+        polish = facts.params is not None and threshold is not None and facts.quiet_s >= POLISH_S
+        return Sealing.EXTEND if polish and facts.tail > TAIL_POLISH * facts.covered else Sealing.NOTHING
+    if needed in AT_ONCE or facts.quiet_s >= QUIET_S or facts.waiting_s >= WAIT_S:
+        return needed
+    assert threshold is not None
+    return needed if facts.tail >= TAIL_EAGER * threshold else Sealing.NOTHING
+
+
+def _needed(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> Sealing:
+    threshold = threshold_rows(config, facts.row_bytes)
+    if wanted.params.m == 0:
+        return Sealing.DROP if facts.params is not None else Sealing.NOTHING
+    if threshold is None:
+        return Sealing.NOTHING if facts.params is None else _of_codes(facts.coding, wanted.coding)
+    total = facts.tail + facts.covered
+    if facts.params is None:
+        return Sealing.BUILD if total >= threshold else Sealing.NOTHING
+    if facts.params != wanted.params or _is_worn(facts, config):
+        return Sealing.BUILD if total else Sealing.DROP
+    if facts.tail >= threshold:
+        return Sealing.EXTEND
+    return _of_codes(facts.coding, wanted.coding)
+
+
+def _of_codes(there: Coding | None, wanted: Coding | None) -> Sealing:
+    if there == wanted:
+        return Sealing.NOTHING
+    alike = there is not None and wanted is not None and there.kind == wanted.kind
+    return Sealing.RELOAD if alike else Sealing.ENCODE
+
+
+def _is_worn(facts: SealingFacts, config: CollectionConfig) -> bool:
+    """Whether too many of the graph's points have died."""
+    optimizers = config.optimizer_config
+    share, least = optimizers.deleted_threshold, optimizers.vacuum_min_vector_number
+    assert share is not None
+    assert least is not None
+    dead = facts.covered_built - facts.covered
+    return facts.covered_built >= least and dead > share * facts.covered_built

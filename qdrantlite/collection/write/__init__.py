@@ -1,0 +1,1 @@
+"""Writing: requests become transactions, gathered and committed; settings and indexes change."""

@@ -1,0 +1,1 @@
+"""Messages to values of ``query``: one module for each family of messages."""

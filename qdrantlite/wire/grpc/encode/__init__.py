@@ -1,0 +1,1 @@
+"""Answers to messages: one module for each family of messages."""

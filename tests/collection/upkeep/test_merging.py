@@ -1,0 +1,188 @@
+"""Segments are merged and written behind the commits: nobody sees it but in what a checkpoint costs."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from qdrantlite.collection.shard import checkpoint as checkpoint_module
+from qdrantlite.collection.shard import recovery
+from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.database import Database
+from qdrantlite.query import operation as o
+from qdrantlite.segment.payload_index.index import IndexSegment, PayloadIndex
+from qdrantlite.segment.stack import Layer
+from qdrantlite.storage import file_names
+from qdrantlite.values.schema import FieldIndex, FieldKind
+from tests.collection.compacted import untended
+from tests.collection.small import (
+    INTEGER,
+    KEYWORD,
+    NAME,
+    answers,
+    checkpoint,
+    collection_of,
+    color,
+    contents,
+    ids,
+    opened,
+    passing,
+    point,
+    size,
+    sparse,
+    upsert,
+    where,
+    write,
+)
+from tests.collection.small_segments import merge, small_segments
+
+CONDITIONS = (color("red"), color("green"), size(1), size(2))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Sixty points written ten at a time, some of them again, with two indexes and a sparse vector."""
+    with untended(), small_segments(), opened(tmp_path / "db") as database:
+        database.alter(NAME, o.CreateFieldIndex("color", KEYWORD))
+        database.alter(NAME, o.CreateFieldIndex("size", INTEGER))
+        for start in range(0, 60, 10):
+            write(database, upsert(*(made(number) for number in range(start, start + 10))))
+            write(database, o.SetPayload({"color": "green"}, ids(start, start + 1)), o.DeletePoints(ids(start + 2)))
+        yield database
+
+
+def made(number: int) -> o.PointWrite:
+    return point(number, color="red" if number % 2 else "green", size=number % 3)
+
+
+def shard_of(database: Database) -> Shard:
+    return collection_of(database).shard
+
+
+def segments(shard: Shard) -> dict[str, int]:
+    """How many each stack has."""
+    fields = {key: len(index.stack.layers) for key, index in shard.state.fields.items()}
+    return fields | {name: len(index.stack.layers) for name, index in shard.indexes.sparse.items()}
+
+
+def seen(database: Database) -> object:
+    return contents(database), answers(database, CONDITIONS)
+
+
+def files_of(database: Database) -> dict[str, int]:
+    """Files of segments and when each was written."""
+    folder = file_names.derived(shard_of(database).folder)
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob(f"*{checkpoint_module.SUFFIX}")}
+
+
+def test_merging_changes_no_answer_and_leaves_few_segments(database: Database) -> None:
+    before = seen(database)
+    assert min(segments(shard_of(database)).values()) > 2
+    merge(database)
+    assert segments(shard_of(database)) == {"color": 1, "size": 1, "words": 1}
+    assert seen(database) == before
+
+
+def test_what_is_written_during_a_merge_is_kept(database: Database) -> None:
+    merged = PayloadIndex.merged
+    late: Iterator[o.Operation] = iter([o.DeletePoints(ids(11)), o.SetPayload({"color": "red"}, ids(4, 14))])
+
+    def slowly(index: PayloadIndex, layers: Sequence[Layer[IndexSegment]]) -> IndexSegment:
+        segment = merged(index, layers)
+        operation = next(late, None)
+        if operation is not None and len(segment.held) > 10:
+            write(database, operation)
+        return segment
+
+    with patch.object(PayloadIndex, "merged", slowly):
+        merge(database)
+    expected = [n for n in range(60) if n % 10 not in (0, 1, 2) and n % 2] + [4, 14]
+    assert passing(database, color("red")) == sorted({*expected} - {11})
+
+
+def test_index_dropped_or_made_anew_during_a_merge_is_left_alone(database: Database) -> None:
+    merged, calls = PayloadIndex.merged, iter([None])
+
+    def slowly(index: PayloadIndex, layers: Sequence[Layer[IndexSegment]]) -> IndexSegment:
+        segment = merged(index, layers)
+        if next(calls, 0) is None:
+            database.alter(NAME, o.DeleteFieldIndex("color"))
+            database.alter(NAME, o.CreateFieldIndex("color", FieldIndex(FieldKind.BOOL)))
+            database.alter(NAME, o.DeleteFieldIndex("size"))
+        return segment
+
+    before = [passing(database, condition) for condition in CONDITIONS]
+    with patch.object(PayloadIndex, "merged", slowly):
+        merge(database)
+    assert [passing(database, condition) for condition in CONDITIONS] == before
+    assert database.collection_info(NAME).payload_schema["color"].points == 0
+
+
+def test_checkpoint_writes_only_what_is_new(database: Database) -> None:
+    merge(database)
+    checkpoint(database)
+    old = files_of(database)
+    assert len(old) == 3
+    write(database, upsert(made(100)))
+    checkpoint(database)
+    assert files_of(database) == old
+    write(database, upsert(*(made(number) for number in range(101, 160))))
+    checkpoint(database)
+    kept = files_of(database)
+    assert kept.items() > old.items()
+    merge(database)
+    checkpoint(database)
+    assert len(files_of(database)) == 3
+    assert not files_of(database).keys() & kept.keys()
+
+
+def test_segments_open_as_they_were_written(database: Database, tmp_path: Path) -> None:
+    merge(database)
+    checkpoint(database)
+    write(database, o.SetPayload({"size": 2}, where(color("red"))), o.DeletePoints(ids(7)))
+    write(database, upsert(made(100)), o.UpdateVectors((o.VectorsWrite(13, {"words": sparse(i7=1)}),)))
+    write(database, o.DeleteVectors(ids(14), ("words",)))
+    expected = seen(database)
+    checkpoint(database)
+    shutil.copytree(tmp_path / "db", tmp_path / "copy", ignore=shutil.ignore_patterns("*-shm"))
+    with patch.object(recovery, "_payload_chunks", side_effect=recovery._payload_chunks) as chunks:
+        with Database(tmp_path / "copy") as copy:
+            assert seen(copy) == expected
+        assert {call.args[1] for call in chunks.call_args_list} == {shard_of(database).state.rows}
+
+
+@pytest.mark.parametrize("damage", ["missing", "flipped", "another's"])
+def test_damaged_segment_costs_its_own_index_only(database: Database, tmp_path: Path, damage: str) -> None:
+    merge(database)
+    checkpoint(database)
+    write(database, o.SetPayload({"color": "red", "size": 2}, ids(4)), o.DeletePoints(ids(7)))
+    expected = seen(database)
+    index = shard_of(database).indexes.fields["color"]
+    name = index.stack.layers[0].file
+    assert name is not None
+    shutil.copytree(tmp_path / "db", tmp_path / "copy", ignore=shutil.ignore_patterns("*-shm"))
+    (path,) = (tmp_path / "copy").rglob(name)
+    data = bytearray(path.read_bytes())
+    if damage == "missing":
+        path.unlink()
+    elif damage == "flipped":
+        data[-3] ^= 1
+        path.write_bytes(data)
+    else:
+        path.write_bytes(data[: len(data) // 2])
+    with patch.object(recovery, "_payload_chunks", side_effect=recovery._payload_chunks) as chunks:
+        with Database(tmp_path / "copy") as copy:
+            assert seen(copy) == expected
+        assert [call.args[1] for call in chunks.call_args_list].count(0) == 1
+
+
+def test_readers_keep_what_they_began_with(database: Database) -> None:
+    with collection_of(database).open_view() as view:
+        before = view.state.fields["color"]
+        counts = {hit.value: hit.count for hit in view.facet("color").most_frequent(view.live, 9)}
+        write(database, o.SetPayload({"color": "blue"}, where(size(1))))
+        merge(database)
+        assert view.state.fields["color"] is before
+        assert {hit.value: hit.count for hit in view.facet("color").most_frequent(view.live, 9)} == counts
