@@ -27,7 +27,12 @@ class SegmentSize:
 
 def merges_at_once(older: int, newer: int) -> bool:
     """Whether a commit merges its segment with the one below, by their numbers of entries."""
-    return older <= TINY_RATIO * newer and older + newer <= TINY_MAX
+    return older <= TINY_RATIO * newer and is_tiny(older + newer)
+
+
+def is_tiny(entries: int) -> bool:
+    """Whether a segment of so many is made anew by commits, not behind them."""
+    return entries <= TINY_MAX
 
 
 def choose_merge(sizes: Sequence[SegmentSize]) -> range | None:
@@ -51,4 +56,4 @@ def choose_merge(sizes: Sequence[SegmentSize]) -> range | None:
 
 def _all_tiny(sizes: Sequence[SegmentSize]) -> bool:
     """Whether commits will merge them soon enough."""
-    return sum(size.entries for size in sizes) <= TINY_MAX
+    return is_tiny(sum(size.entries for size in sizes))

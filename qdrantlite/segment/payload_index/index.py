@@ -9,8 +9,10 @@ from pyroaring import AbstractBitMap, BitMap
 from qdrantlite.query.elements import instant_of
 from qdrantlite.query.filter import IsNullFlag, Predicate
 from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.merge_policy import is_tiny
 from qdrantlite.segment.payload_index.bool import BoolKind, Flags
 from qdrantlite.segment.payload_index.facet import Countable, FacetValues
+from qdrantlite.segment.payload_index.fresh import Fresh, together
 from qdrantlite.segment.payload_index.geo import GeoKind, held_point
 from qdrantlite.segment.payload_index.keyword import KeywordKind, Keywords
 from qdrantlite.segment.payload_index.kind import Kind, Piece, Values
@@ -38,14 +40,21 @@ from qdrantlite.values.schema import FieldIndex, FieldKind, FieldParams
 class IndexSegment:
     """What an index holds of some points; see ``stack.Segment``."""
 
-    values: Values
+    made: Values | Fresh
     presence: Presence
     held: AbstractBitMap
 
     @property
+    def values(self) -> Values:
+        """The values; those of fresh points are made now, if they have not been."""
+        return self.made.values() if isinstance(self.made, Fresh) else self.made
+
+    @property
     def size(self) -> int:
-        """Number of values, and of points that have none of the kind."""
-        return self.values.entries + len(self.held) - len(self.values.indexed)
+        """Number of values, and of points that have none of the kind; of fresh points at least that."""
+        if isinstance(self.made, Fresh):
+            return self.made.size
+        return self.made.entries + len(self.held) - len(self.made.indexed)
 
     def dump(self) -> list[Part]:
         """Everything needed to ``load``."""
@@ -82,13 +91,20 @@ class PayloadIndex:
     def segment_of(self, offsets: Offsets, elements: Sequence[list[Json]]) -> IndexSegment:
         """A segment of these points alone, see ``with_points``."""
         presence = Presence.of(offsets, elements)
-        return IndexSegment(self.kind.build(offsets, elements), presence, presence.valued | presence.null_only)
+        fresh = Fresh(self.kind, offsets, elements)
+        made = fresh if is_tiny(fresh.size) else fresh.values()
+        return IndexSegment(made, presence, presence.valued | presence.null_only)
 
     def merged(self, layers: Sequence[Layer[IndexSegment]]) -> IndexSegment:
         """One segment of several; see ``stack.Merge``."""
-        values = self.kind.merge([Piece(layer.segment.values, layer.forgotten) for layer in layers])
         presence = Presence.merged([(layer.segment.presence, layer.forgotten) for layer in layers])
-        return IndexSegment(values, presence, presence.valued | presence.null_only)
+        fresh = [(layer.segment.made, layer.forgotten) for layer in layers if isinstance(layer.segment.made, Fresh)]
+        made: Values | Fresh
+        if len(fresh) == len(layers) and is_tiny(sum([one.size for one, _ in fresh])):
+            made = together(fresh)
+        else:
+            made = self.kind.merge([Piece(layer.segment.values, layer.forgotten) for layer in layers])
+        return IndexSegment(made, presence, presence.valued | presence.null_only)
 
     def load(self, parts: Parts) -> IndexSegment:
         """A segment from its dump. Raises KeyError."""
@@ -152,7 +168,7 @@ _NO_OFFSETS: Offsets = np.empty(0, dtype=np.uint32)
 
 def _union(pieces: Sequence[tuple[AbstractBitMap, AbstractBitMap]]) -> AbstractBitMap:
     """Offsets in some first set and not in the second beside it."""
-    kept = [found - forgotten if forgotten else found for found, forgotten in pieces]
+    kept = [found - forgotten if forgotten else found for found, forgotten in pieces if found]
     return kept[0].union(*kept[1:]) if len(kept) > 1 else kept[0] if kept else BitMap()
 
 

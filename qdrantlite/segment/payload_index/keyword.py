@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pyroaring import AbstractBitMap
+from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.query.filter import (
     MatchAnyKeyword,
@@ -47,7 +47,8 @@ class Keywords:
         """See ``kind.Values``."""
         match predicate:
             case MatchKeyword(word):
-                return self.postings.with_one_of(self.words.numbers((word,)))
+                place = self.words.place(word)
+                return BitMap() if place is None else self.postings.run.group(place)
             case MatchAnyKeyword(words):
                 return self.postings.with_one_of(self.words.numbers(words))
             case MatchExceptKeyword(words):

@@ -63,6 +63,10 @@ class Words:
             return np.array(sorted(found), dtype=np.uint32)
         return np.array([place for place, word in enumerate(self) if word in wanted], dtype=np.uint32)
 
+    def place(self, word: str) -> int | None:
+        """The place of a word; None when it is not here."""
+        return self._place(_encoded(word))
+
     def places(self, words: Sequence[str]) -> npt.NDArray[np.int64]:
         """The place of each of the words, -1 for one that is not here."""
         if len(words) * SCAN_RATIO < len(self):
@@ -105,10 +109,13 @@ class Words:
         return Words(array_of(parts, "words").astype(np.uint8, copy=False), starts, heads)
 
     def _place(self, word: bytes) -> int | None:
-        head = _heads([word])[0]
-        first, stop = self.heads.searchsorted(head, side="left"), self.heads.searchsorted(head, side="right")
-        place = bisect_left(self, word, int(first), int(stop))
-        return place if place < len(self) and self[place] == word else None
+        head = np.uint64(int.from_bytes(word[:HEAD_BYTES].ljust(HEAD_BYTES, b"\0"), "big"))
+        place, size = int(self.heads.searchsorted(head)), len(self)
+        if place == size or self.heads[place] != head:
+            return None
+        if place + 1 < size and self.heads[place + 1] == head:
+            place = bisect_left(self, word, place, int(self.heads.searchsorted(head, side="right")))
+        return place if place < size and self[place] == word else None
 
 
 def merged_words(pieces: Sequence[Words], used: Sequence[npt.NDArray[np.bool_]]) -> tuple[Words, list[U32]]:

@@ -1,5 +1,7 @@
 """What every kind of payload index must do: forget, merge, count, dump and load, and never change what was asked."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 from uuid import UUID
@@ -11,8 +13,13 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from qdrantlite.query import filter as f
+from qdrantlite.query.filter import MatchKeyword
 from qdrantlite.segment import merge_policy
+from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index, supports_order_by
+from qdrantlite.segment.payload_index.keyword import KeywordKind
+from qdrantlite.segment.payload_index.kind import Kind, Piece, Values
+from qdrantlite.segment.payload_index.parts import Parts
 from qdrantlite.segment.stack import Layer, Stack
 from qdrantlite.storage.checkpoint import read_derived, write_derived
 from qdrantlite.storage.files import PosixFiles
@@ -212,6 +219,46 @@ def test_points_counts_live_ones_with_a_value_of_the_kind(kind: FieldKind) -> No
     assert index.points(BitMap(range(600))) == 300
     assert index.points(BitMap(range(6))) == 3
     assert index.points(BitMap()) == 0
+
+
+@dataclass
+class Counted:
+    """Counts the points of which values are made."""
+
+    kind: Kind
+    built: list[int] = field(default_factory=list)
+
+    def build(self, offsets: Offsets, elements: Sequence[list[Json]]) -> Values:
+        self.built.append(len(offsets))
+        return self.kind.build(offsets, elements)
+
+    def merge(self, pieces: Sequence[Piece]) -> Values:
+        return self.kind.merge(pieces)
+
+    def load(self, parts: Parts) -> Values:
+        return self.kind.load(parts)
+
+
+def test_values_of_small_commits_are_made_when_they_are_asked_for() -> None:
+    counted = Counted(KeywordKind())
+    index = PayloadIndex(FieldIndex(FieldKind.KEYWORD), counted)
+
+    def added(first: int, stop: int) -> PayloadIndex:
+        words: list[list[Json]] = [[f"w{number % 5}"] for number in range(first, stop)]
+        return index.with_points(np.arange(first, stop, dtype=np.uint32), words)
+
+    for number in range(100):
+        index = added(number, number + 1)
+    assert counted.built == []
+    index = index.without(BitMap([7, 50]))
+    assert index.match(MatchKeyword("w2")) == BitMap(range(2, 100, 5)) - BitMap([7])
+    assert sum(counted.built) == 100  # Masked ones are left out by the next merge.
+    index.match(MatchKeyword("w3"))
+    assert sum(counted.built) == 100
+    index = added(100, 101)
+    assert index.match(MatchKeyword("w0")) == BitMap(range(0, 101, 5)) - BitMap([50])
+    index = added(200, 200 + 2 * merge_policy.TINY_MAX)
+    assert counted.built[-1] == 2 * merge_policy.TINY_MAX  # Too many to wait.
 
 
 def test_order_by_needs_numbers_with_range() -> None:

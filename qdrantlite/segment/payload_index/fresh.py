@@ -1,0 +1,46 @@
+"""Fresh points of an index: what a commit has brought, and values only once a search asks for them.
+
+Making values takes longer than all else that a small commit does, and most of it is in vain while nobody asks: commits
+that follow one another make one segment, and an index that is not in a filter is not asked.
+"""
+
+from collections.abc import Sequence
+from itertools import chain, compress
+
+import numpy as np
+from pyroaring import AbstractBitMap
+
+from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.payload_index.kind import Kind, Values
+from qdrantlite.segment.runs import alive
+from qdrantlite.values.payload import Json
+
+
+class Fresh:
+    """Points by their elements at the field, offsets ascending. Never changed; safe to use from any thread."""
+
+    __slots__ = ("_values", "elements", "kind", "offsets", "size")
+
+    def __init__(self, kind: Kind, offsets: Offsets, elements: Sequence[list[Json]]) -> None:
+        self.kind = kind
+        self.offsets = offsets
+        self.elements = elements
+        self.size = sum([len(found) for found in elements])
+        self._values: Values | None = None
+
+    def values(self) -> Values:
+        """Their values, made once; threads that ask at the same time may each make the same."""
+        if self._values is None:
+            self._values = self.kind.build(self.offsets, self.elements)
+        return self._values
+
+
+def together(pieces: Sequence[tuple[Fresh, AbstractBitMap]]) -> Fresh:
+    """Several, at least one, each without the offsets forgotten there; no offset counts in two of them."""
+    kept = [alive(fresh.offsets, forgotten) for fresh, forgotten in pieces]
+    offsets = np.concatenate([fresh.offsets[mask] for (fresh, _), mask in zip(pieces, kept, strict=True)])
+    elements = list(
+        chain.from_iterable(compress(fresh.elements, mask) for (fresh, _), mask in zip(pieces, kept, strict=True))
+    )
+    order = np.argsort(offsets, kind="stable")
+    return Fresh(pieces[0][0].kind, offsets[order], [elements[at] for at in order.tolist()])
