@@ -14,19 +14,16 @@ from qdrantlite.collection.admission import Admission
 from qdrantlite.collection.info import collection_info
 from qdrantlite.collection.read import pages
 from qdrantlite.collection.read.bind import (
-    Bound,
     bind,
     check_vectors,
-    open_view,
     require_facet,
     require_order,
-    selections_of,
 )
 from qdrantlite.collection.read.bind_vectors import OpenCollection, VectorBinder
-from qdrantlite.collection.read.filter_source import sieve
+from qdrantlite.collection.read.filter_source import selections_of, sieve
 from qdrantlite.collection.read.matrix import sample_matrix
 from qdrantlite.collection.read.prepare import prepare
-from qdrantlite.collection.read.view import Overtaken, ReadView
+from qdrantlite.collection.read.view import ReadView, open_view
 from qdrantlite.collection.shard.checkpoint import write_checkpoint
 from qdrantlite.collection.shard.recovery import create_shard, open_shard
 from qdrantlite.collection.shard.shard import Shard
@@ -214,28 +211,15 @@ class Collection:
     ) -> list[list[ScoredRecord]]:
         """Answers in request order, all from one state. Raises InvalidRequest, NotFound, Unsupported, TimedOut."""
         self._admission.admit_searches(searches, timeout_s=deadline.timeout_s)
-        try:
-            return self._answer(searches, open_other, deadline, pinned=False)
-        except Overtaken:
-            return self._answer(searches, open_other, deadline, pinned=True)
-
-    def _answer(
-        self, searches: Sequence[Search], open_other: OpenCollection, deadline: Deadline, *, pinned: bool
-    ) -> list[list[ScoredRecord]]:
-        prepared = self._active.run(
-            lambda crew: prepare(
-                *(crew.shard, searches), collection=self.name, open_other=open_other, pinned=pinned, deadline=deadline
-            )
-        )
-        with prepared.view as view:
-            rankings = execute_all(prepared.plans, view, deadline=deadline)
+        with self.open_view() as view:
+            plans = prepare(view, searches, collection=self.name, open_other=open_other, deadline=deadline)
+            rankings = execute_all(plans, view, deadline=deadline)
             return pages.scored_pages(view, rankings, searches, deadline.pause)
 
     def explain(self, search: Search, *, open_other: OpenCollection, deadline: Deadline) -> str:
         """The plan of a search with what was expected of each node and what happened."""
-        bound = self._bind([search], open_other, deadline)
-        with bound.view as view:
-            node = plan(bound.searches[0], view)
+        with self.open_view() as view:
+            (node,) = prepare(view, [search], collection=self.name, open_other=open_other, deadline=deadline)
             trace = Trace()
             execute(node, view, trace, deadline=deadline)
             return explain(node, trace)
@@ -243,10 +227,12 @@ class Collection:
     def search_groups(self, request: GroupSearch, *, open_other: OpenCollection, deadline: Deadline) -> list[Group]:
         """Groups, best first. Raises as ``search`` does."""
         self._admission.admit_groups(request, timeout_s=deadline.timeout_s)
-        bound = self._bind([request.search], open_other, deadline, sifting=False)
-        with bound.view as view:
+        with self.open_view() as view:
+            (tree,) = bind(
+                *(view, [request.search]), collection=self.name, open_other=open_other, deadline=deadline, sifting=False
+            )
             groups = search_groups(
-                bound.searches[0],
+                tree,
                 group_by=request.group_by,
                 group_size=request.group_size,
                 run=lambda tree, sieve: execute(plan(tree, view), view, sieve=sieve, deadline=deadline),
@@ -317,15 +303,6 @@ class Collection:
     def open_view(self) -> ReadView:
         """A frozen view; the caller closes it."""
         return self._active.run(lambda crew: open_view(crew.shard))
-
-    def _bind(
-        self, searches: Sequence[Search], open_other: OpenCollection, deadline: Deadline, *, sifting: bool = True
-    ) -> Bound:
-        return self._active.run(
-            lambda crew: bind(
-                *(crew.shard, searches), collection=self.name, open_other=open_other, deadline=deadline, sifting=sifting
-            )
-        )
 
     def info(self) -> CollectionInfo:
         """Settings, counts and state."""

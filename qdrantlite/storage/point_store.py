@@ -144,22 +144,9 @@ class PointStore:
                 connection.close()
             raise
 
-    def hold(self) -> bool:
-        """Counts as an open view until ``release``, without being one; False when the store is closed."""
-        with self._lock:
-            if self._closed:
-                return False
-            self._views += 1
-            return True
-
-    def release(self) -> None:
-        """Undoes one ``hold``."""
-        with self._lock:
-            self._views -= 1
-
     @property
     def is_read(self) -> bool:
-        """Whether a view is open, or the store held."""
+        """Whether a view is open."""
         return self._views > 0
 
     @property

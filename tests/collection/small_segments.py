@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from qdrantlite.collection.read import bind
+from qdrantlite.collection.read import filter_source
 from qdrantlite.collection.shard import checkpoint
 from qdrantlite.collection.upkeep.merging import merge_segments
 from qdrantlite.database import Database
@@ -20,7 +20,7 @@ def small_segments() -> Iterator[None]:
     with (
         patch.multiple(merge_policy, TINY_MAX=2),
         patch.object(checkpoint, "INLINE_ENTRIES_MAX", 2),
-        patch.object(bind, "SIFTED_MIN", 1),
+        patch.object(filter_source, "SIFTED_MIN", 1),
     ):
         yield
 

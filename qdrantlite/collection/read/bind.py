@@ -1,23 +1,21 @@
 """Binding: a search meets one frozen state of a shard.
 
 Ids become vectors (those looked up in other collections included), texts become vectors, filters become sets of
-offsets, index keys are checked. Under the shard's publish lock the state is taken and its read transaction begun, no
-more. What the bound tree holds is immutable.
+offsets, index keys are checked. What the bound tree holds is immutable.
 
 Not bound yet, and refused as Unsupported: text queries.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from qdrantlite.collection.read.bind_vectors import OpenCollection, VectorBinder
-from qdrantlite.collection.read.filter_source import PayloadSieve, sieve
+from qdrantlite.collection.read.filter_source import selections_of, sieve, sifted
 from qdrantlite.collection.read.formulas import bind_formula
 from qdrantlite.collection.read.view import ReadView
-from qdrantlite.collection.shard.shard import Shard, ShardState
-from qdrantlite.deadline import FOREVER, Deadline
+from qdrantlite.collection.shard.shard import ShardState
+from qdrantlite.deadline import Deadline
 from qdrantlite.errors import BadInput, Unsupported
 from qdrantlite.execute.view import Doubtful
 from qdrantlite.plan.bound import (
@@ -64,66 +62,6 @@ from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.values.vector import DenseVector
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Bound:
-    """A view and the trees bound to it."""
-
-    view: ReadView
-    searches: tuple[BoundSearch, ...]
-
-
-def open_view(shard: Shard) -> ReadView:
-    """A frozen view of the last commit; the caller closes it. Raises NotFound once the shard is closed, ShardRetired,
-    ShardBehind.
-    """
-    with shard.publish_lock:
-        shard.require_open()
-        view = ReadView(shard.state, shard.store.open_view)
-        view.begin()
-        return view
-
-
-SIFTED_MIN = 1000
-"""Of fewer doubtful points all payloads are read at once."""
-
-
-def sifted(view: ReadView, filter: Filter | None, deadline: Deadline) -> Selection | Doubtful | None:
-    """What a filter lets through, as ``selections_of``, but for one that has many payloads to read: then what may
-    pass, so that a search reads those of its own candidates only.
-    """
-    if filter is None or filter.is_empty:
-        return None
-    known = view.state.filters.find((filter, None))
-    if known is not None:
-        return known
-    found = sieve(view, filter, deadline)
-    return Doubtful(found.possible, found) if found.doubtful >= SIFTED_MIN else _settled(view, filter, found)
-
-
-def selections_of(
-    view: ReadView, filters: Sequence[Filter | None], deadline: Deadline = FOREVER
-) -> list[Selection | None]:
-    """What each filter lets through, None for one that lets everything through. Raises MalformedRequest, TimedOut,
-    Cancelled.
-    """
-    known, selections = view.state.filters, list[Selection | None]()
-    for filter in filters:
-        selection = None
-        if filter is not None and not filter.is_empty:
-            selection = known.find((filter, None))
-            if selection is None:
-                selection = _settled(view, filter, sieve(view, filter, deadline))
-        selections.append(selection)
-    return selections
-
-
-def _settled(view: ReadView, filter: Filter, found: PayloadSieve) -> Selection:
-    """All that pass, remembered for the state."""
-    selection = found.settle()
-    view.state.filters.keep((filter, None), selection, len(selection))
-    return selection
-
-
 def require_order(state: ShardState, key: str) -> None:
     """Raises BadInput for a key that nothing can be ordered by."""
     schema = state.schema.get(key)
@@ -147,46 +85,40 @@ def require_facet(state: ShardState, key: str) -> None:
 
 
 def bind(
-    shard: Shard,
+    view: ReadView,
     searches: Sequence[Search],
     *,
     collection: str,
     open_other: OpenCollection,
     deadline: Deadline,
     sifting: bool = True,
-) -> Bound:
-    """Binds searches of one request to one and the same state. The caller closes ``Bound.view``.
+) -> tuple[BoundSearch, ...]:
+    """Binds searches of one request to one and the same state. Unless ``sifting``, all filters are settled now.
 
-    Unless ``sifting``, all filters are settled now.
-
-    Raises InvalidRequest, NotFound, Unsupported, TimedOut, Cancelled; then nothing is left open.
+    Raises InvalidRequest, NotFound, Unsupported, TimedOut, Cancelled.
     """
     needs = _Needs(collection)
     for search in searches:
         needs.add(search.stage)
     whole = [f for f, compares in zip(needs.leaves, needs.compares, strict=True) if not (sifting and compares)]
     settling = [*dict.fromkeys([*needs.corpora, *whole])]
-    view = open_view(shard)
-    with ExitStack() as failed:
-        failed.callback(view.close)
-        for key in needs.order_keys:
-            require_order(view.state, key)
-        selections: dict[Filter | None, Selection | Doubtful | None] = {}
-        selections.update(zip(settling, selections_of(view, settling, deadline), strict=True))
-        for filter in needs.leaves:
-            if filter not in selections:
-                selections[filter] = sifted(view, filter, deadline)
+    for key in needs.order_keys:
+        require_order(view.state, key)
+    selections: dict[Filter | None, Selection | Doubtful | None] = {}
+    selections.update(zip(settling, selections_of(view, settling, deadline), strict=True))
+    for filter in needs.leaves:
+        if filter not in selections:
+            selections[filter] = sifted(view, filter, deadline)
 
-        def test_of(condition: Condition) -> PointTest:
-            return sieve(view, Filter(must=(condition,)), deadline)
+    def test_of(condition: Condition) -> PointTest:
+        return sieve(view, Filter(must=(condition,)), deadline)
 
-        formula = partial(bind_formula, schema=view.state.schema, test_of=test_of)
-        binder = _Binder(view, VectorBinder(view, collection, open_other), needs, selections, formula)
-        bound = [BoundSearch(binder.stage(search.stage, root=True), search.offset) for search in searches]
-        for search in searches:
-            check_vectors(view.state.config, search.with_vectors)
-        failed.pop_all()
-    return Bound(view, tuple(bound))
+    formula = partial(bind_formula, schema=view.state.schema, test_of=test_of)
+    binder = _Binder(view, VectorBinder(view, collection, open_other), needs, selections, formula)
+    bound = tuple([BoundSearch(binder.stage(search.stage, root=True), search.offset) for search in searches])
+    for search in searches:
+        check_vectors(view.state.config, search.with_vectors)
+    return bound
 
 
 class _Needs:
@@ -291,10 +223,10 @@ class _Binder:
             return selection
         if isinstance(selection, Doubtful):
             return Doubtful(selection.possible.intersection(present), selection.sieve)
-        found = state.filters.find((filter, using))
+        found = state.filter_cache.find((filter, using))
         if found is None:
             found = selection.intersection(present)
-            state.filters.keep((filter, using), found, len(found))
+            state.filter_cache.keep((filter, using), found, len(found))
         return found
 
     def _query(self, stage: Prefetch, query: Query, corpus: Selection | None) -> BoundQuery:

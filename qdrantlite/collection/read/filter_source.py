@@ -14,8 +14,9 @@ from qdrantlite.collection.shard.changes import Changes
 from qdrantlite.collection.shard.column_demand import ColumnDemand
 from qdrantlite.collection.shard.payload_text import payload_of
 from qdrantlite.collection.shard.shard import Shard, ShardState
-from qdrantlite.deadline import Deadline
+from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.execute.ranking import Bools
+from qdrantlite.execute.view import Doubtful
 from qdrantlite.query.filter import Filter
 from qdrantlite.segment.bitmaps import Bitmap, Offsets
 from qdrantlite.segment.column import Column
@@ -26,6 +27,9 @@ from qdrantlite.storage.store_reader import MISSING, StoreReader
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.vector import U32
+
+SIFTED_MIN = 1000
+"""Of fewer doubtful points all payloads are read at once."""
 
 
 class ShardFilterSource:
@@ -149,6 +153,43 @@ def sieve(view: ReadView, filter: Filter, deadline: Deadline) -> PayloadSieve:
     """A filter over a view. Raises Unsupported, MalformedRequest, TimedOut, Cancelled."""
     source = ShardFilterSource(view.state, view.reader, view.live, deadline)
     return PayloadSieve(bind_filter(filter, source), view.reader, deadline, view.state.demand)
+
+
+def sifted(view: ReadView, filter: Filter | None, deadline: Deadline) -> Selection | Doubtful | None:
+    """What a filter lets through, as ``selections_of``, but for one that has many payloads to read: then what may
+    pass, so that a search reads those of its own candidates only.
+    """
+    if filter is None or filter.is_empty:
+        return None
+    known = view.state.filter_cache.find((filter, None))
+    if known is not None:
+        return known
+    found = sieve(view, filter, deadline)
+    return Doubtful(found.possible, found) if found.doubtful >= SIFTED_MIN else _settled(view, filter, found)
+
+
+def selections_of(
+    view: ReadView, filters: Sequence[Filter | None], deadline: Deadline = FOREVER
+) -> list[Selection | None]:
+    """What each filter lets through, None for one that lets everything through. Raises MalformedRequest, TimedOut,
+    Cancelled.
+    """
+    known, selections = view.state.filter_cache, list[Selection | None]()
+    for filter in filters:
+        selection = None
+        if filter is not None and not filter.is_empty:
+            selection = known.find((filter, None))
+            if selection is None:
+                selection = _settled(view, filter, sieve(view, filter, deadline))
+        selections.append(selection)
+    return selections
+
+
+def _settled(view: ReadView, filter: Filter, found: PayloadSieve) -> Selection:
+    """All that pass, remembered for the state."""
+    selection = found.settle()
+    view.state.filter_cache.keep((filter, None), selection, len(selection))
+    return selection
 
 
 def resolve_for_write(shard: Shard, filter: Filter, changes: Changes, deadline: Deadline) -> U32:

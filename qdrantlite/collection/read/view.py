@@ -1,19 +1,18 @@
 """A frozen view of one shard: what every stage of a search sees, from binding to the final page.
 
 Pairs an immutable ``ShardState`` with a read transaction of the point store that began under the same publish lock,
-so ids, payloads and vectors belong to the same commit as bitmaps and rows. A transaction that may turn out needless,
-because all records of a page are known, can begin later, as long as the state is still in force. Hold a view for
-one request; close it. One thread at a time.
+so ids, payloads and vectors belong to the same commit as bitmaps and rows. Hold a view for one request; close it. One
+thread at a time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 
 import numpy as np
 
 from qdrantlite.collection.read.id_pages import id_page
 from qdrantlite.collection.shard.payload_text import payload_of
-from qdrantlite.collection.shard.shard import ShardState
+from qdrantlite.collection.shard.shard import Shard, ShardState
 from qdrantlite.collection.shard.slots import sparse_vectors
 from qdrantlite.collection.shard.thresholds import full_scan_points, threshold_rows
 from qdrantlite.deadline import FOREVER, Ask
@@ -34,44 +33,16 @@ from qdrantlite.values.point_id import PointId
 from qdrantlite.values.vector import U32, DenseVector, MultiVector, SparseVector, Vector
 
 
-class Overtaken(Exception):
-    """A commit came before the read transaction began: begin the request anew."""
-
-
 class ReadView:
     """Implements ``execute.view.ShardView`` and ``plan.statistics.Statistics``."""
 
-    def __init__(
-        self,
-        state: ShardState,
-        begin: Callable[[], StoreView],
-        end: Callable[[], None] | None = None,
-    ) -> None:
-        """``begin`` opens the read transaction of the state's commit when first needed; ``end`` is called last."""
+    def __init__(self, state: ShardState, reader: StoreView) -> None:
         self.state = state
-        self._begin = begin
-        self._end = end
-        self._reader: StoreView | None = None
-
-    def begin(self) -> None:
-        """Begins the read transaction if it has not. Raises Overtaken when it can no longer begin."""
-        if self._reader is None:
-            self._reader = self._begin()
-
-    @property
-    def reader(self) -> StoreView:
-        """The read transaction. Raises as ``begin`` does."""
-        self.begin()
-        assert self._reader is not None
-        return self._reader
+        self.reader = reader
 
     def close(self) -> None:
         """Ends the read transaction."""
-        if self._reader is not None:
-            self._reader.close()
-        end, self._end = self._end, None
-        if end is not None:
-            end()
+        self.reader.close()
 
     def __enter__(self) -> "ReadView":
         return self
@@ -181,10 +152,10 @@ class ReadView:
 
     def records(self, offsets: U32, *, with_payload: bool) -> Records:
         """Ids, versions and payload texts."""
-        records = self.state.recent.find(offsets, with_payload=with_payload)
+        records = self.state.record_cache.find(offsets, with_payload=with_payload)
         if records is None:
             records = self.reader.records(offsets, with_payload=with_payload)
-            self.state.recent.keep(offsets, records, with_payload=with_payload)
+            self.state.record_cache.keep(offsets, records, with_payload=with_payload)
         return records
 
     def payloads(self, offsets: U32) -> list[Payload]:
@@ -217,3 +188,12 @@ class ReadView:
                 return [MultiVector(multi.rows[start:end].astype(np.float32)) for start, end in spans]
             case "sparse":
                 return self.sparse_vectors(name, offsets)
+
+
+def open_view(shard: Shard) -> ReadView:
+    """A frozen view of the last commit; the caller closes it. Raises NotFound once the shard is closed, ShardRetired,
+    ShardBehind.
+    """
+    with shard.publish_lock:
+        shard.require_open()
+        return ReadView(shard.state, shard.store.open_view())

@@ -17,11 +17,11 @@ from typing import Literal
 
 import numpy as np
 
+from qdrantlite.collection.shard.cache import Cache
 from qdrantlite.collection.shard.changes import Changes
 from qdrantlite.collection.shard.column_demand import ColumnDemand
 from qdrantlite.collection.shard.indexing import Indexes
-from qdrantlite.collection.shard.known import Known
-from qdrantlite.collection.shard.recent_records import RecentRecords
+from qdrantlite.collection.shard.record_cache import RecordCache
 from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot, RowBounds, Slot, SparseSlot
 from qdrantlite.errors import NotFound
 from qdrantlite.plan.nodes import Node
@@ -69,13 +69,13 @@ class ShardState:
     """By key, one for each of the schema."""
     columns: Mapping[str, Column]
     """By the first key of payloads, of fields that filters asked for without an index."""
-    recent: RecentRecords
+    record_cache: RecordCache
     demand: ColumnDemand
-    filters: Known[tuple[Filter, str | None], Selection] = field(default_factory=Known)
+    filter_cache: Cache[tuple[Filter, str | None], Selection] = field(default_factory=Cache)
     """What filters let through and, narrowed to the points that have it, by vector."""
     statistics: dict[str, VectorStatistics] = field(default_factory=dict)
     """By vector, each put there by whoever asks for it first."""
-    plans: Known[Search, Node] = field(default_factory=Known)
+    plan_cache: Cache[Search, Node] = field(default_factory=Cache)
     """By pattern, see ``Search.pattern``."""
 
 
@@ -105,7 +105,7 @@ class Shard:
         self.live = NO_POINTS
         self.config = CollectionConfig()
         self.state: ShardState
-        self.recent = RecentRecords()
+        self.record_cache = RecordCache()
         self.demand = ColumnDemand()
         self.changed_since_checkpoint = 0
         self.log_needed_seq: int | None = None
@@ -191,7 +191,7 @@ class Shard:
         for removed in changes.vectors_removed:
             self.slots[removed.name].drop(Selection.from_offsets(removed.offsets))
         if changes.payloads or changes.vectors_removed:
-            self.recent = RecentRecords()
+            self.record_cache = RecordCache()
         if changes.dead:
             dead = Selection.from_offsets(np.concatenate(changes.dead))
             self.live = self.live.difference(dead)
@@ -227,7 +227,7 @@ class Shard:
             schema=self.schema,
             fields=self.indexes.fields,
             columns=self.indexes.columns,
-            recent=self.recent,
+            record_cache=self.record_cache,
             demand=self.demand,
         )
 

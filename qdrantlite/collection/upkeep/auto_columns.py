@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 
-from qdrantlite.collection.read.bind import open_view
+from qdrantlite.collection.read.view import open_view
 from qdrantlite.collection.shard.payload_text import payload_of
 from qdrantlite.collection.shard.recovery import caught_up
 from qdrantlite.collection.shard.shard import Shard, ShardBehind, ShardRetired

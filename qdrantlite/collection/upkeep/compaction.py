@@ -23,7 +23,7 @@ from time import monotonic
 from typing import TypeAlias
 from uuid import uuid4
 
-from qdrantlite.collection.read.bind import open_view
+from qdrantlite.collection.read.view import open_view
 from qdrantlite.collection.shard.checkpoint import write_checkpoint
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.upkeep.active import ActiveShard

@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qdrantlite.collection.read.bind import open_view
-from qdrantlite.collection.read.view import ReadView
+from qdrantlite.collection.read.view import ReadView, open_view
 from qdrantlite.collection.shard.recovery import catch_up_touched, make_folder, open_shard, read_from
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot, SparseSlot, sparse_vectors

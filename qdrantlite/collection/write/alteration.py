@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import assert_never
 
-from qdrantlite.collection.read.bind import open_view
+from qdrantlite.collection.read.view import open_view
 from qdrantlite.collection.shard.indexing import reindexed
 from qdrantlite.collection.shard.recovery import caught_up, filled_index
 from qdrantlite.collection.shard.shard import Shard

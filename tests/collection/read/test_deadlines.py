@@ -100,7 +100,7 @@ def small_blocks() -> Iterator[None]:
 def forget(database: Database) -> None:
     """What was found out about the state is found out anew."""
     state = collection_of(database).shard.state
-    for known in (state.filters, state.plans):
+    for known in (state.filter_cache, state.plan_cache):
         known._found.clear()
 
 

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from qdrantlite.collection.read import bind
+from qdrantlite.collection.read import filter_source
 from qdrantlite.database import Database
 from qdrantlite.execute import sifting
 from qdrantlite.query import operation as o
@@ -92,7 +92,7 @@ class Reads:
 
 def hits(database: Database, stage: s.Prefetch) -> list[tuple[object, float]]:
     collection = collection_of(database)
-    collection.shard.state.filters.__init__()  # type: ignore[misc]  # Nothing is known of any filter.
+    collection.shard.state.filter_cache.__init__()  # type: ignore[misc]  # Nothing is known of any filter.
     return [(hit.record.id, hit.score) for hit in database.search(NAME, s.Search(stage))]
 
 
@@ -102,16 +102,16 @@ def test_sifted_search_finds_what_a_settled_one_finds(
     database: Database, query: tuple[s.Query, str], wanted: tuple[Condition, ...]
 ) -> None:
     stage = s.Prefetch(query=query[0], using=query[1], limit=10, filter=Filter(must=wanted))
-    with patch.object(bind, "SIFTED_MIN", COUNT + 1):
+    with patch.object(filter_source, "SIFTED_MIN", COUNT + 1):
         expected = hits(database, stage)
-    with patch.object(bind, "SIFTED_MIN", 1):
+    with patch.object(filter_source, "SIFTED_MIN", 1):
         assert hits(database, stage) == expected
     fused = s.Prefetch(
         query=s.Fusion(s.FusionKind.RRF), prefetch=(replace(stage, limit=20), s.Prefetch(limit=5)), limit=10
     )
-    with patch.object(bind, "SIFTED_MIN", COUNT + 1):
+    with patch.object(filter_source, "SIFTED_MIN", COUNT + 1):
         expected = hits(database, fused)
-    with patch.object(bind, "SIFTED_MIN", 1):
+    with patch.object(filter_source, "SIFTED_MIN", 1):
         assert hits(database, fused) == expected
 
 
@@ -132,7 +132,7 @@ def test_payloads_are_read_best_first_where_the_nearest_do_not_pass(database: Da
     closest = {hit.record.id for hit in database.search(NAME, nearest(query, "", 400))}
     write(database, o.SetPayload({"color": "grey"}, ids(*(each for each in near if each in closest))))
     stage = s.Prefetch(query=s.Nearest(query), limit=3, filter=Filter(must=(color("red"),)))
-    with patch.object(bind, "SIFTED_MIN", COUNT + 1):
+    with patch.object(filter_source, "SIFTED_MIN", COUNT + 1):
         expected = hits(database, stage)
     assert len(expected) == 3
     with Reads() as reads:

@@ -16,7 +16,7 @@ OFFSETS_MAX = 8 << 20
 """Offsets kept in all, at two bytes or less each."""
 
 
-class Known(Generic[Key, Value]):
+class Cache(Generic[Key, Value]):
     """Values by key; the oldest are forgotten first. Thread-safe."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ PAGE_POINTS_MAX = 128
 """Larger pages pass by: they would push out what short ones share."""
 
 
-class RecentRecords:
+class RecordCache:
     """Thread-safe; the oldest are forgotten first."""
 
     def __init__(self) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 from unittest.mock import patch
 
-from qdrantlite.collection.shard import known as module
-from qdrantlite.collection.shard.known import Known
+from qdrantlite.collection.shard import cache as module
+from qdrantlite.collection.shard.cache import Cache
 from qdrantlite.query import operation as o
 from qdrantlite.query.filter import FieldCondition, Filter, MatchBool, MatchInteger
 from tests.collection.small import (
@@ -27,20 +27,20 @@ def filter_of(number: int) -> Filter:
 
 
 def test_filters_equal_in_value_share_what_was_found() -> None:
-    known: Known[Filter, str] = Known()
+    known: Cache[Filter, str] = Cache()
     known.keep(filter_of(1), "kept", 3)
     assert known.find(filter_of(1)) == "kept"
     assert known.find(filter_of(2)) is None
 
 
 def test_true_is_not_one() -> None:
-    known: Known[Filter, str] = Known()
+    known: Cache[Filter, str] = Cache()
     known.keep(Filter(must=(FieldCondition("n", MatchBool(True)),)), "kept", 3)
     assert known.find(filter_of(1)) is None
 
 
 def test_the_oldest_are_forgotten_first() -> None:
-    known: Known[int, str] = Known()
+    known: Cache[int, str] = Cache()
     for number in range(module.ENTRIES_MAX + 1):
         known.keep(number, "kept", 1)
     assert known.find(0) is None
@@ -49,7 +49,7 @@ def test_the_oldest_are_forgotten_first() -> None:
 
 def test_offsets_kept_are_bounded() -> None:
     with patch.object(module, "OFFSETS_MAX", 100):
-        known: Known[int, str] = Known()
+        known: Cache[int, str] = Cache()
         known.keep(0, "too many", 51)
         assert known.find(0) is None
         for number in (1, 2, 3):

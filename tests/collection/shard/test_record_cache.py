@@ -7,8 +7,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from qdrantlite.collection.shard import recent_records
-from qdrantlite.collection.shard.recent_records import RecentRecords
+from qdrantlite.collection.shard import record_cache
+from qdrantlite.collection.shard.record_cache import RecordCache
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
@@ -73,10 +73,10 @@ def test_the_store_is_asked_once_for_the_same_page(tmp_path: Path) -> None:
 def test_what_is_kept_is_bounded(tmp_path: Path) -> None:
     with (
         opened(tmp_path) as database,
-        patch.multiple(recent_records, POINTS_MAX=20, PAYLOAD_BYTES_MAX=100, PAGE_POINTS_MAX=10),
+        patch.multiple(record_cache, POINTS_MAX=20, PAYLOAD_BYTES_MAX=100, PAGE_POINTS_MAX=10),
     ):
         write(database, upsert(*(point(i, size=i) for i in range(100))))
-        recent = RecentRecords()
+        recent = RecordCache()
         with collection_of(database).open_view() as view:
             for start in [*range(0, 95, 5), 0]:
                 offsets = np.arange(start, start + 5, dtype=np.uint32)
