@@ -39,7 +39,7 @@ def packages(folder: Path) -> list[SparseVector]:
     """BM25 vectors of names, descriptions and tags."""
     with gzip.open(folder / "packages.jsonl.gz", "rt") as lines:
         records = [json.loads(line) for line in lines]
-    texts = [" ".join([each["name"], each["description"], *each.get("tags", ())]) for each in records]
+    texts = [" ".join([each["name"], each["description"], *(each.get("tags") or ())]) for each in records]
     return [SparseVector(*embed_document(text)) for text in texts]
 
 
@@ -121,9 +121,8 @@ def ours(
 
 
 def settled(index: SparseIndex) -> SparseView:
-    """The index as a checkpoint leaves it."""
-    index.dump()
-    return index.view()
+    """The index as upkeep leaves it."""
+    return index.settled().view()
 
 
 def times_ms(ask: Callable[[int], object], count: int) -> list[float]:
@@ -177,7 +176,7 @@ def main() -> None:
         for at in range(0, len(documents), CHUNK):
             chunk = documents[at : at + CHUNK]
             theirs.add(chunk)
-            index.add(np.arange(at, at + len(chunk), dtype=np.uint32), chunk)
+            index = index.with_points(np.arange(at, at + len(chunk), dtype=np.uint32), chunk)
         theirs.shard.optimize()
         queries = package_queries(options.queries, documents, chance)
         rows += rows_of(
@@ -187,7 +186,7 @@ def main() -> None:
         theirs, index, count = Theirs(folder, idf=False), SparseIndex(), 0
         stops = sorted({min(options.documents, options.engine_documents), options.documents})
         for chunk in synthetic(options.documents, chance):
-            index.add(np.arange(count, count + len(chunk), dtype=np.uint32), chunk)
+            index = index.with_points(np.arange(count, count + len(chunk), dtype=np.uint32), chunk)
             count += len(chunk)
             if count <= options.engine_documents:
                 theirs.add(chunk)

@@ -174,10 +174,8 @@ class VectorBinder:
         if params.modifier is not Modifier.IDF:
             return vector
         view, present = self._view.sparse(using), self._view.state.present[using]
-        # Qdrant counts a vector without entries among those of a corpus given, not among all.
-        present = present.difference(view.bare) if corpus is None else present.intersection(corpus)
         with np.errstate(over="ignore", invalid="ignore"):
-            weights = vector.weights * view.idf(vector.indices, present)
+            weights = vector.weights * view.idf(vector.indices, present, corpus)
         return SparseVector(vector.indices, weights.astype(np.float32))
 
     def _vectors(self, stage: Prefetch, inputs: Sequence[VectorInput], *, lenient: bool = False) -> list[Vector]:

@@ -1,0 +1,288 @@
+"""Postings of a sparse query, added up: for all offsets at once, or for chosen ones.
+
+Totals are sums of float32 products in float64, which is exact but for weights many magnitudes apart; so a point's total
+does not depend on the way in which it was found.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+from pyroaring import AbstractBitMap
+
+from qdrantlite.deadline import Ask
+from qdrantlite.segment.best import best_of
+from qdrantlite.segment.bitmaps import Offsets, packed_bits
+from qdrantlite.segment.runs import VisibleRun, alive
+from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.sparse_columns import Column, ColumnCache, RunColumns
+from qdrantlite.values.vector import F32, U32
+
+Totals = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+SCATTER_RATIO = 16
+"""All offsets get a total while postings are at least one in so many of them."""
+CHOSEN_SHARE = 4
+"""Of no more than one in so many offsets totals are found one by one."""
+GROUPS_OF = 64
+"""So many totals stand for each other where the best are sought."""
+LOOKUP_POSTINGS = 4096
+LOOKUP_COST = 40
+"""Looking for chosen offsets in one list costs as much as going through so many postings, and so many more for each."""
+EPSILON = float(np.finfo(np.float32).eps)
+
+
+class Located(NamedTuple):
+    """Where some indices are in one run."""
+
+    visible: VisibleRun[np.uint32]
+    places: npt.NDArray[np.intp]
+    """Of those that are there, among the indices asked for."""
+    numbers: npt.NDArray[np.intp]
+    """Their groups."""
+    starts: npt.NDArray[np.uint32]
+    stops: npt.NDArray[np.uint32]
+
+
+class Frequent(NamedTuple):
+    """A list with a column, and the query's own weight."""
+
+    column: Column
+    factor: np.float32
+
+
+class Together(NamedTuple):
+    """Lists of some runs that cover ``first <= offset < stop``; ``dead`` offsets count for nothing.
+
+    ``offsets`` (ascending) and ``weights`` of each rare list, and the query's own weights ``factors``, an array for
+    each run; ``frequent`` lists have columns instead.
+    """
+
+    offsets: list[Offsets]
+    weights: list[F32]
+    factors: list[F32]
+    frequent: list[Frequent]
+    first: int
+    stop: int
+    dead: AbstractBitMap | None
+
+    @property
+    def postings(self) -> int:
+        """In all rare lists."""
+        return sum(map(len, self.offsets))
+
+    def rare(self) -> tuple[npt.NDArray[np.int64], F32]:
+        """Offsets and products of all rare lists, one after the other."""
+        return products_of(self.offsets, self.weights, np.concatenate(self.factors))
+
+
+def products_of(offsets: list[Offsets], weights: list[F32], factors: F32) -> tuple[npt.NDArray[np.int64], F32]:
+    """The postings of some lists, at least one, one after the other, weights times the factor of their list."""
+    owners = np.concatenate(offsets, dtype=np.int64)
+    products = np.concatenate(weights)
+    products *= np.repeat(factors, [*map(len, offsets)])
+    return owners, products
+
+
+def locate(runs: Sequence[VisibleRun[np.uint32]], indices: U32) -> list[Located]:
+    """The runs that have any of the indices."""
+    found: list[Located] = []
+    for visible in runs:
+        run = visible.run
+        numbers = run.keys.searchsorted(indices)
+        places = np.equal(run.keys.take(numbers, mode="clip"), indices).nonzero()[0]
+        if len(places):
+            numbers = numbers[places]
+            found.append(Located(visible, places, numbers, run.starts[numbers], run.starts[numbers + 1]))
+    return found
+
+
+def listed_together(
+    located: Sequence[Located], query_weights: F32, among: AbstractBitMap, columns: ColumnCache
+) -> list[Together]:
+    """The lists of a query, as far as offsets are ``among`` these; an offset counts in one of the results only.
+
+    Runs of which none of the offsets was forgotten, nearly always all of them, come together.
+    """
+    clean: Together | None = None
+    found: list[Together] = []
+    for each in located:
+        visible, covered = each.visible, columns.of(each.visible.run)
+        if visible.dead and not visible.dead.isdisjoint(among):
+            together = Together([], [], [], [], covered.first, covered.stop, visible.dead)
+            found.append(together)
+        elif clean is None:
+            together = clean = Together([], [], [], [], covered.first, covered.stop, None)
+        else:
+            first, stop = min(clean.first, covered.first), max(clean.stop, covered.stop)
+            together = clean = clean._replace(first=first, stop=stop)
+        _add_lists(each, query_weights[each.places], together, columns, covered)
+    return found if clean is None else [*found, clean]
+
+
+def _add_lists(each: Located, factors: F32, together: Together, columns: ColumnCache, covered: RunColumns) -> None:
+    """Adds the lists of a run; forgotten offsets are among them."""
+    run, starts, stops = each.visible.run, each.starts, each.stops
+    assert run.weights is not None
+    many = stops - starts >= covered.frequent_from
+    if many.any():
+        rare = ~many
+        for at in many.nonzero()[0].tolist():
+            column = columns.column(run, int(each.numbers[at]))
+            if column is None:
+                rare[at] = True
+            else:
+                together.frequent.append(Frequent(column, factors[at]))
+        starts, stops, factors = starts[rare], stops[rare], factors[rare]
+    bounds = list(zip(starts.tolist(), stops.tolist(), strict=True))
+    together.offsets.extend([run.offsets[start:stop] for start, stop in bounds])
+    together.weights.extend([run.weights[start:stop] for start, stop in bounds])
+    together.factors.append(factors)
+
+
+def best_together(together: Together, selection: Selection, limit: int, ask: Ask) -> tuple[Offsets, F32]:
+    """The best totals other than 0 of the selection, best first, ties by offset."""
+    span = together.stop - together.first
+    if len(selection) * CHOSEN_SHARE < span:
+        offsets = selection.offsets()
+        return nonzero_best(offsets, totals_at(together, offsets, ask)[0].astype(np.float32), limit)
+    if not together.frequent and together.postings * SCATTER_RATIO < span:
+        offsets = np.unique(np.concatenate(together.offsets))
+        offsets = offsets[selection.contains(offsets)]
+        return nonzero_best(offsets, totals_at(together, offsets, ask)[0].astype(np.float32), limit)
+    return _best_of_all(together, _rare_totals(together), selection, limit, ask)
+
+
+def _rare_totals(together: Together) -> Totals:
+    """Totals of the rare lists for all offsets covered, ``(span,)``."""
+    if not together.offsets:
+        return np.zeros(together.stop - together.first)
+    owners, products = together.rare()
+    if together.first:
+        owners -= together.first
+    totals = np.bincount(owners, weights=products, minlength=together.stop - together.first)
+    return totals.astype(np.float64, copy=False)  # It is already, which its declaration does not say.
+
+
+def _best_of_all(together: Together, totals: Totals, selection: Selection, limit: int, ask: Ask) -> tuple[Offsets, F32]:
+    """The best of all offsets, whose ``totals`` lack the frequent lists.
+
+    These are added up roughly, in float32, and exactly only for the few that may be among the best.
+    """
+    rough = totals.astype(np.float32)
+    slack = _slack(rough, together.frequent)
+    for column, factor in together.frequent:
+        ask()
+        address = faiss.swig_ptr(rough[column.first - together.first :])
+        faiss.fvec_madd(len(column.weights), address, float(factor), faiss.swig_ptr(column.weights), address)
+    passing = _passing(together, selection)
+    if passing is not None:
+        rough[~passing] = 0
+    least = _threshold(rough, limit) - slack
+    hopeful: npt.NDArray[np.int64]
+    if 0 < least < np.inf:
+        hopeful = np.flatnonzero(rough >= least)
+    else:
+        hopeful = np.arange(len(totals)) if passing is None else np.flatnonzero(passing)
+    exact, offsets = totals[hopeful], hopeful + together.first
+    for column, factor in together.frequent:
+        column.add_at(offsets, factor, exact)
+    return nonzero_best(offsets.astype(np.uint32), exact.astype(np.float32), limit)
+
+
+def _slack(rough: F32, frequent: Sequence[Frequent]) -> float:
+    """How far apart two totals may be that are roughly alike, when these lists are added in float32."""
+    if not frequent:
+        return 0.0
+    reach = float(max(rough.max(), -rough.min()))
+    reach += sum([abs(float(factor)) * column.peak for column, factor in frequent])
+    return 2 * (len(frequent) + 1) * EPSILON * reach
+
+
+def totals_at(together: Together, offsets: Offsets, ask: Ask) -> tuple[Totals, Bools]:
+    """Totals of ascending offsets, and whether any list has them."""
+    totals, shared = np.zeros(len(offsets), dtype=np.float64), np.zeros(len(offsets), dtype=np.bool_)
+    if not len(offsets):
+        return totals, shared
+    for column, factor in together.frequent:
+        column.add_at(offsets, factor, totals)
+    if together.offsets:
+        ask()
+        _add_rare(together, offsets, totals, shared, ask)
+    shared |= totals != 0
+    for column, _ in together.frequent:
+        if not shared.all():
+            shared |= column.has(offsets)
+    if together.dead is not None:
+        living = alive(offsets, together.dead)
+        totals[~living], shared[~living] = 0, False
+    return totals, shared
+
+
+def _add_rare(together: Together, offsets: Offsets, totals: Totals, shared: Bools, ask: Ask) -> None:
+    """Adds what rare lists have for ascending offsets: these are looked for in long lists, and others in them."""
+    owned, weights, factors = together.offsets, together.weights, np.concatenate(together.factors)
+    long = LOOKUP_POSTINGS + LOOKUP_COST * len(offsets)
+    if max(map(len, owned)) > long:
+        short: list[int] = []
+        for at, listed in enumerate(owned):
+            if len(listed) <= long:
+                short.append(at)
+                continue
+            ask()
+            numbers = np.searchsorted(listed, offsets)
+            numbers[numbers == len(listed)] = 0
+            places = np.flatnonzero(listed[numbers] == offsets)
+            totals[places] += weights[at][numbers[places]] * factors[at]
+            shared[places] = True
+        if not short:
+            return
+        owned, weights, factors = [owned[at] for at in short], [weights[at] for at in short], factors[short]
+    owners, products = products_of(owned, weights, factors)
+    numbered = np.zeros(max(together.stop, int(offsets[-1]) + 1), dtype=np.int32)
+    numbered[offsets] = np.arange(1, len(offsets) + 1, dtype=np.int32)
+    found = numbered.take(owners)
+    met = found.nonzero()[0]
+    found = found[met] - 1
+    totals += np.bincount(found, weights=products[met], minlength=len(offsets))
+    shared[found] = True
+
+
+def _passing(together: Together, selection: Selection) -> Bools | None:
+    """Whether each offset covered is selected and not forgotten, ``(span,) bool``; None when all are."""
+    passing, first, stop = None, together.first, together.stop
+    if selection.bitmap.range_cardinality(first, stop) < stop - first:
+        passing = _flags(selection.mask(first, stop), stop - first)
+    if together.dead is not None:
+        living = ~_flags(packed_bits(together.dead, first, stop), stop - first)
+        passing = living if passing is None else passing & living
+    return passing
+
+
+def _flags(bits: npt.NDArray[np.uint8], count: int) -> Bools:
+    """The first ``count`` of packed bits, ``(count,) bool``."""
+    return np.unpackbits(bits, count=count, bitorder="little").view(np.bool_)
+
+
+def nonzero_best(offsets: Offsets, scores: F32, limit: int) -> tuple[Offsets, F32]:
+    """The best totals other than 0."""
+    kept = scores.nonzero()[0]
+    if len(kept) < len(scores):
+        offsets, scores = offsets[kept], scores[kept]
+    return best_of(offsets, scores, limit=limit, larger_is_better=True)
+
+
+def _threshold(totals: F32, limit: int) -> float:
+    """A total that at least ``limit`` of the totals reach, or 0 where none above 0 is easily found.
+
+    The ``limit``-th best of the best totals of groups is no better than the ``limit``-th best total. Any totals may
+    be a group: those that are far apart are compared many at a time.
+    """
+    size = max(1, min(GROUPS_OF, len(totals) // (2 * limit)))
+    best = totals[: len(totals) // size * size].reshape(size, -1).max(axis=0)
+    if limit > len(best) or np.isnan(best).any():  # A total that is NaN is reached by none.
+        return 0.0
+    return float(np.partition(best, len(best) - limit)[len(best) - limit])
