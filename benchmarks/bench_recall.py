@@ -31,6 +31,7 @@ from qdrantlite.segment.sealed import Coding, GraphParams
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.quantized import BitCodes, ProductCodes, ScalarCodes
 from qdrantlite.values.distance import Datatype, Distance
+from qdrantlite.values.point_ids import PointIds
 
 FLOOR = 0.97
 LIMIT = 10
@@ -72,9 +73,9 @@ class Shard:
         """The vector."""
         return self.view
 
-    def ids(self, offsets: NDArray[np.uint32]) -> list[int]:
+    def ids(self, offsets: NDArray[np.uint32]) -> PointIds:
         """Offsets are ids."""
-        return [int(each) for each in offsets]
+        return PointIds(offsets.astype(np.uint64))
 
     def vector(self, _: str) -> VectorStatistics:
         """Facts about the vector."""

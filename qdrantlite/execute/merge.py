@@ -6,15 +6,14 @@ stay in the order they came in (by offset): naming each of them would cost more 
 size of the group alone, never on the limit, so that pages of one ranking fit together.
 """
 
-from collections.abc import Callable, Sequence
-from operator import itemgetter
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qdrantlite.execute.ranking import Positions, Ranking
-from qdrantlite.values.point_id import PointId, id_order
+from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.vector import F32, U32
 
 TIED_ROWS_MAX = 1024
@@ -24,10 +23,8 @@ SPARE_ROWS = 32
 texts tie, and their copies do.
 """
 
-IdsOf: TypeAlias = Callable[[U32], Sequence[PointId]]
+IdsOf: TypeAlias = Callable[[U32], PointIds]
 Fetch: TypeAlias = Callable[[int], tuple[U32, F32]]
-
-_group_of = itemgetter(2)
 
 
 def best_first(scores: F32, *, larger_is_better: bool) -> Positions:
@@ -83,10 +80,8 @@ def settled(
     positions = np.arange(end)
     chosen = np.flatnonzero(tied)
     if len(chosen):
-        ids = map(id_order, ids_of(ranking.offsets[chosen]))
-        rows = sorted(zip(ids, chosen.tolist(), group[chosen].tolist(), strict=True), reverse=not ascending)
-        rows.sort(key=_group_of)
-        positions[chosen] = [position for _, position, _ in rows]
+        ids = ids_of(ranking.offsets[chosen])
+        positions[chosen] = chosen[ids.order(group[chosen], ascending=ascending)]
     return ranking.take(positions[:limit])
 
 

@@ -21,6 +21,7 @@ from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseView
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
+from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.vector import U32, SparseVector
 
 
@@ -65,7 +66,7 @@ class ShardView(Protocol):
         """The ordered payload index at ``key``; may list dead offsets."""
         ...
 
-    def ids(self, offsets: U32) -> Sequence[PointId]:
+    def ids(self, offsets: U32) -> PointIds:
         """Ids of live points, in the order of ``offsets`` ``(n,) uint32``. Asked for ties only."""
         ...
 

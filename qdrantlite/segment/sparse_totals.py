@@ -4,7 +4,7 @@ Totals are sums of float32 products in float64, which is exact but for weights m
 does not depend on the way in which it was found.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import faiss
@@ -29,6 +29,8 @@ CHOSEN_SHARE = 4
 """Of no more than one in so many offsets totals are found one by one."""
 GROUPS_OF = 64
 """So many totals stand for each other where the best are sought."""
+PIECE_POSTINGS = 1 << 20
+"""Added up between two looks at the deadline: some 5 ms."""
 LOOKUP_POSTINGS = 4096
 LOOKUP_COST = 40
 """Looking for chosen offsets in one list costs as much as going through so many postings, and so many more for each."""
@@ -74,17 +76,22 @@ class Together(NamedTuple):
         """In all rare lists."""
         return sum(map(len, self.offsets))
 
-    def rare(self) -> tuple[npt.NDArray[np.int64], F32]:
-        """Offsets and products of all rare lists, one after the other."""
-        return products_of(self.offsets, self.weights, np.concatenate(self.factors))
 
-
-def products_of(offsets: list[Offsets], weights: list[F32], factors: F32) -> tuple[npt.NDArray[np.int64], F32]:
-    """The postings of some lists, at least one, one after the other, weights times the factor of their list."""
-    owners = np.concatenate(offsets, dtype=np.int64)
-    products = np.concatenate(weights)
-    products *= np.repeat(factors, [*map(len, offsets)])
-    return owners, products
+def _pieces(
+    offsets: list[Offsets], weights: list[F32], factors: F32, ask: Ask
+) -> Iterator[tuple[npt.NDArray[np.int64], F32]]:
+    """The postings of some lists, one after the other, weights times the factor of their list; some at a time."""
+    ends = np.cumsum([*map(len, offsets)])
+    at = 0
+    while at < len(offsets):
+        ask()
+        before = int(ends[at - 1]) if at else 0
+        stop = max(at + 1, int(ends.searchsorted(before + PIECE_POSTINGS, side="right")))
+        owners = np.concatenate(offsets[at:stop], dtype=np.int64)
+        products = np.concatenate(weights[at:stop])
+        products *= np.repeat(factors[at:stop], [*map(len, offsets[at:stop])])
+        yield owners, products
+        at = stop
 
 
 def locate(runs: Sequence[VisibleRun[np.uint32]], indices: U32) -> list[Located]:
@@ -153,18 +160,18 @@ def best_together(together: Together, selection: Selection, limit: int, ask: Ask
         offsets = np.unique(np.concatenate(together.offsets))
         offsets = offsets[selection.contains(offsets)]
         return nonzero_best(offsets, totals_at(together, offsets, ask)[0].astype(np.float32), limit)
-    return _best_of_all(together, _rare_totals(together), selection, limit, ask)
+    return _best_of_all(together, _rare_totals(together, ask), selection, limit, ask)
 
 
-def _rare_totals(together: Together) -> Totals:
+def _rare_totals(together: Together, ask: Ask) -> Totals:
     """Totals of the rare lists for all offsets covered, ``(span,)``."""
-    if not together.offsets:
-        return np.zeros(together.stop - together.first)
-    owners, products = together.rare()
-    if together.first:
-        owners -= together.first
-    totals = np.bincount(owners, weights=products, minlength=together.stop - together.first)
-    return totals.astype(np.float64, copy=False)  # It is already, which its declaration does not say.
+    span, totals = together.stop - together.first, None
+    for owners, products in _pieces(together.offsets, together.weights, np.concatenate(together.factors), ask):
+        if together.first:
+            owners -= together.first
+        added = np.bincount(owners, weights=products, minlength=span)
+        totals = added if totals is None else totals + added
+    return np.zeros(span) if totals is None else totals.astype(np.float64, copy=False)
 
 
 def _best_of_all(together: Together, totals: Totals, selection: Selection, limit: int, ask: Ask) -> tuple[Offsets, F32]:
@@ -241,14 +248,14 @@ def _add_rare(together: Together, offsets: Offsets, totals: Totals, shared: Bool
         if not short:
             return
         owned, weights, factors = [owned[at] for at in short], [weights[at] for at in short], factors[short]
-    owners, products = products_of(owned, weights, factors)
     numbered = np.zeros(max(together.stop, int(offsets[-1]) + 1), dtype=np.int32)
     numbered[offsets] = np.arange(1, len(offsets) + 1, dtype=np.int32)
-    found = numbered.take(owners)
-    met = found.nonzero()[0]
-    found = found[met] - 1
-    totals += np.bincount(found, weights=products[met], minlength=len(offsets))
-    shared[found] = True
+    for owners, products in _pieces(owned, weights, factors, ask):
+        found = numbered.take(owners)
+        met = found.nonzero()[0]
+        found = found[met] - 1
+        totals += np.bincount(found, weights=products[met], minlength=len(offsets))
+        shared[found] = True
 
 
 def _passing(together: Together, selection: Selection) -> Bools | None:

@@ -313,6 +313,12 @@ class StoreReader:
         for rows in self._row_chunks(sql, (), offset_from):
             yield np.array([row[0] for row in rows], np.uint32), [row[1] for row in rows]
 
+    def iter_ids(self, offset_from: int = 0) -> Iterator[tuple[Offsets, list[PointId]]]:
+        """Offsets and ids of all live points from ``offset_from`` on, ascending, in chunks."""
+        sql = "SELECT offset, id FROM points WHERE offset>=? ORDER BY offset LIMIT ?"
+        for rows in self._row_chunks(sql, (), offset_from):
+            yield np.array([row[0] for row in rows], np.uint32), decode_ids([row[1] for row in rows])
+
     def iter_sparse(self, vector: int, offset_from: int = 0) -> Iterator[SparseRows]:
         """All sparse vectors of this id from ``offset_from`` on, ascending by offset, in chunks."""
         sql = "SELECT offset, indices, weights FROM sparse WHERE offset>=? AND vector=?3 ORDER BY offset LIMIT ?2"

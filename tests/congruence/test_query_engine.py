@@ -66,7 +66,7 @@ class Pair:
     def ours(self, search: s.Search) -> list[Hit]:
         ranking = execute(plan(bind(search, self.oracle, self.shard), self.shard), self.shard)
         values = [None if ranking.order is None else ranking.order.at(place) for place in range(len(ranking))]
-        ids = self.shard.ids(ranking.offsets)
+        ids = self.shard.ids(ranking.offsets).to_list()
         return [Hit(*hit) for hit in zip(ids, ranking.scores.tolist(), values, strict=True)]
 
     def compare(self, stage: s.Prefetch, offset: int = 0) -> int:

@@ -23,6 +23,7 @@ from qdrantlite.segment.sparse import SparseView
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.payload import Payload, elements_at, parse_path
 from qdrantlite.values.point_id import PointId, id_order
+from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.values.vector import F32, U32, SparseVector
 from tests.oracle_filter import Point
@@ -197,9 +198,9 @@ class ListedShard:
         """The integers at ``key``."""
         return cast(OrderedValues, ListedOrder(self._entries(key)))
 
-    def ids(self, offsets: U32) -> list[PointId]:
+    def ids(self, offsets: U32) -> PointIds:
         """Ids of live points."""
-        return [self.points[offset].id for offset in offsets.tolist()]
+        return PointIds.of([self.points[offset].id for offset in offsets.tolist()])
 
     def payloads(self, offsets: U32) -> list[Payload]:
         """Payloads of live points."""

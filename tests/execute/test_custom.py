@@ -36,6 +36,7 @@ from qdrantlite.segment.sealed import GraphParams
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.cardinality import Cardinality
 from qdrantlite.values.distance import Datatype, Distance
+from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.schema import CollectionConfig, VectorParams
 from tests.execute.listed_shard import ListedShard
 
@@ -70,8 +71,8 @@ class GraphShard(ListedShard):
         assert name == ""
         return self.live
 
-    def ids(self, offsets: np.ndarray) -> list[int]:  # type: ignore[override] # offsets are ids here
-        return [int(each) for each in offsets]
+    def ids(self, offsets: np.ndarray) -> PointIds:  # Offsets are ids here.
+        return PointIds(offsets.astype(np.uint64))
 
 
 def test_weighted_sum_of_a_point_is_the_same_alone_as_among_many() -> None:

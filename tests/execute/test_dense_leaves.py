@@ -20,7 +20,7 @@ from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.row_encoding import prepare_query, prepare_rows
 from qdrantlite.values.cardinality import Cardinality
 from qdrantlite.values.distance import Datatype, Distance
-from qdrantlite.values.point_id import PointId
+from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.schema import CollectionConfig, VectorParams
 from qdrantlite.values.vector import U32
 from tests.execute.listed_shard import ListedShard
@@ -55,9 +55,9 @@ class GraphShard(ListedShard):
         assert name == ""
         return self.view
 
-    def ids(self, offsets: U32) -> list[PointId]:
+    def ids(self, offsets: U32) -> PointIds:
         """Each point is called by its offset."""
-        return [int(offset) for offset in offsets]
+        return PointIds(offsets.astype(np.uint64))
 
     def query(self, vector: npt.NDArray[np.float32]) -> NearestDense:
         """A query as the binder prepares it."""

@@ -33,7 +33,7 @@ from tests.strategies import NUMBER_KEY, configs, points, searches
 
 
 def hits_of(ranking: Ranking, shard: ListedShard) -> list[Hit]:
-    ids = shard.ids(ranking.offsets)
+    ids = shard.ids(ranking.offsets).to_list()
     values = [None if ranking.order is None else ranking.order.at(place) for place in range(len(ranking))]
     return [Hit(*hit) for hit in zip(ids, ranking.scores.tolist(), values, strict=True)]
 
@@ -77,7 +77,7 @@ FLAT = NearestDense(np.array([0, 1], dtype=np.float32), larger_is_better=True)
 
 
 def ids_of(stage: BoundStage, offset: int = 0) -> list[PointId]:
-    return SHARD.ids(execute(plan(BoundSearch(stage, offset), SHARD), SHARD).offsets)
+    return SHARD.ids(execute(plan(BoundSearch(stage, offset), SHARD), SHARD).offsets).to_list()
 
 
 def test_offset_is_skipped_last_and_enlarges_only_the_root() -> None:
@@ -94,7 +94,7 @@ def test_pages_of_tied_points_fit_together() -> None:
 def test_points_without_the_vector_are_dropped_by_rescoring() -> None:
     shard = ListedShard(CONFIG, [Point(1), *STORED[5:7]])
     stage = BoundStage(children=(BoundStage(limit=10),), query=UP, limit=10)
-    assert shard.ids(execute(plan(BoundSearch(stage), shard), shard).offsets) == [6, 5]
+    assert shard.ids(execute(plan(BoundSearch(stage), shard), shard).offsets).to_list() == [6, 5]
 
 
 def test_sample_draws_different_points_that_pass() -> None:
@@ -180,7 +180,7 @@ def test_graph_walk_scans_the_rows_that_no_graph_covers() -> None:
     shard = StoredShard(CONFIG, STORED)
     selection = shard.select(STORED[:9])
     node = GraphScan("", UP, selection, 3, None, 64, True, False, Estimate(Cardinality.exactly(3), 1.0))
-    assert shard.ids(execute(node, shard).offsets) == [8, 7, 6]
+    assert shard.ids(execute(node, shard).offsets).to_list() == [8, 7, 6]
 
 
 def test_bound_searches_plans_and_rankings_travel_as_bytes() -> None:

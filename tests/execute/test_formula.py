@@ -38,7 +38,9 @@ class _OddIds:
     shard: ListedShard
 
     def passes(self, offsets: U32) -> NDArray[np.bool_]:
-        return np.array([isinstance(point_id, int) and point_id % 2 == 1 for point_id in self.shard.ids(offsets)])
+        return np.array(
+            [isinstance(point_id, int) and point_id % 2 == 1 for point_id in self.shard.ids(offsets).to_list()]
+        )
 
 
 def scores(
@@ -64,7 +66,7 @@ def scores(
     node = Formula((), bound, len(payloads), threshold, Estimate(Cardinality.exactly(0), 0.0))
     found = scored_by_formula(node, np.sort(listed), rankings, shard)
     assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
-    return dict(zip(shard.ids(found.offsets), found.scores.tolist(), strict=True))  # type: ignore[arg-type]  # integers
+    return dict(zip(shard.ids(found.offsets).to_list(), found.scores.tolist(), strict=True))  # type: ignore[arg-type]  # integers
 
 
 def score(expression: f.Expression, payload: Payload | None = None, **given: Json) -> float:

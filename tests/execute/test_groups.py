@@ -86,7 +86,7 @@ class Collection:
         return [elements_at(self.shard.points[at].payload, parse_path("key")) for at in offsets.tolist()]
 
     def groups(self, stage: BoundStage, group_size: int) -> dict[int | str, list[PointId]]:
-        return {group.key: self.shard.ids(group.hits.offsets) for group in self.ranked(stage, group_size)}
+        return {group.key: self.shard.ids(group.hits.offsets).to_list() for group in self.ranked(stage, group_size)}
 
     def ranked(self, stage: BoundStage, group_size: int) -> tuple[RankedGroup, ...]:
         callables = {"run": self.run, "sieve_of": self.sieve_of, "elements_of": self.elements_of}

@@ -11,6 +11,7 @@ from qdrantlite.execute import merge
 from qdrantlite.execute.merge import TIED_ROWS_MAX, fetch_best, passing_threshold, settled
 from qdrantlite.execute.ranking import Ranking
 from qdrantlite.values.point_id import PointId
+from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.vector import F32, U32
 
 
@@ -26,9 +27,9 @@ class Shelf:
         order = np.argsort(-self.scores, kind="stable")[:limit]
         return order.astype(np.uint32), self.scores[order]
 
-    def ids(self, offsets: U32) -> list[PointId]:
+    def ids(self, offsets: U32) -> PointIds:
         self.asked += len(offsets)
-        return [1_000_000 - offset for offset in offsets.tolist()]
+        return PointIds.of([1_000_000 - offset for offset in offsets.tolist()])
 
     def best(self, limit: int, spare: int = 1) -> list[int]:
         return [int(offset) for offset in fetch_best(self.fetch, limit, self.ids, spare=spare).offsets]
@@ -75,8 +76,8 @@ def test_uuids_come_after_integers_and_a_descending_order_turns_ids_round() -> N
     names: dict[int, PointId] = {0: UUID(int=1), 1: 5, 2: UUID(int=0), 3: 2**64 - 1}
     rows = Ranking.scored(np.arange(4, dtype=np.uint32), np.ones(4, dtype=np.float32))
 
-    def ids(offsets: U32) -> list[PointId]:
-        return [names[offset] for offset in offsets.tolist()]
+    def ids(offsets: U32) -> PointIds:
+        return PointIds.of([names[offset] for offset in offsets.tolist()])
 
     assert settled(rows, rows.scores, 4, ids).offsets.tolist() == [1, 3, 2, 0]
     assert settled(rows, rows.scores, 2, ids, ascending=False).offsets.tolist() == [0, 2]
@@ -95,4 +96,6 @@ def test_scores_that_are_not_numbers_come_last_and_are_never_tied() -> None:
         order = merge.best_first(scores, larger_is_better=larger)
         assert order.tolist() == expected
         rows = Ranking.scored(order.astype(np.uint32), scores[order])
-        assert settled(rows, rows.scores, 9, lambda offsets: [0] * len(offsets)).offsets.tolist() == expected
+        assert (
+            settled(rows, rows.scores, 9, lambda offsets: PointIds.of([0] * len(offsets))).offsets.tolist() == expected
+        )

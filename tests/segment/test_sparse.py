@@ -199,6 +199,9 @@ def test_columns_of_frequent_postings_hide_no_point(seed: int, data: st.DataObje
     with (
         patch.object(sparse_columns, "SPAN_MIN", 64),
         patch.object(sparse_totals, "CHOSEN_SHARE", data.draw(st.sampled_from([1, 1000]))),
+        patch.object(sparse_totals, "PIECE_POSTINGS", data.draw(st.sampled_from([1, 500, 1 << 20]))),
+        patch.object(sparse_totals, "LOOKUP_POSTINGS", data.draw(st.sampled_from([0, 4096]))),
+        patch.object(sparse_totals, "LOOKUP_COST", data.draw(st.sampled_from([1, 40]))),
     ):
         offsets, scores = index.view().search(SparseVector(asked, weights), selection=chosen, limit=limit)
     # As the index adds them up: products in float32, sums in float64, in the order of the indices.

@@ -13,7 +13,6 @@ from qdrantlite.plan.planner import plan
 from qdrantlite.query.check import vector_kind
 from qdrantlite.query.search import Matrix, Nearest, Prefetch, SearchParams, VectorsSelector
 from qdrantlite.segment.selection import Selection
-from qdrantlite.values.point_id import id_order
 from qdrantlite.values.record import SampleMatrix
 from qdrantlite.values.vector import F32, U32
 
@@ -33,7 +32,7 @@ def sample_matrix(
         return SampleMatrix.empty()
     chosen = view.random.choice(among, min(request.sample, len(among)), replace=False)
     ids = view.ids(chosen)
-    order = sorted(range(len(ids)), key=lambda place: id_order(ids[place]))
+    order = ids.order(np.zeros(len(ids), dtype=np.int64), ascending=True)
     offsets: U32 = chosen[order]
     rows: list[U32] = []
     columns: list[U32] = []
@@ -44,9 +43,8 @@ def sample_matrix(
             rows.append(np.full(len(near), row, dtype=np.uint32))
             columns.append(near)
             scores.append(found)
-    return SampleMatrix(
-        [ids[place] for place in order], np.concatenate(rows), np.concatenate(columns), np.concatenate(scores)
-    )
+    named = ids.take(order).to_list()
+    return SampleMatrix(named, np.concatenate(rows), np.concatenate(columns), np.concatenate(scores))
 
 
 def _nearest(

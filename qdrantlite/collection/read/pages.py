@@ -98,7 +98,7 @@ def scroll_page(view: ReadView, selection: Selection | None, request: Scroll, de
         return ScrollPage(_ordered_records(view, ranking, request, deadline.pause), None)
     limit = min(request.limit, view.live_points)
     offsets = view.id_page(selection, request.offset, limit + 1, deadline.pause)
-    following = view.ids(offsets[limit:])
+    following = view.ids(offsets[limit:]).to_list()
     selectors = request.with_payload, request.with_vectors
     page = record_page(view, offsets[:limit], *selectors, deadline.pause)
     return ScrollPage(tuple(page), following[0] if following else None)

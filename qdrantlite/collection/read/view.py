@@ -30,6 +30,7 @@ from qdrantlite.storage.point_store import StoreView
 from qdrantlite.storage.store_reader import MISSING, Records
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
+from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.vector import U32, DenseVector, MultiVector, SparseVector, Vector
 
 
@@ -92,9 +93,9 @@ class ReadView:
         """The values of a field in order, of which there is a fitting index."""
         return self.state.fields[key].ordered()
 
-    def ids(self, offsets: U32) -> list[PointId]:
+    def ids(self, offsets: U32) -> PointIds:
         """Ids of live points, in the order given."""
-        return self.reader.ids(offsets)
+        return self.state.ids.at(offsets)
 
     def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int, ask: Ask = FOREVER.check) -> U32:
         """The first points by id; ``ask`` is called between blocks of work."""

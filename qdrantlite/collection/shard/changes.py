@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdrantlite.values.payload import Payload
+from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.vector import U32, SparseVector
 
 
@@ -36,6 +37,7 @@ class Inserted:
     """New offsets, contiguous and ascending, with what derived state wants to know of them."""
 
     offsets: U32
+    ids: PointIds
     payloads: Sequence[Payload]
     dense: dict[str, U32]
     sparse: dict[str, SparseInsert]

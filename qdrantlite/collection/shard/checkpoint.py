@@ -7,8 +7,8 @@ are garbage, removed with the next.
 
 Grammar of the manifest's part names: ``rows`` (offsets covered), ``live``, ``fields`` (the payload schema, whose keys
 are numbered), ``vector/<id>/<part>``, ``segments`` (JSON: the name of each stack to the files of its segments, null for
-one that is here), ``<stack>/<number>/forgotten``, ``<stack>/<number>/<part>``. Stacks are ``field/<number>`` and
-``postings/<vector id>``.
+one that is here), ``<stack>/<number>/forgotten``, ``<stack>/<number>/<part>``. Stacks are ``ids``,
+``field/<number>`` and ``postings/<vector id>``.
 """
 
 import json
@@ -23,6 +23,7 @@ import numpy as np
 
 from qdrantlite.collection.shard.indexing import Indexes
 from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.segment.ids import IdSegment
 from qdrantlite.segment.payload_index.index import IndexSegment, PayloadIndex
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseIndex, SparseSegment
@@ -42,9 +43,9 @@ SUFFIX = ".segment"
 INLINE_ENTRIES_MAX = 4096
 """Segments of no more entries stand in the manifest itself."""
 
-AnyStack: TypeAlias = Stack[IndexSegment] | Stack[SparseSegment]
-AnyLayer: TypeAlias = Layer[IndexSegment] | Layer[SparseSegment]
-S = TypeVar("S", IndexSegment, SparseSegment)
+AnyStack: TypeAlias = Stack[IndexSegment] | Stack[SparseSegment] | Stack[IdSegment]
+AnyLayer: TypeAlias = Layer[IndexSegment] | Layer[SparseSegment] | Layer[IdSegment]
+S = TypeVar("S", IndexSegment, SparseSegment, IdSegment)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,9 +87,16 @@ class Checkpoint:
         """The segments of a sparse vector; None when one is missing or damaged."""
         return self._stack(f"postings/{vector_id}", SparseSegment.load)
 
+    def ids(self) -> Stack[IdSegment] | None:
+        """The segments of ids; None when there are none, or one is missing or damaged."""
+        return self._stack("ids", IdSegment.load)
+
     def _stack(self, name: str, load: Callable[[Mapping[str, Part]], S]) -> Stack[S] | None:
         layers: list[Layer[S]] = []
-        for number, file in enumerate(json.loads(bytes(self.derived.parts["segments"]))[name]):
+        named = json.loads(bytes(self.derived.parts["segments"]))
+        if name not in named:  # Written before there were such stacks.
+            return None
+        for number, file in enumerate(named[name]):
             parts: Mapping[str, Part] = self._under(f"{name}/{number}/")
             forgotten = Selection.from_bytes(bytes(parts["forgotten"])).bitmap
             if file is not None:
@@ -172,6 +180,7 @@ def _stacks(shard: Shard, indexes: Indexes) -> dict[str, AnyStack]:
         stacks[f"field/{number}"] = indexes.fields[key].stack
     for name, sparse in indexes.sparse.items():
         stacks[f"postings/{shard.slots[name].id}"] = sparse.stack
+    stacks["ids"] = indexes.ids.stack
     return stacks
 
 
@@ -211,7 +220,8 @@ def _note_files(shard: Shard, written: Mapping[int, str]) -> None:
     sparse: dict[str, SparseIndex] = {
         name: replace(index, stack=index.stack.kept(written)) for name, index in indexes.sparse.items()
     }
-    shard.indexes = replace(indexes, fields=fields, sparse=sparse)
+    ids = replace(indexes.ids, stack=indexes.ids.stack.kept(written))
+    shard.indexes = replace(indexes, fields=fields, sparse=sparse, ids=ids)
 
 
 def _trim_log(shard: Shard, covered_seq: int) -> None:

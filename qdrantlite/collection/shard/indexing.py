@@ -1,4 +1,4 @@
-"""Payload indexes and sparse postings after a commit: new values beside the old ones, which stay as they are.
+"""Payload indexes, sparse postings and ids after a commit: new values beside the old ones, which stay as they are.
 
 Made before the commit, from what it wrote, without a lock that readers wait for.
 """
@@ -12,20 +12,23 @@ import numpy as np
 from qdrantlite.collection.shard.changes import Changes
 from qdrantlite.segment.bitmaps import Bitmap, Offsets, bitmap_of, offsets_in
 from qdrantlite.segment.column import Column
+from qdrantlite.segment.ids import IdIndex
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.values.payload import Payload, elements_at, parse_path
+from qdrantlite.values.point_ids import PointIds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Indexes:
-    """Payload indexes by key, postings by the name of their sparse vector, columns by the first key of payloads; all of
-    one commit.
+    """Payload indexes by key, postings by the name of their sparse vector, columns by the first key of payloads, and
+    the ids of all points; all of one commit.
     """
 
     fields: Mapping[str, PayloadIndex]
     sparse: Mapping[str, SparseIndex]
     columns: Mapping[str, Column] = field(default_factory=dict)
+    ids: IdIndex = field(default_factory=IdIndex)
 
     def after(self, changes: Changes) -> "Indexes":
         """What they are when a transaction with these changes has committed."""
@@ -33,13 +36,15 @@ class Indexes:
             return self
         dead = bitmap_of(np.concatenate([_NO_OFFSETS, *changes.dead]))
         sparse = {name: _sparse_after(name, index, changes, dead) for name, index in self.sparse.items()}
+        ids = _ids_after(self.ids, changes)
         if not self.fields and not self.columns:
-            return Indexes({}, sparse)
+            return Indexes({}, sparse, {}, ids)
         touched, offsets, payloads = _payloads_of(changes, dead)
         return Indexes(
             {key: reindexed(index.without(touched), offsets, payloads, key=key) for key, index in self.fields.items()},
             sparse,
             {key: column.without(touched).with_points(offsets, payloads) for key, column in self.columns.items()},
+            ids,
         )
 
 
@@ -64,6 +69,13 @@ def reindexed(index: PayloadIndex, offsets: Offsets, payloads: Sequence[Payload]
         return index
     path = parse_path(key)
     return index.with_points(offsets, [elements_at(payload, path) for payload in payloads])
+
+
+def _ids_after(index: IdIndex, changes: Changes) -> IdIndex:
+    if not changes.inserted:
+        return index
+    offsets = np.concatenate([inserted.offsets for inserted in changes.inserted])
+    return index.with_points(offsets, PointIds.joined([inserted.ids for inserted in changes.inserted]))
 
 
 def _sparse_after(name: str, index: SparseIndex, changes: Changes, dead: Bitmap) -> SparseIndex:

@@ -19,6 +19,7 @@ from qdrantlite.collection.shard.payload_text import payload_of
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot, Slot, SparseSlot, sparse_vectors
 from qdrantlite.segment.column import Column
+from qdrantlite.segment.ids import IdIndex
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
 from qdrantlite.segment.selection import NO_POINTS, Selection
 from qdrantlite.segment.sparse import SparseIndex
@@ -27,6 +28,7 @@ from qdrantlite.storage.files import Files
 from qdrantlite.storage.point_store import PointStore, create_store
 from qdrantlite.storage.store_reader import StoreReader
 from qdrantlite.values.payload import Payload
+from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.schema import CollectionConfig, SparseVectorParams, VectorParams
 from qdrantlite.values.schema_format import fields_from_json
 from qdrantlite.values.vector import U32
@@ -145,7 +147,9 @@ def _load(shard: Shard, checkpoint: Checkpoint) -> int:
         empty = make_index(index)
         known = checkpoint.field(saved.index((key, index)), empty.load) if (key, index) in saved else None
         fields[key] = filled_index(empty, key, reader, rows) if known is None else replace(empty, stack=known)
-    shard.indexes = Indexes(fields, sparse)
+    known_ids = checkpoint.ids()
+    ids = _with_ids(IdIndex(), reader, 0, rows) if known_ids is None else IdIndex(known_ids)
+    shard.indexes = Indexes(fields, sparse, ids=ids)
     shard.live = Selection.from_bytes(checkpoint.live)
     return rows
 
@@ -163,7 +167,7 @@ def read_from(shard: Shard, reader: StoreReader, offset_from: int) -> None:
         key: _with_payloads(index, partial(reindexed, key=key), reader, offset_from, None).settled()
         for key, index in shard.indexes.fields.items()
     }
-    shard.indexes = Indexes(fields, sparse)
+    shard.indexes = Indexes(fields, sparse, ids=_with_ids(shard.indexes.ids, reader, offset_from, None))
 
 
 def fill_slot(slot: Slot, reader: StoreReader, offset_from: int, offset_to: int | None) -> None:
@@ -215,6 +219,13 @@ def _with_postings(
     return index.settled()
 
 
+def _with_ids(index: IdIndex, reader: StoreReader, offset_from: int, offset_to: int | None) -> IdIndex:
+    for offsets, ids in reader.iter_ids(offset_from):
+        kept = len(_below(offsets, offset_to))
+        index = index.with_points(offsets[:kept], PointIds.of(ids[:kept]))
+    return index.settled()
+
+
 def _below(offsets: U32, offset_to: int | None) -> U32:
     return offsets if offset_to is None else offsets[: int(np.searchsorted(offsets, offset_to))]
 
@@ -239,7 +250,7 @@ def catch_up_touched(shard: Shard, reader: StoreReader, seq: int, rows_covered: 
         key: _caught_up(index, partial(reindexed, key=key), reader, changed, dead)
         for key, index in shard.indexes.fields.items()
     }
-    shard.indexes = Indexes(fields, sparse)
+    shard.indexes = replace(shard.indexes, fields=fields, sparse=sparse)
 
 
 def caught_up(index: Taking, take: Take[Taking], reader: StoreReader, *, seq: int, rows_covered: int) -> Taking:

@@ -30,6 +30,7 @@ from qdrantlite.query.filter import Filter
 from qdrantlite.query.search import Search
 from qdrantlite.segment.column import Column
 from qdrantlite.segment.dense import DenseView
+from qdrantlite.segment.ids import IdView
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.selection import NO_POINTS, Selection
@@ -69,6 +70,7 @@ class ShardState:
     """By key, one for each of the schema."""
     columns: Mapping[str, Column]
     """By the first key of payloads, of fields that filters asked for without an index."""
+    ids: IdView
     record_cache: RecordCache
     demand: ColumnDemand
     filter_cache: Cache[tuple[Filter, str | None], Selection] = field(default_factory=Cache)
@@ -227,6 +229,7 @@ class Shard:
             schema=self.schema,
             fields=self.indexes.fields,
             columns=self.indexes.columns,
+            ids=self.indexes.ids.view(),
             record_cache=self.record_cache,
             demand=self.demand,
         )
@@ -235,7 +238,9 @@ class Shard:
         """Publishes indexes that answer as those in force do. The caller holds the writer lock and the publish lock."""
         self.indexes = indexes
         sparse = {name: index.view() for name, index in indexes.sparse.items()}
-        self.state = replace(self.state, fields=indexes.fields, columns=indexes.columns, sparse=sparse)
+        self.state = replace(
+            self.state, fields=indexes.fields, columns=indexes.columns, sparse=sparse, ids=indexes.ids.view()
+        )
 
     def close(self) -> None:
         """Closes files and store; nothing is written. No view is opened afterwards; those open may finish."""

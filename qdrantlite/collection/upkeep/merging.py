@@ -12,10 +12,11 @@ from typing import TypeVar
 from qdrantlite.collection.shard.indexing import Indexes
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.segment.column import Column
+from qdrantlite.segment.ids import IdIndex
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.sparse import SparseIndex
 
-Index = TypeVar("Index", PayloadIndex, SparseIndex, Column)
+Index = TypeVar("Index", PayloadIndex, SparseIndex, Column, IdIndex)
 
 
 def merge_segments(shard: Shard) -> None:
@@ -26,6 +27,7 @@ def merge_segments(shard: Shard) -> None:
         _merge(shard, partial(_postings, name), partial(_with_postings, name))
     for key in tuple(shard.indexes.columns):
         _merge(shard, partial(_column, key), partial(_with_column, key))
+    _merge(shard, _ids, _with_ids)
 
 
 def _field(key: str, indexes: Indexes) -> PayloadIndex | None:
@@ -50,6 +52,14 @@ def _column(key: str, indexes: Indexes) -> Column | None:
 
 def _with_column(key: str, indexes: Indexes, column: Column) -> Indexes:
     return replace(indexes, columns={**indexes.columns, key: column})
+
+
+def _ids(indexes: Indexes) -> IdIndex:
+    return indexes.ids
+
+
+def _with_ids(indexes: Indexes, ids: IdIndex) -> Indexes:
+    return replace(indexes, ids=ids)
 
 
 def _merge(shard: Shard, find: Callable[[Indexes], Index | None], put: Callable[[Indexes, Index], Indexes]) -> None:

@@ -53,6 +53,7 @@ from qdrantlite.storage.store_reader import MISSING, RaggedRows
 from qdrantlite.storage.store_writer import StoreWriter
 from qdrantlite.values.payload import Payload, delete_path, set_payload
 from qdrantlite.values.point_id import PointId
+from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.values.vector import U32
 
@@ -133,7 +134,7 @@ class Transaction:
             payloads=columns.texts,
             presence=presence_of(columns.vectors, {name: slot.id for name, slot in self.slots.items()}, count),
         )
-        inserted = Inserted(offsets, columns.payloads, {}, {}, {})
+        inserted = Inserted(offsets, PointIds.of(columns.ids), columns.payloads, {}, {}, {})
         for name, slot in self.slots.items():
             self._insert_vectors(name, slot, columns.vectors.get(name), inserted)
         self.changes.inserted.append(inserted)

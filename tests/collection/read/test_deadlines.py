@@ -14,7 +14,7 @@ from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
 from qdrantlite.query.filter import FieldCondition, Filter, HasId, MatchKeyword
 from qdrantlite.segment import dense as dense_rows
-from qdrantlite.segment import filter_bitmap, multivector
+from qdrantlite.segment import filter_bitmap, multivector, sparse_totals
 from qdrantlite.storage import store_reader
 from tests.collection.small import INTEGER, NAME, collection_of, dense, multi, opened, point, sparse, upsert, write
 from tests.deadlines import CountedDeadline
@@ -91,6 +91,7 @@ def small_blocks() -> Iterator[None]:
         patch.object(pages, "PIECE", 16),
         patch.object(dense_rows, "STRETCH_COMPONENTS", 16),
         patch.object(multivector, "BLOCK_BYTES", 128),
+        patch.object(sparse_totals, "PIECE_POSTINGS", 1),
         patch.object(store_reader, "_CHUNK_IDS", 8),
         patch.object(filter_bitmap, "CHUNK_POINTS", 8),
     ):

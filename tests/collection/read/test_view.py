@@ -59,7 +59,7 @@ def test_page_is_the_first_ids_from_the_start_on(
         among = [each for at, each in enumerate(IDS) if each != 3 and (chosen is None or at in chosen)]
         first = (0, -1) if start is None else id_order(start)
         expected = [each for each in sorted(among, key=id_order) if id_order(each) >= first][:limit]
-        assert view.ids(page) == expected
+        assert view.ids(page).to_list() == expected
 
 
 @pytest.mark.parametrize("lying", [IDS[-6:], IDS[:6], IDS[::6]])
@@ -82,7 +82,7 @@ def test_view_is_untouched_by_later_writes(tmp_path: Path) -> None:
         with collection_of(database).open_view() as view:
             write(database, upsert(point(1, color="green"), point(3)), o.DeletePoints(ids(2)))
             page = view.id_page(None, None, 10)
-            assert view.ids(page) == [1, 2]
+            assert view.ids(page).to_list() == [1, 2]
             assert view.payloads(page) == [{"color": "red"}, {}]
             assert view.live_points == 2
             vectors = view.vectors(page, s.ALL_VECTORS)

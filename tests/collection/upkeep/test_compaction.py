@@ -236,12 +236,12 @@ def test_search_under_way_finishes_on_the_old_shard(tmp_path: Path) -> None:
         old = collection.shard.folder
         with collection.open_view() as view:
             offsets = view.live.offsets()
-            before = view.ids(offsets), view.vectors(offsets, ALL_VECTORS)
+            before = view.ids(offsets).to_list(), view.vectors(offsets, ALL_VECTORS)
             assert compacted(database)
             write(database, o.DeletePoints(ids(*range(40))))
             collection.maintain(idle=True)
             assert old.exists()
-            assert view.ids(offsets) == before[0]
+            assert view.ids(offsets).to_list() == before[0]
             assert [sorted(each) for each in view.vectors(offsets, ALL_VECTORS)] == [sorted(e) for e in before[1]]
         collection.maintain(idle=True)
         assert not old.exists()
