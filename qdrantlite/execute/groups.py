@@ -2,7 +2,8 @@
 
 Up to five requests collect groups, each leaving out the groups that are full, and up to five more fill the best ones;
 all leave out the points taken already. What is left out is left out at the leaves, so that later requests reach deeper
-into the prefetches. Which groups and points there are follows the loop.
+into the prefetches. Which groups and points there are follows the loop. A query without prefetches is not asked anew
+for each request: its best points are kept, and reached for further when too few of them are left.
 Scores are those of the plain query: a fusion counts ranks anew in each request, so what later requests found is scored
 again by the same query without exclusions, its prefetches reaching as far as it takes.
 Pure but for the callables given; knows no collection, no payload store.
@@ -50,7 +51,13 @@ GroupKey: TypeAlias = int | str
 REQUESTS_MAX = 5
 """That collect groups; and that fill the best ones."""
 WIDER = 4
-"""How many times further each look for the plain score of what later requests found reaches."""
+"""How many times further each look for the plain score of what later requests found reaches, or for more to keep."""
+KEPT_FIRST = 8
+"""How many times as many points as a request wants are kept at first: no more than a walk meets anyhow."""
+KEPT_MAX = 2048
+"""When so many of the best are not enough, what is wanted is asked for alone."""
+KEPT_SHARE = 8
+"""And what fewer than one point in so many passes: the points of some groups are soon compared."""
 
 Run: TypeAlias = Callable[[BoundSearch, Sieve | None], Ranking]
 """Plans and executes a bound search, over the same view each time; leaves hand up what passes the sieve."""
@@ -80,11 +87,14 @@ def search_groups(
     assert search.offset == 0
     stage = replace(widened(search.stage, group_size), limit=search.stage.limit * group_size)
     taken = _Taken(search.stage.limit, group_size, _larger_is_better(stage.query))
+    ask = _Kept(stage, run).asked if not stage.children and isinstance(stage.query, _VECTOR_QUERIES) else None
     for collecting in (True, False):
         for _ in range(REQUESTS_MAX):
             keys = taken.full if collecting else taken.unfilled()
             sieve = sieve_of(_among(group_by, keys, wanted=not collecting))
-            ranking = _asked(stage, sieve, taken.points, run)
+            ranking = None if ask is None else ask(sieve, taken.points)
+            if ranking is None:
+                ranking = _asked(stage, sieve, taken.points, run)
             if len(ranking) == 0:
                 break
             taken.add(ranking, elements_of(ranking.offsets))
@@ -203,6 +213,54 @@ def _among(group_by: str, keys: Iterable[GroupKey], *, wanted: bool) -> Filter:
     if wanted:
         return Filter(should=tuple(conditions), must_not=present)
     return Filter(must=tuple(conditions), must_not=present)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The best points of a leaf, kept for all requests."""
+
+    stage: BoundStage
+    run: Run
+    _ranking: Ranking = field(default_factory=Ranking.empty)
+    _reach: int = 0
+    """How many were asked for."""
+    _everybody: int = 0
+    """How many points the first request was about."""
+
+    def asked(self, sieve: Sieve, taken: Selection) -> Ranking | None:
+        """One request: the best of what passes the sieve and is not taken; None where looking further costs more than
+        asking for it alone.
+        """
+        limit, possible = self.stage.limit, len(sieve.possible)
+        self._everybody = self._everybody or possible
+        left = sieve.possible.difference(taken)
+        while True:
+            passing = self._passing(sieve, left)
+            if len(passing) >= limit or len(self._ranking) < self._reach:
+                return self._ranking.take(passing[:limit])
+            if self._reach >= KEPT_MAX or possible * KEPT_SHARE < self._everybody:
+                return None
+            self._reach = min(self._reach * WIDER, KEPT_MAX) or limit * KEPT_FIRST
+            self._ranking = self.run(BoundSearch(replace(self.stage, limit=self._reach)), None)
+
+    def _passing(self, sieve: Sieve, left: Selection) -> Positions:
+        """Places of what is left and passes, as many as a request wants if there are; each step looks at twice as many
+        as that before.
+        """
+        offsets, found, count = self._ranking.offsets, [np.empty(0, dtype=np.intp)], 0
+        at, step = 0, self.stage.limit
+        while at < len(offsets) and count < self.stage.limit:
+            chunk = offsets[at : at + step]
+            places = np.flatnonzero(left.contains(chunk))
+            if not sieve.is_settled:
+                places = places[sieve.passes(chunk[places])]
+            found.append(places + at)
+            count += len(places)
+            at, step = at + step, 2 * step
+        return np.concatenate(found)
+
+
+_VECTOR_QUERIES = (NearestDense, NearestSparse, NearestMulti, CustomScore)
 
 
 def _asked(stage: BoundStage, sieve: Sieve, taken: Selection, run: Run) -> Ranking:

@@ -6,9 +6,11 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qdrantlite.errors import TimedOut
-from qdrantlite.execute import sifting
+from qdrantlite.execute import groups, sifting
 from qdrantlite.execute.executor import execute
 from qdrantlite.execute.groups import RankedGroup, group_keys, search_groups
 from qdrantlite.execute.ranking import Ranking
@@ -122,7 +124,7 @@ def test_point_with_an_element_that_cannot_be_a_key_joins_none(stranger: Json) -
 def test_full_groups_on_top_do_not_hide_others(indexed: bool) -> None:
     collection = Collection([*["a"] * 300, "b", "c", "b"], indexed=indexed)
     assert collection.groups(nearest(3), 1) == {"a": [0], "b": [300], "c": [301]}
-    assert len(collection.runs) == 2
+    assert [search.stage.limit for search in collection.runs] == ([24, 3] if indexed else [24, 96, 384])
 
 
 @pytest.mark.parametrize("indexed", [True, False])
@@ -135,9 +137,11 @@ def test_groups_are_filled_without_asking_for_others() -> None:
     values = [f"g{number % 40}" for number in range(120)]
     collection = Collection(values)
     assert collection.groups(nearest(2), 3) == {"g0": [0, 40, 80], "g1": [1, 41, 81]}
-    assert len(collection.runs) > 5
+    assert len(collection.sieves) > 5
+    assert len(collection.runs) < 4
 
 
+@patch.object(groups, "KEPT_MAX", 0)
 def test_all_payloads_are_read_only_after_a_leaf_has_reached_far() -> None:
     near = Collection([*["a"] * 60, "b"])
     assert near.groups(nearest(2), 1) == {"a": [0], "b": [60]}
@@ -152,8 +156,8 @@ def test_all_payloads_are_read_only_after_a_leaf_has_reached_far() -> None:
 
 
 def test_thousand_groups() -> None:
-    groups = Collection([number // 2 for number in range(2100)]).groups(nearest(1000), 2)
-    assert groups == {number: [2 * number, 2 * number + 1] for number in range(1000)}
+    found = Collection([number // 2 for number in range(2100)]).groups(nearest(1000), 2)
+    assert found == {number: [2 * number, 2 * number + 1] for number in range(1000)}
 
 
 def test_prefetch_limits_are_multiplied_at_every_depth_once() -> None:
@@ -191,4 +195,20 @@ def test_deadline_is_asked_for_each_request() -> None:
             return super().run(search, sieve)
 
     with pytest.raises(TimedOut):
-        Late([f"g{number % 40}" for number in range(120)]).groups(nearest(2), 3)
+        Late([f"g{number % 40}" for number in range(120)]).groups(above(UP, nearest(2), limit=2), 3)
+
+
+KEYS = st.sampled_from([None, "a", "b", "c", 1, 2, ["a", "b"], [1, "c"], 1.5])
+
+
+@given(st.lists(KEYS, max_size=60), st.integers(1, 5), st.integers(1, 4), st.booleans(), st.integers(1, 8))
+def test_groups_of_kept_points_are_those_of_points_asked_for_anew(
+    values: list[Json], limit: int, group_size: int, indexed: bool, first: int
+) -> None:
+    found: list[list[object]] = []
+    for kept_max in (0, 5, 2048):
+        collection = Collection(values, indexed=indexed)
+        with patch.multiple(groups, KEPT_MAX=kept_max, KEPT_FIRST=first):
+            ranked = collection.ranked(nearest(limit), group_size)
+        found.append([(each.key, each.hits.offsets.tolist(), each.hits.scores.tolist()) for each in ranked])
+    assert found[0] == found[1] == found[2]

@@ -133,12 +133,14 @@ def group_elements(view: ReadView, offsets: U32, group_by: str, ask: Ask) -> lis
     It brings no single element of an array: a path like ``tags[0]`` leads nowhere.
     """
     path = parse_path(group_by)
+    whole = len(path) == 1  # Such a selector brings the whole value.
     selector = PayloadSelector(include=(group_by.removesuffix("[]"),))
     found: list[list[Json]] = []
     for at in range(0, len(offsets), PIECE):
         ask()
         payloads = view.payloads(offsets[at : at + PIECE])
-        found.extend([elements_at(project_payload(payload, selector), path) for payload in payloads])
+        brought = payloads if whole else [project_payload(payload, selector) for payload in payloads]
+        found.extend([elements_at(payload, path) for payload in brought])
     return found
 
 
