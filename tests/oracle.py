@@ -24,6 +24,7 @@ from tests.oracle_custom import custom_score, inputs, picked
 from tests.oracle_filter import Point, holds
 from tests.oracle_formula import formula_score
 from tests.oracle_scores import average, max_sim, rows_of, similarity, sparse_score, stored
+from tests.oracle_text import text_scores
 
 F = np.float32
 
@@ -91,6 +92,8 @@ class Oracle:
                 hits = [hit for hit in hits if node.score_threshold is None or hit.score >= F(node.score_threshold)]
             case s.Nearest(given):
                 hits = self._nearest(node, self.vector(node, given), among, rescoring=bool(sources))
+            case s.TextQuery() as query:
+                hits = self._ranked(node, query, among)
             case s.Recommend(positive, negative, s.RecommendStrategy.AVERAGE_VECTOR):
                 mean = average(*([self.vector(node, each) for each in side] for side in (positive, negative)))
                 hits = self._nearest(node, mean, among, rescoring=bool(sources))
@@ -141,6 +144,12 @@ class Oracle:
             return hits
         t = float(F(node.score_threshold))
         return [hit for hit in hits if (hit.score > t if larger else hit.score < t)]
+
+    def _ranked(self, node: s.Prefetch, query: s.TextQuery, among: Sequence[Point]) -> list[Hit]:
+        scores = text_scores(query, node.using, self.points, among)
+        hits = [Hit(among[place].id, score) for place, score in scores.items()]
+        hits.sort(key=lambda hit: (-hit.score, id_order(hit.id)))
+        return [hit for hit in hits if node.score_threshold is None or hit.score > F(node.score_threshold)]
 
     def near(self, node: s.Prefetch, given: Vector, point: Point, *, idf: bool = True) -> float:
         """Similarity of a point that has the vector to an example, in float32; 0 without a shared index."""

@@ -18,7 +18,16 @@ from qdrantlite.query import search as s
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.payload import Json, Payload
 from qdrantlite.values.point_id import PointId
-from qdrantlite.values.schema import CollectionConfig, Modifier, SparseVectorParams, VectorParams
+from qdrantlite.values.schema import (
+    CollectionConfig,
+    FieldIndex,
+    FieldKind,
+    FieldParams,
+    Modifier,
+    SparseVectorParams,
+    Tokenizer,
+    VectorParams,
+)
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
 from tests.oracle_filter import Point
 
@@ -26,6 +35,10 @@ DIMENSION = 4
 COLORS = ("red", "green", "blue")
 NUMBER_KEY = "size"
 """The payload field of integers, fit for an integer index and for orders by value."""
+TEXT_KEY = "note"
+"""The payload field of texts, fit for a text index that scores."""
+TEXT_INDEX = FieldIndex(FieldKind.TEXT, FieldParams(tokenizer=Tokenizer.WHITESPACE, scoring="bm25"))
+WORDS = ("tea", "Milk", "sugar", "and")
 FORMULA_DEFAULTS: Mapping[str, Json] = {"price": 0.25, "$score[1]": -0.5}
 UUIDS = tuple(UUID(int=number << 64 | number) for number in (1, 2, 2**63))
 
@@ -86,6 +99,12 @@ def _sparse(weights: dict[int, float]) -> SparseVector:
 
 
 @cache
+def texts() -> st.SearchStrategy[str]:
+    """A few words, repeated ones too, or none."""
+    return st.lists(st.sampled_from(WORDS), max_size=5).map(" ".join)
+
+
+@cache
 def payloads() -> st.SearchStrategy[Payload]:
     """Fields of one type each, missing, null, alone or in lists; ``parts`` holds objects."""
     colors, numbers = st.sampled_from(COLORS), st.integers(-3, 6)
@@ -99,6 +118,7 @@ def payloads() -> st.SearchStrategy[Payload]:
             NUMBER_KEY: st.one_of(numbers, st.lists(numbers, max_size=3, unique=True)),
             "price": st.one_of(st.sampled_from([0.5, 1.5, 2.0]), numbers),
             "flag": st.booleans(),
+            TEXT_KEY: st.one_of(texts(), st.lists(st.one_of(texts(), st.just(1)), max_size=2)),
             "parts": parts,
         },
     )
@@ -204,7 +224,9 @@ def stages(config: CollectionConfig, stored: Sequence[Point], *, depth: int) -> 
         st.one_of(st.none(), st.integers(-3, 6), st.just(1.5)),
     ).map(lambda order: ("", order, None))
     narrowed, limits = st.one_of(st.none(), filters()), st.integers(1, 6)
-    leaf_queries = st.one_of(queries, orders, st.just(("", None, None)))
+    asked = st.builds(s.TextQuery, texts(), st.sampled_from([1.2, 0.0]), st.sampled_from([0.75, 1.0, 0.0]))
+    ranked = st.tuples(st.just(TEXT_KEY), asked, THRESHOLDS)
+    leaf_queries = st.one_of(queries, orders, ranked, st.just(("", None, None)))
     found = st.builds(_stage, st.just(()), leaf_queries, narrowed, limits)
     thresholds = st.one_of(st.none(), st.sampled_from([0.2, 0.4]))
     fusions = st.tuples(st.just(""), st.builds(s.Fusion, st.just(s.FusionKind.RRF), st.integers(1, 4)), thresholds)

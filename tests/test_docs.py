@@ -45,6 +45,8 @@ CONDITIONS: Mapping[str, models.Condition] = {
     "match text": _field(match=models.MatchText(text="x")),
     "match text_any": _field(match=models.MatchTextAny(text_any="x")),
     "match phrase": _field(match=models.MatchPhrase(phrase="x")),
+    "match prefix": _field(match=models.MatchPrefix(prefix="x")),
+    "match substring": _field(match=models.MatchSubstring(substring="x")),
     "range": _field(range=models.Range(gte=1)),
     "datetime_range": _field(range=models.DatetimeRange(gte=datetime(2024, 1, 1))),
     "geo_radius": _field(geo_radius=CIRCLE),
@@ -106,13 +108,16 @@ def _is_there(call: Callable[[], object]) -> bool:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[QdrantClient]:
-    """Connected to a server with one small collection ``c``, its field ``number`` indexed."""
+    """Connected to a server with one small collection ``c``, its fields ``number`` and ``text`` indexed."""
     with Server() as server:
         connected = QdrantClient(**server.client_options)
         connected.create_collection("c", vectors_config=models.VectorParams(size=2, distance=models.Distance.DOT))
         points = [models.PointStruct(id=i, vector=[1.0, i], payload={"number": i}) for i in range(3)]
         connected.upsert("c", points, wait=True)
         connected.create_payload_index("c", "number", models.PayloadSchemaType.INTEGER)
+        scoring = models.TextScoringParams(type=models.TextScoringType.BM25)
+        texts = models.TextIndexParams(type=models.TextIndexType.TEXT, scoring=scoring)
+        connected.create_payload_index("c", "text", texts)
         yield connected
         connected.close()
 
@@ -126,7 +131,9 @@ def test_readme_lists_rpcs(service: str) -> None:
 def test_readme_lists_queries(client: QdrantClient) -> None:
     def ask(query: models.Query) -> object:
         merging = isinstance(query, models.FusionQuery | models.FormulaQuery)
-        return client.query_points("c", query=query, prefetch=models.Prefetch(query=VECTOR) if merging else None)
+        using = "text" if isinstance(query, models.TextQuery) else None
+        prefetch = models.Prefetch(query=VECTOR) if merging else None
+        return client.query_points("c", query=query, using=using, prefetch=prefetch)
 
     there = {name for name, query in QUERIES.items() if _is_there(partial(ask, query))}
     assert _row("Queries") == (there, QUERIES.keys() - there)

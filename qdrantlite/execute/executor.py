@@ -51,6 +51,7 @@ from qdrantlite.plan.nodes import (
     SampleScan,
     SparseScan,
     SubsetScan,
+    TextScan,
     Top,
 )
 from qdrantlite.plan.trace import Step, Trace
@@ -145,6 +146,8 @@ class _Run:
                 return _dense(node, view, self.known.get(node), self.deadline)
             case SparseScan():
                 return _sparse(node, view, self.deadline)
+            case TextScan():
+                return _text(node, view, self.deadline)
             case MultiScan():
                 return _multi(node, view, self.deadline)
             case CustomScan():
@@ -197,6 +200,18 @@ def _sparse(node: SparseScan, view: ShardView, deadline: Deadline) -> Ranking:
     postings, among = view.sparse(node.using), _among(node, view)
     ranking = fetch_best(
         lambda limit: postings.search(node.query.vector, selection=among, limit=limit, ask=deadline.pause),
+        *(node.limit, view.ids),
+        spare=SPARE_ROWS,
+    )
+    return passing_threshold(ranking, node.threshold, larger_is_better=True)
+
+
+def _text(node: TextScan, view: ShardView, deadline: Deadline) -> Ranking:
+    query, texts, among = node.query, view.texts(node.using), _among(node, view)
+    ranking = fetch_best(
+        lambda limit: texts.search(
+            *(query.words, query.rarities, query.saturation), selection=among, limit=limit, ask=deadline.pause
+        ),
         *(node.limit, view.ids),
         spare=SPARE_ROWS,
     )

@@ -27,6 +27,7 @@ from qdrantlite.plan.bound import (
     BoundSample,
     BoundSearch,
     BoundStage,
+    BoundText,
     NearestDense,
     NearestMulti,
     NearestSparse,
@@ -188,7 +189,9 @@ def _larger_is_better(query: BoundQuery | None) -> bool:
             return query.larger_is_better
         case BoundDiversity():
             return _larger_is_better(query.query)
-        case NearestSparse() | CustomScore() | BoundFusion() | BoundFormula() | BoundOrderBy() | BoundSample() | None:
+        case NearestSparse() | CustomScore() | BoundText() | BoundFusion() | BoundFormula():
+            return True
+        case BoundOrderBy() | BoundSample() | None:
             return True
         case _:
             assert_never(query)

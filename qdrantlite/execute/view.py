@@ -17,6 +17,7 @@ from qdrantlite.query.check import VectorKind
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.payload_index.text_scores import TextScores
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseView
 from qdrantlite.values.payload import Payload
@@ -60,6 +61,10 @@ class ShardView(Protocol):
 
     def multi(self, name: str) -> MultiVectorView:
         """Rows of a multivector."""
+        ...
+
+    def texts(self, key: str) -> TextScores:
+        """The text index at ``key``, which scores."""
         ...
 
     def ordered(self, key: str) -> OrderedValues:

@@ -16,6 +16,7 @@ from qdrantlite.errors import BadInput, BadRequest
 from qdrantlite.plan.custom import CustomScore
 from qdrantlite.query.formula import Expression, everything_in
 from qdrantlite.query.search import DEFAULT_PARAMS, LIMIT_DEFAULT, Direction, FusionKind, SearchParams
+from qdrantlite.text.bm25 import Saturation
 from qdrantlite.values.payload import Json, Path
 from qdrantlite.values.schema import FieldKind
 from qdrantlite.values.vector import DEFAULT_VECTOR, F32, U32, SparseVector
@@ -73,6 +74,24 @@ class NearestMulti:
     def details(self) -> str:
         """For ``explain``."""
         return f"rows={self.rows.shape[0]}x{self.rows.shape[1]}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundText:
+    """Points whose texts in the index at ``key`` say one of distinct ``words``, the rarer (``rarities`` ``(n,)
+    float32``) and the more often the better. ``postings``: how many points say each word, summed up.
+    """
+
+    key: str
+    words: tuple[str, ...]
+    rarities: F32
+    saturation: Saturation
+    postings: int
+
+    @property
+    def details(self) -> str:
+        """For ``explain``."""
+        return f"words={len(self.words)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +160,14 @@ class BoundDiversity:
     diversity: float
 
 
-BoundQuery: TypeAlias = BoundVectorQuery | BoundOrderBy | BoundFusion | BoundFormula | BoundSample | BoundDiversity
+BoundQuery: TypeAlias = (
+    BoundVectorQuery | BoundText | BoundOrderBy | BoundFusion | BoundFormula | BoundSample | BoundDiversity
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoundStage:
-    """One stage; a stage without children is a leaf and reads the shard.
+    """One stage; a stage without children is a leaf and reads the shard
 
     ``selection`` counts at leaves only: the live points that pass the filters of the leaf and of all stages above it,
     None = no filter. ``limit`` is how many candidates the stage hands up.
@@ -170,6 +191,8 @@ class BoundStage:
                 self._require_fusible(fusion)
             case BoundFormula() if not self.children:
                 raise BadInput("Validation failed: cannot apply Formula without prefetches")
+            case BoundText() if self.children:
+                raise BadRequest("BM25 over a text index cannot rescore prefetches")
             case BoundOrderBy() if self.score_threshold is not None:
                 raise BadRequest("Can't use score_threshold with an order_by query.")
             case _:

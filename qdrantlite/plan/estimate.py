@@ -44,6 +44,7 @@ BEAM_GROWTH = 0.5
 0.99 of the best among 100,000 rows, and 0.965 to 0.985 among a million."""
 SPARSE_US = 60.0
 POSTING_US = 0.004
+TEXT_POSTING_US = 0.012
 MULTI_US = 60.0
 MULTI_COMPONENT_US = 0.0005
 ID_US = 15.0
@@ -127,6 +128,11 @@ def subset_cost(facts: VectorStatistics, passing: int) -> float:
 def sparse_cost(facts: VectorStatistics, indices: int) -> float:
     """Adding up the postings of a query of so many indices, as if each held a hundredth of all."""
     return SPARSE_US + min(facts.rows, indices * facts.rows / 100) * POSTING_US
+
+
+def text_cost(postings: int) -> float:
+    """Adding up what so many postings of words are worth."""
+    return SPARSE_US + postings * TEXT_POSTING_US
 
 
 def multi_cost(facts: VectorStatistics, passing: int, query_rows: int) -> float:

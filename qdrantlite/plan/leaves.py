@@ -14,6 +14,7 @@ from qdrantlite.plan.bound import (
     BoundOrderBy,
     BoundSample,
     BoundStage,
+    BoundText,
     NearestDense,
     NearestMulti,
     NearestSparse,
@@ -35,6 +36,7 @@ from qdrantlite.plan.nodes import (
     SampleScan,
     SparseScan,
     SubsetScan,
+    TextScan,
 )
 from qdrantlite.plan.statistics import Statistics, VectorStatistics
 from qdrantlite.values.cardinality import Cardinality
@@ -55,6 +57,8 @@ def leaf(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> Reading
             return _multi(stage, stage.query, statistics)
         case CustomScore():
             return _custom(stage, stage.query, statistics)
+        case BoundText():
+            return _text(stage, stage.query, statistics)
         case BoundOrderBy():
             return _ordered(stage, stage.query, statistics, repeats=repeats)
         case BoundSample():
@@ -110,6 +114,13 @@ def _sparse(stage: BoundStage, query: NearestSparse, statistics: Statistics) -> 
     rows = estimate.rows_up(passing, stage.limit, certain=False)
     expected = Estimate(rows, estimate.sparse_cost(facts, len(query.vector.indices)))
     return SparseScan(stage.using, query, selection, stage.limit, stage.score_threshold, expected)
+
+
+def _text(stage: BoundStage, query: BoundText, statistics: Statistics) -> TextScan:
+    selection = _narrowing(stage, statistics)
+    passing = min(query.postings, _passing(selection, statistics))
+    expected = Estimate(estimate.rows_up(passing, stage.limit, certain=False), estimate.text_cost(query.postings))
+    return TextScan(query.key, query, selection, stage.limit, stage.score_threshold, expected)
 
 
 def _multi(stage: BoundStage, query: NearestMulti, statistics: Statistics) -> MultiScan:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from qdrantlite.plan.bound import (
     BoundFormula,
+    BoundText,
     BoundVectorQuery,
     NearestDense,
     NearestMulti,
@@ -45,12 +46,12 @@ class _Reading:
 
 
 class _Seeking(_Reading):
-    """What all leaves have in common that read a vector for the best of a query."""
+    """What all leaves have in common that read a vector, or texts, for the best of a query."""
 
     __slots__ = ()
 
     using: str
-    query: BoundVectorQuery
+    query: BoundVectorQuery | BoundText
     selection: OffsetSet | None
     limit: int
     threshold: float | None
@@ -77,11 +78,7 @@ class Nothing(_Reading):
     """Hands up no row: what is left of a leaf whose filter lets no point through."""
 
     estimate: Estimate
-
-    @property
-    def selection(self) -> None:
-        """It reads nothing."""
-        return
+    selection: None = None
 
     @property
     def details(self) -> str:
@@ -147,6 +144,18 @@ class SparseScan(_Seeking):
 
     using: str
     query: NearestSparse
+    selection: OffsetSet | None
+    limit: int
+    threshold: float | None
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextScan(_Seeking):
+    """Adds up what the words of the query are worth in the texts of the field ``using``."""
+
+    using: str
+    query: BoundText
     selection: OffsetSet | None
     limit: int
     threshold: float | None
@@ -374,7 +383,7 @@ class Top(_Merging):
 
 
 DenseLeaf: TypeAlias = ExactScan | SubsetScan | GraphScan
-ReadingLeaf: TypeAlias = DenseLeaf | SparseScan | MultiScan | CustomScan | IdScan | OrderScan | SampleScan
+ReadingLeaf: TypeAlias = DenseLeaf | SparseScan | TextScan | MultiScan | CustomScan | IdScan | OrderScan | SampleScan
 Merge: TypeAlias = Rescore | GuidedScan | Diversify | Fuse | Formula | Order | SampleOf
 Node: TypeAlias = Nothing | ReadingLeaf | Merge | Top
 

@@ -17,6 +17,7 @@ from qdrantlite.plan.bound import (
     BoundSample,
     BoundSearch,
     BoundStage,
+    BoundText,
     NearestDense,
     NearestMulti,
     NearestSparse,
@@ -129,7 +130,7 @@ def _merge(stage: BoundStage, sources: tuple[Node, ...], statistics: Statistics,
         case BoundSample():
             rows = estimate.rows_up(given, stage.limit, certain=False)
             return SampleOf(sources, stage.limit, Estimate(rows, below_us + estimate.sample_cost(given)))
-        case None:
-            raise AssertionError("a stage with children has a query")
+        case BoundText() | None:
+            raise AssertionError("a stage with children has a query that merges them")
         case _:
             assert_never(stage.query)

@@ -142,9 +142,14 @@ class RelevanceFeedback:
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:
-    """BM25 over a text index; ``using`` names the payload field."""
+    """By the words of an indexed text (BM25); ``using`` names the payload field.
+
+    ``k`` says how soon repeated words count no more, not negative; ``b`` how much the length of texts does, 0 to 1.
+    """
 
     text: str
+    k: float = 1.2
+    b: float = 0.75
 
 
 @dataclass(frozen=True, slots=True)

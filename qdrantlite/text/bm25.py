@@ -1,12 +1,13 @@
 """The built-in sparse model ``qdrant/bm25``: text and options to the indices and values of a sparse vector.
 
 The index of a token is the absolute value of its signed 32-bit MurmurHash3. A document's value is the part of Okapi
-BM25 that the document alone decides, ``n (k + 1) / (n + k (1 - b + b len / avg_len))``; a query's value is 1. How rare
-a token is, is not known here: the ``Idf`` modifier of the sparse vector brings it in at query time.
+BM25 that the document alone decides (``Saturation``); a query's value is 1. How rare a token is, is not known here:
+the ``Idf`` modifier of the sparse vector brings it in at query time.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn
 
@@ -24,6 +25,20 @@ MODELS = frozenset({"qdrant/bm25", "bm25"})
 
 SparseArrays = tuple[NDArray[np.uint32], NDArray[np.float32]]
 """Indices, unique and ascending, and their values: ``(n,) uint32`` and ``(n,) float32``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """What repeated tokens are worth in texts of some length, beside an ``average`` length above 0."""
+
+    k: float
+    b: float
+    average: float
+
+    def of(self, repeats: NDArray[np.floating], lengths: NDArray[np.floating] | float) -> NDArray[np.floating]:
+        """``n (k + 1) / (n + k (1 - b + b len / average))`` of each, in the precision given."""
+        base, slope = self.k * (1 - self.b), self.k * self.b / self.average
+        return repeats * (self.k + 1) / (repeats + (lengths * slope + base))
 
 
 def check_model(model: str) -> None:
@@ -66,8 +81,7 @@ def _embed(text: str, params: Bm25Params, *, query: bool) -> SparseArrays:
     if query:
         return indices[order], np.ones(len(counts), np.float32)
     repeats = np.fromiter(counts.values(), np.float64, len(counts))[order]
-    length_part = params.k * (1 - params.b + params.b * counts.total() / params.avg_len)
-    values = repeats * (params.k + 1) / (repeats + length_part)
+    values = Saturation(params.k, params.b, params.avg_len).of(repeats, counts.total())
     return indices[order], values.astype(np.float32)
 
 

@@ -3,8 +3,8 @@
 A document and a query differ for the prefix tokenizer alone: a document is found by every opening of its words, so it
 has them all as tokens; a query has one opening per word, and keeps stopwords, for they may be words half typed.
 
-Identifiers of code are found as a whole or by their parts, so a document has both as tokens. What is matched, and what
-stands in a phrase, has the parts alone.
+Identifiers of code are found as a whole or by their parts, so a document has both as tokens, and so has what ranks
+documents. What is matched, and what stands in a phrase, has the parts alone.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,6 +36,11 @@ def document_tokens(text: str, params: TextParams) -> list[str]:
 def query_tokens(text: str, params: TextParams) -> list[str]:
     """The tokens of a matched text, in the order of the text, repeated as often as they occur."""
     return _tokens(split_text(text, params.tokenizer), expand_query(params, compounds=False))
+
+
+def ranking_tokens(text: str, params: TextParams) -> tuple[str, ...]:
+    """The tokens that a searched text ranks stored ones by, each once."""
+    return tuple(dict.fromkeys(_tokens(split_text(text, params.tokenizer), expand_query(params))))
 
 
 def phrase_tokens(text: str, params: TextParams) -> list[str]:

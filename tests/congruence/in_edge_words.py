@@ -34,6 +34,26 @@ def sparse_params(params: models.SparseVectorParams) -> Any:
     return edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf if params.modifier == models.Modifier.IDF else None)
 
 
+def text_index(params: models.TextIndexParams) -> Any:
+    """Settings of a text index; stopwords and stemmers of one language each."""
+    stemmer = None
+    if isinstance(params.stemmer, models.SnowballParams):
+        stemmer = edge.SnowballParams(getattr(edge.SnowballLanguage, params.stemmer.language.name.title()))
+    return edge.TextIndexParams(
+        getattr(edge.TokenizerType, (params.tokenizer or models.TokenizerType.WORD).name.title()),
+        params.min_token_len,
+        params.max_token_len,
+        lowercase=params.lowercase,
+        ascii_folding=params.ascii_folding,
+        phrase_matching=params.phrase_matching,
+        stopwords=getattr(edge.Language, params.stopwords.name.title())
+        if isinstance(params.stopwords, models.Language)
+        else None,
+        stemmer=stemmer,
+        scoring=params.scoring is not None,
+    )
+
+
 def vector(given: Any) -> Any:
     """Vectors of a point or of a query, named ones too."""
     if isinstance(given, models.SparseVector):
@@ -205,6 +225,8 @@ def _query(given: models.Prefetch) -> Any:
     match given.query:
         case None:
             return None
+        case models.TextQuery():
+            return _text(given.query.text, given.using or "")
         case models.FusionQuery(fusion=models.Fusion.RRF):
             return edge.Fusion.Rrf(k=2)
         case models.FusionQuery():
@@ -219,6 +241,13 @@ def _query(given: models.Prefetch) -> Any:
             return edge.OrderBy(order.key, edge.Direction.Desc if down else edge.Direction.Asc, start)
         case _:
             return edge.Query.Nearest(vector(given.query), using=given.using)
+
+
+def _text(given: str | models.TextQueryInput, field: str) -> Any:
+    if isinstance(given, str):
+        return edge.TextQuery(field, given)
+    params = given.scoring.bm25 if given.scoring else models.Bm25Params()
+    return edge.TextQuery(field, given.query, edge.Bm25Params(params.k, params.b))
 
 
 def expression(given: Any) -> Any:

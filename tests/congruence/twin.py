@@ -95,10 +95,11 @@ class Twin:
         self.ours.delete_vectors(self.name, list(names), points=list(ids))
         self.theirs.update(edge.UpdateOperation.delete_vectors(list(ids), list(names)))
 
-    def index(self, field: str, kind: models.PayloadSchemaType) -> None:
+    def index(self, field: str, kind: models.PayloadSchemaType | models.TextIndexParams) -> None:
         """A payload index."""
         self.ours.create_payload_index(self.name, field, kind)
-        self.theirs.update(edge.UpdateOperation.create_field_index(field, KINDS[kind]))
+        theirs = words.text_index(kind) if isinstance(kind, models.TextIndexParams) else KINDS[kind]
+        self.theirs.update(edge.UpdateOperation.create_field_index(field, theirs))
 
     def indexed_points(self) -> dict[str, int]:
         """How many points have a value in each index, on their side."""

@@ -22,6 +22,7 @@ from qdrantlite.plan.custom import (
 from qdrantlite.query import search as s
 from qdrantlite.query.filter import Condition, Filter, HasId
 from qdrantlite.segment.vector_index.row_encoding import prepare_query
+from qdrantlite.text.bm25 import Saturation
 from qdrantlite.values.distance import Datatype
 from qdrantlite.values.vector import U32, SparseVector, Vector
 from tests.execute.listed_shard import ListedShard
@@ -29,6 +30,7 @@ from tests.oracle import Oracle, referenced
 from tests.oracle_custom import inputs
 from tests.oracle_filter import holds
 from tests.oracle_scores import average, rows_of
+from tests.oracle_text import asked_words, rarities, words_at
 
 
 def bind(search: s.Search, oracle: Oracle, shard: ListedShard) -> b.BoundSearch:
@@ -80,6 +82,8 @@ def _query(node: s.Prefetch, oracle: Oracle, shard: ListedShard) -> b.BoundQuery
             return b.BoundOrderBy(key, direction, start)
         case s.Fusion(kind, k, weights):
             return b.BoundFusion(kind, k, weights)
+        case s.TextQuery() as query:
+            return _ranked(query, node.using, oracle)
         case s.Sample():
             return b.BoundSample()
         case s.Formula():
@@ -91,6 +95,14 @@ def _query(node: s.Prefetch, oracle: Oracle, shard: ListedShard) -> b.BoundQuery
             return _nearest(node, average(*sides), oracle)
         case _:
             return _custom(node, oracle)
+
+
+def _ranked(query: s.TextQuery, key: str, oracle: Oracle) -> b.BoundText:
+    documents = [said for point in oracle.points if (said := words_at(point, key))]
+    words = asked_words(query)
+    average = sum(map(len, documents)) / len(documents) if documents else 1.0
+    saturation = Saturation(query.k, query.b, average)
+    return b.BoundText(key, words, np.array(rarities(words, documents), dtype=np.float32), saturation, len(documents))
 
 
 def _nearest(node: s.Prefetch, vector: Vector, oracle: Oracle) -> b.NearestQuery:

@@ -18,8 +18,10 @@ from qdrantlite.query.check import VectorKind, vector_kind
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.payload_index.text_scores import TextScores
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseView
+from qdrantlite.text.bm25 import Saturation
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.payload import Payload, elements_at, parse_path
 from qdrantlite.values.point_id import PointId, id_order
@@ -28,6 +30,7 @@ from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.values.vector import F32, U32, SparseVector
 from tests.oracle_filter import Point
 from tests.oracle_scores import max_sim, rows_of, similarity, sparse_score, stored
+from tests.oracle_text import weighted
 
 Best = tuple[U32, F32]
 
@@ -124,6 +127,27 @@ class ListedPostings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ListedTexts:
+    """The texts of one payload field."""
+
+    points: dict[int, Point]
+    key: str
+
+    def search(
+        self, words: Sequence[str], rarities: F32, saturation: Saturation, *, selection: Selection, limit: int, ask: Ask
+    ) -> Best:
+        """As ``TextScores.search``."""
+        ask()
+        offsets = selection.offsets()
+        weights = dict(zip(words, rarities, strict=True))
+        among = [self.points[offset] for offset in offsets.tolist()]
+        k, b, average = saturation.k, saturation.b, saturation.average
+        found = weighted(weights, self.key, among, k=k, b=b, average=average)
+        scores = np.array(list(found.values()), dtype=np.float32)
+        return best(offsets[list(found)], scores, limit, larger_is_better=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ListedOrder:
     """Entries (value, offset) of one payload field."""
 
@@ -193,6 +217,10 @@ class ListedShard:
         """Listed vectors in the place of postings."""
         found = {offset: point.vectors[name] for offset, point in self.points.items() if name in point.vectors}
         return cast(SparseView, ListedPostings({o: v for o, v in found.items() if isinstance(v, SparseVector)}))
+
+    def texts(self, key: str) -> TextScores:
+        """The words at ``key``."""
+        return cast(TextScores, ListedTexts(self.points, key))
 
     def ordered(self, key: str) -> OrderedValues:
         """The integers at ``key``."""

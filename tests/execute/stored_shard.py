@@ -5,8 +5,9 @@ from numpy.typing import NDArray
 
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
-from qdrantlite.segment.payload_index.index import make_index
+from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
 from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.payload_index.text_scores import TextScores
 from qdrantlite.segment.sparse import SparseIndex, SparseView
 from qdrantlite.segment.vector_index.row_encoding import Rows, prepare_rows
 from qdrantlite.values.distance import Datatype
@@ -15,6 +16,7 @@ from qdrantlite.values.schema import FieldIndex, FieldKind
 from qdrantlite.values.vector import SparseVector
 from tests.execute.listed_shard import ListedShard
 from tests.oracle_scores import rows_of
+from tests.strategies import TEXT_INDEX
 
 GARBAGE = 77
 """What rows hold that belong to no point; would win every search."""
@@ -60,12 +62,19 @@ class StoredShard(ListedShard):
 
     def ordered(self, key: str) -> OrderedValues:
         """Over an integer index."""
-        index = make_index(FieldIndex(FieldKind.INTEGER))
+        return self._indexed(key, FieldIndex(FieldKind.INTEGER)).ordered()
+
+    def texts(self, key: str) -> TextScores:
+        """Over a text index."""
+        return self._indexed(key, TEXT_INDEX).texts()
+
+    def _indexed(self, key: str, schema: FieldIndex) -> PayloadIndex:
+        index = make_index(schema)
         for offset, point in self.points.items():
             index = index.with_points(
                 np.array([offset], dtype=np.uint32), [elements_at(point.payload, parse_path(key))]
             )
-        return index.ordered()
+        return index
 
 
 def _as_rows(array: NDArray[np.generic]) -> Rows:

@@ -1,5 +1,7 @@
 """Plans of typical searches as ``explain`` prints them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from qdrantlite.plan import bound as b
@@ -17,6 +19,7 @@ from qdrantlite.plan.planner import plan
 from qdrantlite.plan.trace import Step, Trace
 from qdrantlite.query.formula import Constant, Mult, Sum, Variable
 from qdrantlite.query.search import Direction, FusionKind, SearchParams
+from qdrantlite.text.bm25 import Saturation
 from qdrantlite.values.vector import SparseVector
 from tests.golden.recorded import assert_as_recorded
 from tests.plan.counted import PACKAGES
@@ -31,6 +34,8 @@ TOWARD = CustomScore(DenseExamples(np.zeros((5, 384), dtype=np.float32)), PairRa
 APART = CustomScore(DenseExamples(np.zeros((4, 384), dtype=np.float32)), PairLosses(2), larger_is_better=True)
 WORDS = CustomScore(SparseExamples((TERMS.vector, TERMS.vector)), BestScore(1), larger_is_better=True)
 PAGES = CustomScore(MultiExamples((TOKENS.rows, TOKENS.rows)), BestScore(2), larger_is_better=True)
+SAID = b.BoundText("title", ("a", "b"), np.ones(2, dtype=np.float32), Saturation(1.2, 0.75, 9.0), 4000)
+ASKED = replace(SAID, postings=3)
 RRF = b.BoundFusion(FusionKind.RRF)
 AGED = b.BoundFormula(Sum((Variable("$score[1]"), Mult((Constant(0.5), Variable("age"))))), {}, {}, {}, {})
 BY_SIZE = b.BoundOrderBy("size", Direction.DESC, 100)
@@ -61,6 +66,10 @@ SEARCHES = {
         b.BoundStage(query=DENSE, using="half", selection=Passing(20_000))
     ),
     "sparse": b.BoundSearch(terms(10)),
+    "texts by rare words": b.BoundSearch(b.BoundStage(query=ASKED)),
+    "texts by words, filtered": b.BoundSearch(
+        merge(RRF, b.BoundStage(query=SAID, selection=Passing(900), score_threshold=1.5), dense(20))
+    ),
     "multi, filtered": b.BoundSearch(b.BoundStage(query=TOKENS, using="tokens", selection=Passing(50))),
     "by id": b.BoundSearch(b.BoundStage(selection=Passing(7))),
     "order by value, scrolled": b.BoundSearch(b.BoundStage(query=BY_SIZE), repeats=True),

@@ -17,7 +17,7 @@ from tests.congruence.compare import assert_same
 from tests.model.write_strategies import INDEXES
 from tests.oracle import Hit, Oracle
 from tests.oracle_filter import Point
-from tests.strategies import NUMBER_KEY, configs, filters, points, searches
+from tests.strategies import NUMBER_KEY, TEXT_KEY, configs, filters, points, searches
 
 NAME = "points"
 QUICK = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
@@ -37,7 +37,8 @@ def fill(database: Database, data: st.DataObject) -> tuple[CollectionConfig, lis
     first, last = data.draw(points(config)), data.draw(points(config))
     database.delete_collection(NAME)
     database.create_collection(NAME, config)
-    database.alter(NAME, o.CreateFieldIndex(NUMBER_KEY, INDEXES[NUMBER_KEY][0]))
+    for key in (NUMBER_KEY, TEXT_KEY):
+        database.alter(NAME, o.CreateFieldIndex(key, INDEXES[key][0]))
     keys = data.draw(st.lists(st.sampled_from(list(INDEXES)), unique=True))
     early = data.draw(st.booleans())
     with ExitStack() as later:

@@ -42,7 +42,7 @@ from tests.model.write_strategies import CONFIG, EXTRAS, IDF, INDEXES, broken_op
 from tests.oracle import Hit, Oracle
 from tests.oracle_filter import Point
 from tests.oracle_scores import rows_of, stored
-from tests.strategies import DIMENSION, NUMBER_KEY, filters, searches, vectors
+from tests.strategies import DIMENSION, NUMBER_KEY, TEXT_INDEX, TEXT_KEY, filters, searches, vectors
 
 NAME, OTHER = "points", "other"
 ALIASES = ("alias", "second", OTHER)
@@ -214,8 +214,10 @@ class DatabaseMachine(RuleBasedStateMachine):
         exact = replace(config, sparse_vectors={k: v for k, v in config.sparse_vectors.items() if k != IDF})
         points = list(self.model.points.values())
         wanted = data.draw(searches(exact, points))
-        if NUMBER_KEY not in self.fields and any(isinstance(q, s.OrderBy) for q in _queries(wanted.stage)):
-            with pytest.raises(BadInput, match="No range index"):
+        asked = {type(query) for query in _queries(wanted.stage)}
+        ordered, ranked = NUMBER_KEY in self.fields, self.fields.get(TEXT_KEY) == TEXT_INDEX
+        if (s.OrderBy in asked and not ordered) or (s.TextQuery in asked and not ranked):
+            with pytest.raises(BadInput, match=r"No range index|BM25 requires a text index|does not score"):
                 self.database.search(NAME, wanted)
             return
         assert self.hits(wanted) == Oracle(config, points).search(wanted)

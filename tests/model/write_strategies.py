@@ -20,7 +20,7 @@ from qdrantlite.values.schema import (
     VectorParams,
 )
 from qdrantlite.values.vector import DenseVector, Vector
-from tests.strategies import DIMENSION, NUMBER_KEY, UUIDS, filters, payloads, vectors
+from tests.strategies import DIMENSION, NUMBER_KEY, TEXT_INDEX, TEXT_KEY, UUIDS, filters, payloads, vectors
 
 IDF = "idf"
 EXTRA_DENSE, EXTRA_SPARSE = "extra", "extra_sparse"
@@ -45,6 +45,7 @@ INDEXES: Mapping[str, tuple[FieldIndex, ...]] = {
     NUMBER_KEY: (FieldIndex(FieldKind.INTEGER), FieldIndex(FieldKind.FLOAT)),
     "price": (FieldIndex(FieldKind.FLOAT),),
     "flag": (FieldIndex(FieldKind.BOOL),),
+    TEXT_KEY: (TEXT_INDEX, FieldIndex(FieldKind.TEXT)),
     f"parts[].{NUMBER_KEY}": (FieldIndex(FieldKind.INTEGER),),
 }
 """Payload indexes that agree with unindexed fields on all values that are written."""

@@ -121,6 +121,9 @@ def query_model(query: s.Query | None) -> Any:
             )
         case s.Formula(expression, defaults):
             return models.FormulaQuery(formula=_expression(expression), defaults=dict(defaults))
+        case s.TextQuery(text, k, b):
+            scoring = models.Bm25Scoring(bm25=models.Bm25Params(k=k, b=b))
+            return models.TextQuery(text=models.TextQueryInput(query=text, scoring=scoring))
         case s.Sample():
             return models.SampleQuery(sample=models.Sample.RANDOM)
         case _:

@@ -60,6 +60,10 @@ class BothWays:
             sparse_vectors_config={"sparse": models.SparseVectorParams()},
         )
         self.rest.create_payload_index("c", strategies.NUMBER_KEY, models.PayloadSchemaType.INTEGER)
+        ranked = models.TextIndexParams(
+            type=models.TextIndexType.TEXT, scoring=models.TextScoringParams(type=models.TextScoringType.BM25)
+        )
+        self.rest.create_payload_index("c", strategies.TEXT_KEY, ranked)
         for number, point in enumerate(points):
             vectors = {name: vector_model(vector) for name, vector in point.vectors.items()}
             struct = models.PointStruct(id=id_model(point.id), vector=vectors, payload=point.payload)

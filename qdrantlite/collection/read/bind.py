@@ -2,8 +2,6 @@
 
 Ids become vectors (those looked up in other collections included), texts become vectors, filters become sets of
 offsets, index keys are checked. What the bound tree holds is immutable.
-
-Not bound yet, and refused as Unsupported: text queries.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,10 +11,11 @@ from functools import partial
 from qdrantlite.collection.read.bind_vectors import OpenCollection, VectorBinder
 from qdrantlite.collection.read.filter_source import selections_of, sieve, sifted
 from qdrantlite.collection.read.formulas import bind_formula
+from qdrantlite.collection.read.texts import bind_text
 from qdrantlite.collection.read.view import ReadView
 from qdrantlite.collection.shard.shard import ShardState
 from qdrantlite.deadline import Deadline
-from qdrantlite.errors import BadInput, Unsupported
+from qdrantlite.errors import BadInput
 from qdrantlite.execute.view import Doubtful
 from qdrantlite.plan.bound import (
     BoundDiversity,
@@ -130,7 +129,7 @@ class _Needs:
         self._collection = collection
         self.leaves: list[Filter | None] = []
         self.compares: list[bool] = []
-        """Of each leaf, whether it compares vectors; the others read all that pass."""
+        """Of each leaf, whether it compares vectors or texts; the others read all that pass."""
         self.corpora: list[Filter | None] = []
         self.order_keys: set[str] = set()
 
@@ -157,7 +156,7 @@ class _Needs:
         merged = merge_filters(outer, stage.filter)
         if not stage.prefetch:
             self.leaves.append(merged)
-            self.compares.append(isinstance(query, _VECTOR_INPUTS))
+            self.compares.append(isinstance(query, _COMPARING))
         for child in stage.prefetch:
             self._walk(child, merged, depth + 1, ids)
 
@@ -242,10 +241,10 @@ class _Binder:
             case Formula():
                 return self._formula(query)
             case TextQuery():
-                raise Unsupported("Text queries are not supported yet")
+                return bind_text(self._view, query, stage.using, corpus)
 
 
-_VECTOR_INPUTS = (Nearest, NearestMmr, Recommend, Discover, Context, RelevanceFeedback)
+_COMPARING = (Nearest, NearestMmr, Recommend, Discover, Context, RelevanceFeedback, TextQuery)
 _VECTOR_QUERIES = (NearestDense, NearestSparse, NearestMulti, CustomScore)
 
 

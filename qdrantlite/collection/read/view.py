@@ -24,6 +24,7 @@ from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.facet import FacetValues
 from qdrantlite.segment.payload_index.ordered import OrderedValues
+from qdrantlite.segment.payload_index.text_scores import TextScores
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseView
 from qdrantlite.storage.point_store import StoreView
@@ -88,6 +89,10 @@ class ReadView:
     def multi(self, name: str) -> MultiVectorView:
         """Rows of a multivector."""
         return self.state.multi[name]
+
+    def texts(self, key: str) -> TextScores:
+        """The texts of a field to be ranked, of which there is a fitting index."""
+        return self.state.fields[key].texts()
 
     def ordered(self, key: str) -> OrderedValues:
         """The values of a field in order, of which there is a fitting index."""

@@ -80,7 +80,7 @@ class Checkpoint:
         return self._under(f"vector/{vector_id}/")
 
     def field(self, number: int, load: Callable[[Mapping[str, Part]], IndexSegment]) -> Stack[IndexSegment] | None:
-        """The segments of an index; None when one is missing or damaged."""
+        """The segments of an index; None when one is missing, damaged, or without a part that is needed by now."""
         return self._stack(f"field/{number}", load)
 
     def postings(self, vector_id: int) -> Stack[SparseSegment] | None:
@@ -105,7 +105,11 @@ class Checkpoint:
                     logger.warning("%s: segment %s of %s is missing or damaged", self.folder, file, name)
                     return None
                 parts = kept.parts
-            layers.append(Layer(load(parts), forgotten, file))
+            try:
+                layers.append(Layer(load(parts), forgotten, file))
+            except KeyError as lacking:
+                logger.warning("%s: a segment of %s was written without %s", self.folder, name, lacking)
+                return None
         return Stack(tuple(layers))
 
     def _under(self, prefix: str) -> dict[str, Part]:

@@ -27,7 +27,8 @@ from qdrantlite.segment.payload_index.numeric import (
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.payload_index.parts import Part, Parts
 from qdrantlite.segment.payload_index.presence import Presence
-from qdrantlite.segment.payload_index.text import TextKind
+from qdrantlite.segment.payload_index.text import TextKind, Texts
+from qdrantlite.segment.payload_index.text_scores import TextScores, TextSegment
 from qdrantlite.segment.payload_index.uuid import UuidKind, Uuids, uuids_among
 from qdrantlite.segment.runs import VisibleRun
 from qdrantlite.segment.stack import Layer, Stack
@@ -149,6 +150,18 @@ class PayloadIndex:
         ]
         return OrderedValues(tuple(runs), integers=self.schema.kind is not FieldKind.FLOAT)
 
+    def texts(self) -> TextScores:
+        """The texts, to be ranked by words. Only where ``supports_ranking``."""
+        return TextScores(
+            tuple(
+                [
+                    TextSegment(values.words, values.lengths, forgotten)
+                    for values, forgotten in self._segments()
+                    if isinstance(values, Texts) and values.lengths is not None
+                ]
+            )
+        )
+
     def facet(self) -> FacetValues:
         """The values, to be counted. Only where ``supports_facet``."""
         countable: list[tuple[Countable, AbstractBitMap]] = []
@@ -195,7 +208,8 @@ def _kind_of(schema: FieldIndex) -> Kind:
             return GeoKind()
         case FieldKind.TEXT:
             params = schema.params or FieldParams()
-            return TextKind(index_text_params(params), phrases=params.phrase_matching is True)
+            phrases, scoring = params.phrase_matching is True, params.scoring is not None
+            return TextKind(index_text_params(params), phrases=phrases, scoring=scoring)
 
 
 def held_elements(kind: FieldKind, elements: Sequence[Json]) -> list[Json] | None:
@@ -224,6 +238,11 @@ def supports_order_by(field: FieldIndex) -> bool:
     if field.kind is FieldKind.INTEGER:
         return field.params is None or field.params.range is not False
     return field.kind in (FieldKind.FLOAT, FieldKind.DATETIME)
+
+
+def supports_ranking(field: FieldIndex) -> bool:
+    """Whether texts can be ranked by an index of this schema: of texts, if it is to score them."""
+    return field.kind is FieldKind.TEXT and field.params is not None and field.params.scoring is not None
 
 
 def supports_facet(field: FieldIndex) -> bool:

@@ -12,6 +12,7 @@ from qdrantlite.segment.bitmaps import Offsets, bitmap_of
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of, bitmap_from, bitmap_part
 from qdrantlite.segment.runs import Entries, Key, Run, alive, concatenated, make_run, ranges
 from qdrantlite.segment.selection import Selection
+from qdrantlite.values.vector import F32
 
 SCATTER_RATIO = 32
 """Looking an offset up in a group takes as long as passing over so many."""
@@ -28,10 +29,10 @@ class Postings(Generic[Key]):
     """Points that have several."""
 
     @staticmethod
-    def of(keys: npt.NDArray[Key], offsets: Offsets) -> "Postings[Key]":
-        """Of entries ``(n,)``; those of one point stand together."""
+    def of(keys: npt.NDArray[Key], offsets: Offsets, weights: F32 | None = None) -> "Postings[Key]":
+        """Of entries ``(n,)``; those of one point stand together. ``weights`` are kept with them."""
         several = bitmap_of(offsets[1:][offsets[1:] == offsets[:-1]])
-        entries: Entries[Key] = Entries(keys, offsets, None)
+        entries: Entries[Key] = Entries(keys, offsets, weights)
         run: Run[Key] = make_run(entries)
         return Postings(run, bitmap_of(offsets), several)
 
@@ -100,17 +101,19 @@ class Postings(Generic[Key]):
             ("keys", self.run.keys),
             ("starts", self.run.starts),
             ("offsets", self.run.offsets),
+            *([("weights", self.run.weights)] if self.run.weights is not None else []),
             bitmap_part("indexed", self.indexed),
             bitmap_part("several", self.several),
         ]
 
     @staticmethod
-    def load(parts: Parts, dtype: type[Key]) -> "Postings[Key]":
-        """From a dump. Raises KeyError."""
+    def load(parts: Parts, dtype: type[Key], *, weighted: bool = False) -> "Postings[Key]":
+        """From a dump of postings with weights or without. Raises KeyError."""
         keys = array_of(parts, "keys").astype(dtype, copy=False)
         starts = array_of(parts, "starts").astype(np.uint32, copy=False)
         offsets = array_of(parts, "offsets").astype(np.uint32, copy=False)
-        run: Run[Key] = Run(keys, starts, offsets, None)
+        weights = array_of(parts, "weights").astype(np.float32, copy=False) if weighted else None
+        run: Run[Key] = Run(keys, starts, offsets, weights)
         return Postings(run, bitmap_from(parts, "indexed"), bitmap_from(parts, "several"))
 
     def _offsets_of(self, numbers: npt.NDArray[np.int64]) -> Offsets:
@@ -129,7 +132,7 @@ def merged_postings(
     for number, (postings, forgotten) in enumerate(pieces):
         run = postings.run
         renamed = run.keys if keys is None else keys[number]
-        every: Entries[Key] = Entries(np.repeat(renamed, np.diff(run.starts)), run.offsets, None)
+        every: Entries[Key] = Entries(np.repeat(renamed, np.diff(run.starts)), run.offsets, run.weights)
         entries.append(every.without(forgotten) if forgotten else every)
     together: Entries[Key] = concatenated(entries)
     run = make_run(together)

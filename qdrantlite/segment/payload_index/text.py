@@ -1,4 +1,5 @@
-"""Text index: the tokens of all texts of a field as keywords; and, for phrases, the tokens in the order of the texts.
+"""Text index: the tokens of all texts of a field as keywords; for phrases, the tokens in the order of the texts; to
+rank texts, how often each token is said and how long they are.
 
 A phrase is looked for wherever its rarest token is said.
 """
@@ -17,6 +18,7 @@ from qdrantlite.segment.payload_index.keyword import Keywords, merged_keywords
 from qdrantlite.segment.payload_index.kind import Piece
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of
 from qdrantlite.segment.payload_index.postings import Postings
+from qdrantlite.segment.payload_index.text_scores import Lengths
 from qdrantlite.segment.payload_index.words import U32, Words
 from qdrantlite.segment.runs import alive, ranges
 from qdrantlite.text.parameters import TextParams
@@ -85,11 +87,14 @@ _SPEECH = ("owners", "starts", "tokens", "said_at", "bounds")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Texts:
-    """See ``kind.Values``. Without ``speech`` no phrase is found."""
+    """See ``kind.Values``. Without ``speech`` no phrase is found; with ``lengths`` postings are weighted by how often
+    a point says the token.
+    """
 
     params: TextParams
     words: Keywords
     speech: Speech | None
+    lengths: Lengths | None
 
     @property
     def entries(self) -> int:
@@ -116,7 +121,8 @@ class Texts:
 
     def dump(self) -> list[Part]:
         """See ``kind.Values``."""
-        return [*self.words.dump(), *(self.speech.dump() if self.speech is not None else ())]
+        more = [part.dump() for part in (self.speech, self.lengths) if part is not None]
+        return [*self.words.dump(), *chain.from_iterable(more)]
 
     def _with_all(self, tokens: Sequence[str]) -> AbstractBitMap:
         distinct = set(tokens)
@@ -135,9 +141,10 @@ class Texts:
 class TextKind:
     """See ``kind.Kind``."""
 
-    def __init__(self, params: TextParams, *, phrases: bool) -> None:
+    def __init__(self, params: TextParams, *, phrases: bool, scoring: bool) -> None:
         self._params = params
         self._phrases = phrases
+        self._scoring = scoring
 
     def build(self, offsets: Offsets, elements: Sequence[list[Json]]) -> Texts:
         """See ``kind.Kind``."""
@@ -145,18 +152,17 @@ class TextKind:
         said, lengths = self._stream(elements, _Numbered(numbers, expand_document(self._params)))
         words, places = Words.of(numbers)
         tokens = said != BREAK
-        pairs = np.repeat(offsets, lengths)[tokens].astype(np.uint64) << 32 | places[said[tokens]]
-        pairs.sort()
-        pairs = pairs[np.concatenate(([True], pairs[1:] != pairs[:-1]))[: len(pairs)]]
-        held = Keywords(words, Postings.of((pairs & BREAK).astype(np.uint32), (pairs >> 32).astype(np.uint32)))
+        owners = np.repeat(offsets, lengths)[tokens]
+        held = _held(words, owners, places[said[tokens]], weighted=self._scoring)
+        counted = Lengths.of_tokens(owners) if self._scoring else None
         if not self._phrases:
-            return Texts(self._params, held, None)
+            return Texts(self._params, held, None, counted)
         if self._params.tokenizer is Tokenizer.CODE:
             parts = expand_document(self._params, compounds=False)
             said, lengths = self._stream(elements, _Numbered(numbers, parts))
         speaking = lengths > 0
         spoken = (offsets[speaking], lengths[speaking], _renumbered(said, places))
-        return Texts(self._params, held, Speech.of(spoken, len(words)))
+        return Texts(self._params, held, Speech.of(spoken, len(words)), counted)
 
     def _stream(self, elements: Sequence[list[Json]], numbered: "_Numbered") -> tuple[U32, U32]:
         """Numbers of the tokens of all points, each text with a ``BREAK``, and how many there are of each point."""
@@ -178,19 +184,22 @@ class TextKind:
     def merge(self, pieces: Sequence[Piece]) -> Texts:
         """See ``kind.Kind``."""
         words, places = merged_keywords([(_texts(piece).words, piece.forgotten) for piece in pieces])
+        counted = [(lengths, piece.forgotten) for piece in pieces if (lengths := _texts(piece).lengths) is not None]
+        lengths = Lengths.merged(counted) if self._scoring else None
         if not self._phrases:
-            return Texts(self._params, words, None)
+            return Texts(self._params, words, None, lengths)
         said = [
             speech.said(renamed, piece.forgotten)
             for piece, renamed in zip(pieces, places, strict=True)
             if (speech := _texts(piece).speech) is not None
         ]
-        return Texts(self._params, words, Speech.of(_merged(said), len(words.words)))
+        return Texts(self._params, words, Speech.of(_merged(said), len(words.words)), lengths)
 
     def load(self, parts: Parts) -> Texts:
         """See ``kind.Kind``."""
-        words = Keywords(Words.load(parts), Postings.load(parts, np.uint32))
-        return Texts(self._params, words, Speech.load(parts) if self._phrases else None)
+        words = Keywords(Words.load(parts), Postings.load(parts, np.uint32, weighted=self._scoring))
+        speech = Speech.load(parts) if self._phrases else None
+        return Texts(self._params, words, speech, Lengths.load(parts) if self._scoring else None)
 
 
 class _Numbered(dict[str, tuple[int, ...]]):
@@ -205,6 +214,16 @@ class _Numbered(dict[str, tuple[int, ...]]):
         numbers = self._numbers
         self[piece] = found = tuple([numbers.setdefault(token, len(numbers)) for token in self._expand(piece)])
         return found
+
+
+def _held(words: Words, owners: Offsets, tokens: U32, *, weighted: bool) -> Keywords:
+    """Postings of the places of tokens, one for each that a point says, weighted by how often it does."""
+    pairs = owners.astype(np.uint64) << 32 | tokens
+    pairs.sort()
+    first = np.flatnonzero(np.concatenate(([True], pairs[1:] != pairs[:-1]))[: len(pairs)])
+    repeats = np.diff(first, append=len(pairs)).astype(np.float32) if weighted else None
+    pairs = pairs[first]
+    return Keywords(words, Postings.of((pairs & BREAK).astype(np.uint32), (pairs >> 32).astype(np.uint32), repeats))
 
 
 def _texts(piece: Piece) -> Texts:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf, isnan
 
 from qdrantlite.errors import BadInput, BadRequest
 from qdrantlite.query.formula import Decay, DecayKind, Expression, Extreme
@@ -16,6 +17,7 @@ from qdrantlite.query.search import (
     Recommend,
     RecommendStrategy,
     RelevanceFeedback,
+    TextQuery,
     VectorInput,
 )
 from qdrantlite.wire.bounds import at_least, at_most, within
@@ -23,6 +25,8 @@ from qdrantlite.wire.bounds import at_least, at_most, within
 MMR_CANDIDATES_MAX = 16_384
 RRF_K_DEFAULT = 2
 DIVERSITY_DEFAULT = 0.5
+BM25_K_DEFAULT = 1.2
+BM25_B_DEFAULT = 0.75
 DECAY_SCALE_DEFAULT = 1.0
 DECAY_MIDPOINT_DEFAULT = 0.5
 
@@ -83,6 +87,22 @@ def feedback(target: VectorInput, items: tuple[FeedbackItem, ...], a: float, b: 
     """Raises ValidationFailed for a negative exponent."""
     at_least("strategy.naive.b", b, 0.0)
     return RelevanceFeedback(target=target, feedback=items, a=a, b=b, c=c)
+
+
+def text_query(text: str, k: float | None, b: float | None) -> TextQuery:
+    """Raises BadInput for parameters that make no sense."""
+    k = BM25_K_DEFAULT if k is None else k
+    b = BM25_B_DEFAULT if b is None else b
+    if not 0 <= k < inf:
+        raise BadInput(f"Validation failed: BM25 k1 must be finite and non-negative, got {_shown(k)}")
+    if not 0 <= b <= 1:
+        raise BadInput(f"Validation failed: BM25 b must be finite and within [0, 1], got {_shown(b)}")
+    return TextQuery(text, k, b)
+
+
+def _shown(value: float) -> str:
+    """As Qdrant writes a float32."""
+    return "NaN" if isnan(value) else f"{value:.7g}"
 
 
 def extreme(operands: tuple[Expression, ...], *, largest: bool) -> Extreme:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qdrantlite.database import Database
-from qdrantlite.errors import BadInput, BadRequest, NotFound, Unsupported
+from qdrantlite.errors import BadInput, BadRequest, MalformedRequest, NotFound
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
 from qdrantlite.query.filter import Filter, HasId, MinShould
@@ -127,7 +127,8 @@ def test_lookup_in_the_searched_collection_takes_its_own_vector_name(database: D
         (s.Prefetch(query=s.OrderBy("color")), BadInput, "No range index for `order_by` key: `color`"),
         (s.Prefetch(query=s.OrderBy("size", start_from="soon")), BadInput, "Malformed datetime: soon"),
         (s.Prefetch(query=s.OrderBy("nothing")), BadInput, "No range index for `order_by` key: `nothing`"),
-        (s.Prefetch(query=s.TextQuery("tea")), Unsupported, "Text queries"),
+        (s.Prefetch(query=s.TextQuery("tea"), using="note"), BadInput, "requires a text index on field note, which"),
+        (s.Prefetch(query=s.TextQuery("tea"), using="no."), MalformedRequest, "no."),
     ],
 )
 def test_what_does_not_fit_is_told(database: Database, root: s.Prefetch, error: type[Exception], text: str) -> None:

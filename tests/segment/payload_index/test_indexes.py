@@ -89,7 +89,7 @@ QUESTIONS: dict[FieldKind, tuple[f.Predicate, ...]] = {
     ),
 }
 KINDS = list(REPEATED)
-PARAMS = {FieldKind.TEXT: FieldParams(phrase_matching=True)}
+PARAMS = {FieldKind.TEXT: FieldParams(phrase_matching=True, scoring="bm25")}
 
 
 def schema_of(kind: FieldKind) -> FieldIndex:

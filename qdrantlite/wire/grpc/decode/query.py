@@ -15,7 +15,6 @@ from qdrantlite.query.search import (
     RecommendStrategy,
     RelevanceFeedback,
     Sample,
-    TextQuery,
 )
 from qdrantlite.wire.bounds import each_inside, inside
 from qdrantlite.wire.checked import query as checked
@@ -56,9 +55,14 @@ def decode_query(message: pb.Query) -> Query:
         case "relevance_feedback":
             return inside("variant", _decode_feedback, message.relevance_feedback)
         case "text":
-            return TextQuery(message.text.query)
+            return _decode_text(message.text)
         case None:
             raise MalformedRequest("Query variant is missing")
+
+
+def _decode_text(message: pb.TextQuery) -> Query:
+    k, b = (getattr(message.bm25, name) if message.bm25.HasField(name) else None for name in ("k", "b"))
+    return checked.text_query(message.query, k, b)
 
 
 def _decode_fusion(number: int) -> Fusion:

@@ -17,7 +17,6 @@ from qdrantlite.query.search import (
     RecommendStrategy,
     RelevanceFeedback,
     Sample,
-    TextQuery,
 )
 from qdrantlite.values.payload import Json
 from qdrantlite.wire.checked import query as checked
@@ -131,7 +130,15 @@ def _sample(value: Json) -> Query:
 
 
 def _text(value: Json) -> Query:
-    return TextQuery(value if isinstance(value, str) else fields(value).needed("query", text))
+    if isinstance(value, str):
+        return checked.text_query(value, None, None)
+    members = fields(value)
+    scoring = members.read("scoring", fields)
+    wanted = members.needed("query", text)
+    if scoring is None:
+        return checked.text_query(wanted, None, None)
+    bm25 = scoring.needed("bm25", fields)
+    return checked.text_query(wanted, bm25.small_number("k"), bm25.small_number("b"))
 
 
 _TAGGED: Mapping[str, Callable[[Json], Query]] = {

@@ -74,6 +74,16 @@ QUERIES: Schemas = {
         needs({"formula": ref("Expression")}, {"defaults": table({})}),
         tagged("sample", words("random")),
         tagged(
+            "text",
+            one(
+                TEXT,
+                needs(
+                    {"query": TEXT},
+                    {"scoring": tagged("bm25", needs({}, {"k": at_least(0, FLOAT), "b": within(0, 1)}))},
+                ),
+            ),
+        ),
+        tagged(
             "relevance_feedback",
             needs(
                 {
