@@ -16,6 +16,7 @@ from qdrantlite.collection.read import pages
 from qdrantlite.collection.read.bind import (
     bind,
     check_vectors,
+    filters_told,
     require_facet,
     require_order,
 )
@@ -217,12 +218,12 @@ class Collection:
             return pages.scored_pages(view, rankings, searches, deadline.pause)
 
     def explain(self, search: Search, *, open_other: OpenCollection, deadline: Deadline) -> str:
-        """The plan of a search with what was expected of each node and what happened."""
+        """The plan of a search with what was expected of each node and what happened, and what answered its filters."""
         with self.open_view() as view:
             (node,) = prepare(view, [search], collection=self.name, open_other=open_other, deadline=deadline)
             trace = Trace()
             execute(node, view, trace, deadline=deadline)
-            return explain(node, trace)
+            return "\n".join([explain(node, trace), *filters_told(view, search.stage, deadline)])
 
     def search_groups(self, request: GroupSearch, *, open_other: OpenCollection, deadline: Deadline) -> list[Group]:
         """Groups, best first. Raises as ``search`` does."""

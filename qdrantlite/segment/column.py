@@ -5,7 +5,7 @@ for the texts by the very test that would be put to the payloads (``query.evalua
 is saved is reading and parsing a payload for each point. Derived, never saved, a stack of segments like an index.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -22,6 +22,8 @@ from qdrantlite.segment.payload_index.kind import Piece
 from qdrantlite.segment.stack import Layer, Stack
 from qdrantlite.values.payload import Json, Payload
 
+COLUMNS_BYTES_MAX = 64 << 20
+"""All columns of a shard together."""
 PARSED_TEXTS_MAX = 4096
 """So many texts are parsed and held at a time, and kept parsed where there are no more."""
 
@@ -116,3 +118,16 @@ class Column:
     def memory_bytes(self) -> int:
         """Of all segments."""
         return sum([layer.segment.memory_bytes for layer in self.stack])
+
+
+def bounded(columns: Mapping[str, Column]) -> Mapping[str, Column]:
+    """Without the largest ones while all together take more than they may."""
+    kept = dict(columns)
+    while bytes_left(kept.values()) < 0:
+        del kept[max(kept, key=lambda key: kept[key].memory_bytes)]
+    return kept
+
+
+def bytes_left(columns: Iterable[Column]) -> int:
+    """How much another one may take beside these."""
+    return COLUMNS_BYTES_MAX - sum([column.memory_bytes for column in columns])

@@ -81,10 +81,11 @@ class PointReader(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
-    """Where a condition surely holds and where it may; ``sure`` is within ``possible``."""
+    """Where a condition surely holds and where it may; ``sure`` is within ``possible``. ``by`` tells what said so."""
 
     sure: AbstractBitMap
     possible: AbstractBitMap
+    by: str = ""
 
     @property
     def is_settled(self) -> bool:
@@ -108,6 +109,11 @@ class FilterBinding:
     def missing_columns(self) -> frozenset[str]:
         """The first keys of payloads that are read for the doubtful ones."""
         return frozenset(_keys_read(self.filter, self.answers))
+
+    @property
+    def told_by(self) -> tuple[tuple[str, str], ...]:
+        """For ``explain``: of each condition that is no filter what it is about, and what answers it."""
+        return tuple(_told(self.filter, self.answers))
 
     @property
     def cardinality(self) -> Cardinality:
@@ -198,6 +204,19 @@ def _keys_read(filter: Filter, answers: Answers) -> Iterator[str]:
                 pass
 
 
+def _told(filter: Filter, answers: Answers) -> Iterator[tuple[str, str]]:
+    for condition in filter.conditions():
+        match condition:
+            case Filter():
+                yield from _told(condition, answers)
+            case FieldCondition(key) | IsEmpty(key) | IsNull(key) | Nested(key) | HasVector(key):
+                yield key, answers[id(condition)].by
+            case HasId() | Slice():
+                yield "id", answers[id(condition)].by
+            case _:
+                assert_never(condition)
+
+
 def bind_filter(filter: Filter, source: FilterSource) -> FilterBinding:
     """Evaluate a filter as far as indexes, ids and vectors tell. Raises MalformedRequest (bad path)."""
     live = source.live
@@ -235,9 +254,9 @@ def _answer(condition: Condition, source: FilterSource) -> _Known:
     """One condition that is not a filter."""
     match condition:
         case HasId(ids):
-            return _exactly(bitmap_of(source.offsets_of(ids)) if ids else BitMap())
+            return _exactly(bitmap_of(source.offsets_of(ids)) if ids else BitMap(), "ids")
         case HasVector(name):
-            return _exactly(source.presence(name))
+            return _exactly(source.presence(name), "vectors")
         case FieldCondition(key, predicate):
             return _by_column(condition, key, _field_answer(key, predicate, source), source)
         case IsEmpty(key):
@@ -245,9 +264,9 @@ def _answer(condition: Condition, source: FilterSource) -> _Known:
         case IsNull(key):
             return _by_column(condition, key, _field_answer(key, IsNullFlag(True), source), source)
         case Nested(key):
-            return _by_column(condition, key, _unknown(source), source)
+            return _by_column(condition, key, _unknown(source, "payloads"), source)
         case Slice():
-            return _unknown(source)
+            return _unknown(source, "ids")
         case Filter():
             raise AssertionError(condition)
         case _:
@@ -257,24 +276,24 @@ def _answer(condition: Condition, source: FilterSource) -> _Known:
 def _field_answer(key: str, predicate: Predicate, source: FilterSource) -> _Known:
     index = source.index(key)
     if index is None:
-        return _unknown(source)
+        return _unknown(source, "payloads")
     match predicate:
         case IsEmptyFlag(wanted):
             valued, null_only = index.valued()
-            filled = _exactly(valued) if not null_only else _Known(valued, valued | null_only)
-            return _negated(filled, source.live) if wanted else filled
+            held = source.live - valued - null_only if wanted else valued
+            return _Known(held, held | null_only, "index and payloads") if null_only else _exactly(held, "index")
         case IsNullFlag(False):
             nulls = index.match(IsNullFlag(True))
-            return _unknown(source) if nulls is None else _exactly(source.live - nulls)
+            return _unknown(source, "payloads") if nulls is None else _exactly(source.live - nulls, "index")
         case _:
             found = index.match(predicate)
-            return _unknown(source) if found is None else _exactly(found)
+            return _unknown(source, "payloads") if found is None else _exactly(found, "index")
 
 
 def _by_column(condition: Condition, key: str, known: _Known, source: FilterSource) -> _Known:
     """What the column of a field tells where its index does not."""
     column = None if known.is_settled else source.column(first_key(key))
-    return known if column is None else _exactly(column.match(condition, source.live))
+    return known if column is None else _exactly(column.match(condition, source.live), "column")
 
 
 def first_key(key: str) -> str:
@@ -284,12 +303,12 @@ def first_key(key: str) -> str:
     return first
 
 
-def _exactly(bitmap: AbstractBitMap) -> _Known:
-    return _Known(bitmap, bitmap)
+def _exactly(bitmap: AbstractBitMap, by: str = "") -> _Known:
+    return _Known(bitmap, bitmap, by)
 
 
-def _unknown(source: FilterSource) -> _Known:
-    return _Known(BitMap(), source.live)
+def _unknown(source: FilterSource, by: str) -> _Known:
+    return _Known(BitMap(), source.live, by)
 
 
 def _negated(known: _Known, live: AbstractBitMap) -> _Known:

@@ -120,6 +120,13 @@ def bind(
     return bound
 
 
+def filters_told(view: ReadView, stage: Prefetch, deadline: Deadline) -> list[str]:
+    """For ``explain``: the filter of each stage, in the order of the plan, and what answers its conditions."""
+    filter = stage.filter
+    own = [] if filter is None or filter.is_empty else [f"Filter {sieve(view, filter, deadline).told_by}"]
+    return own + [line for child in stage.prefetch for line in filters_told(view, child, deadline)]
+
+
 class _Needs:
     """What trees ask of the shard, gathered in one walk of each: leaf by leaf its merged filter, stage by stage its
     IDF corpus, and the keys by which they order. A filter may stand in the lists many times.

@@ -120,6 +120,11 @@ class PayloadSieve:
         return 0 if self._settled is not None else len(self._binding.doubtful)
 
     @property
+    def told_by(self) -> str:
+        """What answers each condition, one line."""
+        return ", ".join([f"{about} by {by}" for about, by in self._binding.told_by])
+
+    @property
     def is_settled(self) -> bool:
         """Whether indexes told everything."""
         return self._settled is not None

@@ -11,7 +11,7 @@ import numpy as np
 
 from qdrantlite.collection.shard.changes import Changes
 from qdrantlite.segment.bitmaps import Bitmap, Offsets, bitmap_of, offsets_in
-from qdrantlite.segment.column import Column
+from qdrantlite.segment.column import Column, bounded
 from qdrantlite.segment.ids import IdIndex
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.sparse import SparseIndex
@@ -43,7 +43,9 @@ class Indexes:
         return Indexes(
             {key: reindexed(index.without(touched), offsets, payloads, key=key) for key, index in self.fields.items()},
             sparse,
-            {key: column.without(touched).with_points(offsets, payloads) for key, column in self.columns.items()},
+            bounded(
+                {key: column.without(touched).with_points(offsets, payloads) for key, column in self.columns.items()}
+            ),
             ids,
         )
 

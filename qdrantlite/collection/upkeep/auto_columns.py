@@ -13,12 +13,9 @@ from qdrantlite.collection.shard.payload_text import payload_of
 from qdrantlite.collection.shard.recovery import caught_up
 from qdrantlite.collection.shard.shard import Shard, ShardBehind, ShardRetired
 from qdrantlite.errors import NotFound
-from qdrantlite.segment.column import Column
+from qdrantlite.segment.column import Column, bytes_left
 
 logger = logging.getLogger(__name__)
-
-BYTES_MAX = 64 << 20
-"""All columns of a shard together."""
 
 Stop = Callable[[], bool]
 
@@ -43,7 +40,7 @@ def tend_columns(shard: Shard, stop: Stop) -> None:
 
 
 def _make(shard: Shard, key: str, stop: Stop) -> None:
-    started, room = monotonic(), BYTES_MAX - sum(column.memory_bytes for column in shard.indexes.columns.values())
+    started, room = monotonic(), bytes_left(shard.indexes.columns.values())
     with shard.writer_lock:
         shard.log_needed_seq = shard.store.writer.state().touched_seq
     try:

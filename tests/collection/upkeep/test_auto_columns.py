@@ -11,11 +11,24 @@ from hypothesis import strategies as st
 from qdrantlite.collection import threads
 from qdrantlite.collection.shard import column_demand
 from qdrantlite.collection.shard.shard import Shard
-from qdrantlite.collection.upkeep import auto_columns
 from qdrantlite.collection.upkeep.auto_columns import tend_columns
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
-from qdrantlite.query.filter import Condition, FieldCondition, Filter, IsEmpty, MatchInteger, Nested, Range
+from qdrantlite.query import search as s
+from qdrantlite.query.filter import (
+    Condition,
+    FieldCondition,
+    Filter,
+    HasId,
+    HasVector,
+    IsEmpty,
+    IsNull,
+    MatchInteger,
+    Nested,
+    Range,
+    Slice,
+)
+from qdrantlite.segment import column
 from qdrantlite.segment.column import Column
 from qdrantlite.storage.store_reader import StoreReader
 from qdrantlite.values.payload import Json
@@ -23,10 +36,12 @@ from qdrantlite.values.point_id import PointId
 from tests.collection.compacted import untended
 from tests.collection.small import (
     CONFIG,
+    KEYWORD,
     NAME,
     collection_of,
     color,
     copied,
+    dense,
     ids,
     nearest,
     opened,
@@ -193,7 +208,7 @@ def test_columns_are_made_behind_the_searches_unless_switched_off(tmp_path: Path
 
 def test_columns_are_bounded_and_go_when_nobody_asks(database: Database) -> None:
     answers(database), forced(database)
-    with patch.object(auto_columns, "BYTES_MAX", 300):
+    with patch.object(column, "COLUMNS_BYTES_MAX", 300):
         tend(database)
     kept = columns(database)
     assert kept < KEYS
@@ -203,6 +218,36 @@ def test_columns_are_bounded_and_go_when_nobody_asks(database: Database) -> None
     with patch.object(column_demand, "UNUSED_S", 0.0):
         tend(database)
     assert columns(database) == set()
+
+
+def test_column_that_commits_make_too_large_goes(database: Database) -> None:
+    answers(database), forced(database)
+    tend(database)
+    assert columns(database) == KEYS
+    held = sum(each.memory_bytes for each in shard_of(database).state.columns.values())
+    with patch.object(column, "COLUMNS_BYTES_MAX", held + 1000):
+        write(database, *[upsert(point(number, size=number % 3, deep=[f"{number}" * 500])) for number in range(40, 44)])
+        assert columns(database) == KEYS - {"deep"}
+        before = answers(database), forced(database)
+        tend(database)
+        assert columns(database) == KEYS - {"deep"}, "nor is it made again"
+        assert (answers(database), forced(database)) == before
+
+
+def test_explain_tells_what_answers_a_filter(database: Database) -> None:
+    database.alter(NAME, o.CreateFieldIndex("color", KEYWORD))
+    inner = Filter(should=(IsEmpty("color"), IsNull("color"), HasId((1, 2))))
+    wanted = Filter(must=(color("red"), HasVector(""), Slice(2, 0), inner), must_not=(size(1),))
+    search = s.Search(s.Prefetch(query=s.Nearest(dense(1, 0)), filter=wanted))
+
+    def told() -> str:
+        return database.explain(NAME, search).splitlines()[-1]
+
+    told(), forced(database)
+    known = "Filter {} by vectors, id by ids, color by index, color by index, id by ids, size by {}"
+    assert told() == known.format("color by index, ", "payloads")
+    tend(database)
+    assert told() == known.format("color by index, ", "column")
 
 
 def test_failure_to_make_a_column_is_that_fields_alone(database: Database, caplog: pytest.LogCaptureFixture) -> None:
