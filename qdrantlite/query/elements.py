@@ -6,6 +6,7 @@ whole words are compared, each element for itself.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import compress
 from math import isnan
 from typing import TypeAlias, TypeGuard, assert_never
@@ -36,12 +37,14 @@ from qdrantlite.query.filter import (
 from qdrantlite.text.parameters import TextParams
 from qdrantlite.text.tokenizer import document_tokens, query_tokens
 from qdrantlite.values.dates import Instant, parse_instant
-from qdrantlite.values.geo import F64, GeoPoint, within_box, within_polygon, within_radius
+from qdrantlite.values.geo import F64, GeoPoint, within_box, within_radius
 from qdrantlite.values.payload import Json
+from qdrantlite.values.polygon import Polygon
 
 Bools: TypeAlias = NDArray[np.bool_]
 Elements: TypeAlias = Sequence[Json]
 ElementTest: TypeAlias = Callable[[Elements], Bools]
+AreaTest: TypeAlias = Callable[[F64, F64], Bools]
 
 WORDS = TextParams()
 """How texts are cut where no index says it otherwise."""
@@ -75,7 +78,8 @@ def element_test(predicate: ElementPredicate) -> ElementTest:
         case DatetimeRange():
             return _each(lambda element: _is_between(predicate, instant_of(element)))
         case GeoRadius() | GeoBoundingBox() | GeoPolygon():
-            return lambda elements: _inside(predicate, elements)
+            test = area_test(predicate)
+            return lambda elements: _inside(test, elements)
         case _:
             assert_never(predicate)
 
@@ -180,22 +184,22 @@ def _is_between(bounds: DatetimeRange, moment: Instant | None) -> bool:
     )
 
 
-def _inside(area: GeoRadius | GeoBoundingBox | GeoPolygon, elements: Elements) -> Bools:
+def _inside(test: AreaTest, elements: Elements) -> Bools:
     points = [geo_point_of(element) for element in elements]
     passing = np.fromiter((point is not None for point in points), np.bool_, len(points))
     lon, lat = geo_arrays(point for point in points if point is not None)
-    passing[passing] = points_inside(area, lon, lat)
+    passing[passing] = test(lon, lat)
     return passing
 
 
-def points_inside(area: GeoRadius | GeoBoundingBox | GeoPolygon, lon: F64, lat: F64) -> Bools:
-    """Which points are inside the area, ``(n,) bool``."""
+def area_test(area: GeoRadius | GeoBoundingBox | GeoPolygon) -> AreaTest:
+    """Which points are inside the area, ``(n,) bool``, by arrays of longitudes and latitudes."""
     match area:
         case GeoRadius(center, radius):
-            return within_radius(lon, lat, center=center, radius_m=radius)
+            return partial(within_radius, center=center, radius_m=radius)
         case GeoBoundingBox(top_left, bottom_right):
-            return within_box(lon, lat, top_left=top_left, bottom_right=bottom_right)
+            return partial(within_box, top_left=top_left, bottom_right=bottom_right)
         case GeoPolygon(exterior, interiors):
-            return within_polygon(lon, lat, exterior=exterior, interiors=interiors)
+            return Polygon.of(exterior, interiors).holds
         case _:
             assert_never(area)

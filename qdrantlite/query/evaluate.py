@@ -19,6 +19,7 @@ from qdrantlite.query.filter import (
     ElementPredicate,
     FieldCondition,
     Filter,
+    GeoPolygon,
     HasId,
     HasVector,
     IsEmpty,
@@ -36,6 +37,9 @@ Rows: TypeAlias = NDArray[np.intp]
 PayloadTest: TypeAlias = Callable[[Sequence[Payload]], Bools]
 Holds: TypeAlias = Callable[[Condition, Rows], Bools]
 Owned = TypeVar("Owned")
+
+PAIRS_MAX = 1 << 23
+"""Pairs of a payload and an edge of a polygon that are compared at a time: less than a second."""
 
 
 def payload_test(condition: Condition) -> PayloadTest:
@@ -59,6 +63,25 @@ def payload_test(condition: Condition) -> PayloadTest:
             return _filter_test(condition)
         case _:
             assert_never(condition)
+
+
+def at_once(condition: Condition, most: int) -> int:
+    """How many payloads, up to so many, may be asked before a deadline is looked at: fewer where each may have to be
+    compared with many edges of polygons.
+    """
+    return max(1, min(most, PAIRS_MAX // max(1, _edges(condition))))
+
+
+def _edges(condition: Condition) -> int:
+    match condition:
+        case FieldCondition(_, GeoPolygon(exterior, interiors)):
+            return sum(map(len, (exterior, *interiors)))
+        case Nested(_, filter):
+            return _edges(filter)
+        case Filter():
+            return sum(map(_edges, condition.conditions()))
+        case _:
+            return 0
 
 
 def passing(filter: Filter, rows: Rows, holds: Holds) -> Bools:

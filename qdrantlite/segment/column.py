@@ -13,7 +13,9 @@ import numpy as np
 import orjson
 from pyroaring import AbstractBitMap, BitMap
 
-from qdrantlite.query.evaluate import PayloadTest, payload_test
+from qdrantlite.deadline import FOREVER, Ask
+from qdrantlite.query.elements import Bools
+from qdrantlite.query.evaluate import PayloadTest, at_once, payload_test
 from qdrantlite.query.filter import Condition
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.payload_index.facet import Places
@@ -53,15 +55,15 @@ class ColumnSegment:
             [array.nbytes for array in (run.keys, run.starts, run.offsets, words.text, words.starts, words.heads)]
         )
 
-    def passing(self, test: PayloadTest) -> AbstractBitMap:
-        """Points for which the test holds."""
-        if len(self.texts.words) <= PARSED_TEXTS_MAX:
-            held = test(self._parsed)
-        else:
-            texts = list(self.texts.words)
-            parts = range(0, len(texts), PARSED_TEXTS_MAX)
-            held = np.concatenate([test(self._payloads(texts[at : at + PARSED_TEXTS_MAX])) for at in parts])
-        places: Places = np.flatnonzero(held)
+    def passing(self, test: PayloadTest, step: int, ask: Ask) -> AbstractBitMap:
+        """Points for which the test holds; ``ask`` is called before each ``step`` of texts."""
+        held: list[Bools] = [np.zeros(0, dtype=np.bool_)]
+        texts = list(self.texts.words) if len(self.texts.words) > PARSED_TEXTS_MAX else None
+        for at in range(0, len(self.texts.words), step):
+            ask()
+            some = slice(at, at + step)
+            held.append(test(self._parsed[some] if texts is None else self._payloads(texts[some])))
+        places: Places = np.flatnonzero(np.concatenate(held))
         return self.texts.postings.with_one_of(places.astype(np.uint32))
 
     @cached_property
@@ -102,13 +104,16 @@ class Column:
         pieces = [Piece(layer.segment.texts, layer.forgotten) for layer in layers]
         return ColumnSegment(self.key, KeywordKind().merge(pieces))
 
-    def match(self, condition: Condition, live: AbstractBitMap) -> AbstractBitMap:
-        """The live points for which a condition holds that reads payloads under this key alone."""
+    def match(self, condition: Condition, live: AbstractBitMap, ask: Ask = FOREVER.check) -> AbstractBitMap:
+        """The live points for which a condition holds that reads payloads under this key alone. ``ask`` is called
+        between pieces of work, and may raise.
+        """
         test = payload_test(condition)
+        step = at_once(condition, PARSED_TEXTS_MAX)
         found: AbstractBitMap = BitMap()
         held: AbstractBitMap = BitMap()
         for layer in self.stack:
-            found = found | (layer.segment.passing(test) - layer.forgotten)
+            found = found | (layer.segment.passing(test, step, ask) - layer.forgotten)
             held = held | (layer.segment.held - layer.forgotten)
         if test([{}])[0]:
             found = found | (live - held)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pyroaring import AbstractBitMap, BitMap
 
-from qdrantlite.query.evaluate import PayloadTest, Rows, passing, payload_test
+from qdrantlite.query.evaluate import PayloadTest, Rows, at_once, passing, payload_test
 from qdrantlite.query.filter import (
     Condition,
     FieldCondition,
@@ -64,6 +64,10 @@ class FilterSource(Protocol):
 
     def presence(self, vector_name: str) -> AbstractBitMap:
         """Offsets of points that have this vector; empty for unknown names."""
+        ...
+
+    def ask(self) -> None:
+        """Called between pieces of work. May raise."""
         ...
 
 
@@ -131,7 +135,8 @@ class FilterBinding:
     def passing(self, offsets: Offsets, reader: PointReader) -> npt.NDArray[np.bool_]:
         """Which of these live offsets pass, ``(n,) bool`` in the order given."""
         tests = _Tests({})
-        chunks = [offsets[start : start + CHUNK_POINTS] for start in range(0, len(offsets), CHUNK_POINTS)]
+        step = at_once(self.filter, CHUNK_POINTS)
+        chunks = [offsets[start : start + step] for start in range(0, len(offsets), step)]
         passed = [_Settling(self, chunk, reader, tests).passing() for chunk in chunks]
         return np.concatenate(passed) if passed else np.zeros(0, dtype=np.bool_)
 
@@ -293,7 +298,7 @@ def _field_answer(key: str, predicate: Predicate, source: FilterSource) -> _Know
 def _by_column(condition: Condition, key: str, known: _Known, source: FilterSource) -> _Known:
     """What the column of a field tells where its index does not."""
     column = None if known.is_settled else source.column(first_key(key))
-    return known if column is None else _exactly(column.match(condition, source.live), "column")
+    return known if column is None else _exactly(column.match(condition, source.live, source.ask), "column")
 
 
 def first_key(key: str) -> str:

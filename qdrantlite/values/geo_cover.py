@@ -12,7 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from qdrantlite.values.geo import EARTH_RADIUS_M, F64, GeoPoint, within_polygon
+from qdrantlite.values.geo import EARTH_RADIUS_M, F64, GeoPoint
+from qdrantlite.values.polygon import Polygon
 
 OUTSIDE, OPEN, INSIDE = 0, 1, 2
 MARGIN_DEG = 1e-9
@@ -87,7 +88,7 @@ def polygon_verdicts(
     verdicts = np.full(len(cells), OPEN, dtype=np.int8)
     apart = np.flatnonzero(~touched)
     lon, lat = (cells.west[apart] + cells.east[apart]) / 2, (cells.south[apart] + cells.north[apart]) / 2
-    inside = within_polygon(lon, lat, exterior=exterior, interiors=interiors)
+    inside = Polygon.of(exterior, interiors).holds(lon, lat)
     verdicts[apart] = np.where(inside, INSIDE, OUTSIDE)
     return verdicts
 

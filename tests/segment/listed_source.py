@@ -58,6 +58,9 @@ class ListedSource:
     def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
         return np.array([i for i, record in enumerate(self.records) if record.id in ids], dtype=np.uint32)
 
+    def ask(self) -> None:
+        """Has all the time."""
+
     def presence(self, vector_name: str) -> AbstractBitMap:
         return BitMap(i for i, record in enumerate(self.records) if vector_name in (record.vectors or {}))
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from qdrantlite.query import evaluate
 from qdrantlite.query import filter as f
+from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.filter_bitmap import bind_filter
+from qdrantlite.values.geo import GeoPoint
 from qdrantlite.values.payload import Json, Payload
 from qdrantlite.values.record import Record
 from qdrantlite.values.schema import FieldKind
@@ -184,3 +188,28 @@ def test_indexed_condition_narrows_what_payloads_must_settle() -> None:
     assert source.passing(one) == [1, 3]
     either = f.Filter(should=(f.FieldCondition("number", f.Range(lt=4)), plain))
     assert bind_filter(either, source).sure == BitMap({0, 1, 2, 3})
+
+
+class _Asked(ListedSource):
+    """Counts how often a deadline could have been looked at."""
+
+    asked = 0
+
+    def ask(self) -> None:
+        self.asked += 1
+
+    def payloads(self, offsets: Offsets) -> list[Payload]:
+        self.asked += 1
+        return super().payloads(offsets)
+
+
+@pytest.mark.parametrize("columns", [(), ("k",)])
+def test_polygons_of_many_edges_are_compared_in_small_pieces(columns: Sequence[str]) -> None:
+    corners = [GeoPoint(*corner) for corner in ((0.0, 0.0), (6.5, 0.0), (6.5, 1.0), (0.0, 1.0), (0.0, 0.0))]
+    inside = f.Filter(must=(f.Nested("k", f.Filter(must=(f.FieldCondition("at", f.GeoPolygon(tuple(corners))),))),))
+    records = [Record(i, {"k": [{"at": {"lon": i + 0.5, "lat": 0.5}}]}, {}) for i in range(10)]
+    few, many = _Asked(records, {}, columns=columns), _Asked(records, {}, columns=columns)
+    assert few.passing(inside) == list(range(6))
+    with patch.object(evaluate, "PAIRS_MAX", 10):
+        assert many.passing(inside) == list(range(6))
+    assert few.asked < 5 <= many.asked

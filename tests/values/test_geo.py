@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdrantlite.values.geo import EARTH_RADIUS_M, GeoPoint, distance_m, within_box, within_polygon, within_radius
+from qdrantlite.values.geo import EARTH_RADIUS_M, GeoPoint, distance_m, within_box, within_radius
+from qdrantlite.values.polygon import Polygon
 
 COORDINATES = st.integers(-6, 6).map(float)
 POINTS = st.builds(GeoPoint, COORDINATES, COORDINATES)
@@ -22,7 +23,7 @@ def closed(points: list[GeoPoint]) -> list[GeoPoint]:
 
 
 def polygon(exterior: list[GeoPoint], interiors: list[list[GeoPoint]]) -> list[bool]:
-    found: list[bool] = within_polygon(LON, LAT, exterior=exterior, interiors=interiors).tolist()
+    found: list[bool] = Polygon.of(exterior, interiors).holds(LON, LAT).tolist()
     return found
 
 
@@ -61,10 +62,10 @@ def test_quarter_of_a_great_circle_is_its_length() -> None:
     assert not within_radius(np.zeros(1), np.zeros(1), center=GeoPoint(0, 0), radius_m=math.nan).any()
 
 
-def test_ring_of_many_points_is_compared_in_bounded_memory() -> None:
+def test_ring_of_many_points_is_compared_where_it_is_near() -> None:
     turns = np.linspace(0, 2 * math.pi, 100_000)
     ring = closed([GeoPoint(*place) for place in np.column_stack([np.cos(turns), np.sin(turns)])[:-1].tolist()])
-    lon, lat = np.random.default_rng(1).uniform(-1, 1, (2, 200))
+    lon, lat = np.random.default_rng(1).uniform(-1, 1, (2, 20_000))
     started = process_time()
-    assert within_polygon(lon, lat, exterior=ring, interiors=[]).tolist() == (np.hypot(lon, lat) < 1).tolist()
-    assert process_time() - started < 20
+    assert Polygon.of(ring, []).holds(lon, lat).tolist() == (np.hypot(lon, lat) < 1).tolist()
+    assert process_time() - started < 5

@@ -69,6 +69,10 @@ class ShardFilterSource:
         existing: Offsets = found[found != MISSING]
         return existing
 
+    def ask(self) -> None:
+        """Lets other calls pass. Raises TimedOut, Cancelled."""
+        self._deadline.pause()
+
     def presence(self, vector_name: str) -> Bitmap:
         """Offsets of points that have this vector."""
         present = self._state.present.get(vector_name)

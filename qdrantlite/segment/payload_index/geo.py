@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import AbstractBitMap, BitMap
 
-from qdrantlite.query.elements import geo_point_of, points_inside
+from qdrantlite.query.elements import area_test, geo_point_of
 from qdrantlite.query.filter import GeoBoundingBox, GeoPolygon, GeoRadius, Predicate
 from qdrantlite.segment.bitmaps import Offsets, bitmap_of
 from qdrantlite.segment.payload_index.kind import Piece
@@ -100,7 +100,7 @@ class Places:
             taken.append(self.offsets[ranges(first[inside], (stop - first)[inside])])
             open, first, stop = children[doubtful], first[doubtful], stop[doubtful]
         entries = ranges(first, stop - first)
-        held = points_inside(area, self.lon[entries], self.lat[entries])
+        held = area_test(area)(self.lon[entries], self.lat[entries])
         return bitmap_of(np.concatenate([*taken, self.offsets[entries[held]]]))
 
 

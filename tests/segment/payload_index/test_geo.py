@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qdrantlite.query.elements import points_inside
+from qdrantlite.query.elements import area_test
 from qdrantlite.query.filter import GeoBoundingBox, GeoPolygon, GeoRadius
 from qdrantlite.segment.bitmaps import bitmap_of
 from qdrantlite.segment.payload_index import geo
@@ -67,7 +67,7 @@ def test_areas_hold_the_points_inside(seed: int, few: int, monkeypatch: pytest.M
     sizes = []
     for _ in range(60):
         area = an_area(rng, lon, lat)
-        wanted = bitmap_of(offsets[points_inside(area, lon, lat)])
+        wanted = bitmap_of(offsets[area_test(area)(lon, lat)])
         assert places.match(area) == wanted, area
         sizes.append(len(wanted))
     assert min(sizes) < 10
