@@ -5,7 +5,6 @@ Invariants: ``start`` either returns a server that answers, or raises and holds 
 own: what a call means is known in ``wire/`` and below.
 """
 
-import gc
 import logging
 import os
 import queue
@@ -128,7 +127,6 @@ def serve(settings: Settings, announce: Callable[[Addresses], None]) -> None:
     try:
         open_files.raise_limit()
         server = Server.start(settings, fatal=_end_process)
-        gc.freeze()  # Modules and collections live as long as the server; looking through them holds up all searches.
         announce(server.addresses)
         number = _next(signals)
         logger.info("%s: finishing calls under way, then closing", signal.Signals(number).name)

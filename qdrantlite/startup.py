@@ -15,6 +15,8 @@ keeps its own settings.
 import gc
 import os
 
+from qdrantlite import garbage
+
 VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 gc.disable()
@@ -23,6 +25,5 @@ for _name, _value in VARIABLES.items():
 
 
 def finish() -> None:
-    """The server is ready: what exists now stays, what comes from now on is collected as usual."""
-    gc.freeze()
-    gc.enable()
+    """The server is ready: what exists now stays, and what comes from now on is looked at."""
+    garbage.begin()

@@ -59,7 +59,7 @@ from qdrantlite.query.search import (
 )
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.store_reader import MISSING
-from qdrantlite.values.point_id import PointId
+from qdrantlite.values.point_id import PointId, distinct
 from qdrantlite.values.record import (
     CollectionInfo,
     FacetHit,
@@ -260,7 +260,7 @@ class Collection:
         self._admission.admit_retrieval(len(ids), timeout_s=deadline.timeout_s)
         with self.open_view() as view:
             check_vectors(view.state.config, with_vectors)
-            found = view.reader.offsets_of(list(dict.fromkeys(ids)), deadline.pause)
+            found = view.reader.offsets_of(distinct(ids), deadline.pause)
             return pages.record_page(view, found[found != MISSING], with_payload, with_vectors, deadline.pause)
 
     def scroll(self, request: Scroll, *, deadline: Deadline) -> ScrollPage:

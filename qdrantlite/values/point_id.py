@@ -4,7 +4,8 @@ An *offset*, the row number inside a shard, is a different thing and never leave
 """
 
 import re
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from qdrantlite.errors import MalformedRequest
@@ -13,6 +14,7 @@ PointId: TypeAlias = int | UUID
 
 INTEGER_ID_MAX = 2**64 - 1
 
+_AT_ONCE: Final = 2**16
 
 _HEX = "[0-9a-f]"
 _HYPHENATED = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
@@ -36,3 +38,13 @@ def id_order(point_id: PointId) -> tuple[int, int]:
     if isinstance(point_id, UUID):
         return 1, point_id.int
     return 0, point_id
+
+
+def distinct(ids: Sequence[PointId]) -> list[PointId]:
+    """Each id once, in the order of the first mention. Millions are taken some at a time, for no other thread runs
+    while a dictionary is filled.
+    """
+    found: dict[PointId, None] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        found.update(dict.fromkeys(ids[start : start + _AT_ONCE]))
+    return list(found)

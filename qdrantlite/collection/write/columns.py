@@ -6,6 +6,7 @@ files.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,12 @@ from qdrantlite.values.distance import Datatype
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.schema import CollectionConfig, VectorParams
-from qdrantlite.values.vector import DenseVector, MultiVector, NamedVectors, SparseVector, Vector
+from qdrantlite.values.vector import F32, DenseVector, MultiVector, NamedVectors, SparseVector, Vector
 
 Positions = NDArray[np.int64]
 StoredRows = NDArray[np.generic]
+
+STACKED_AT_ONCE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,7 +162,15 @@ def _column(params: VectorParams | None, positions: Positions, vectors: list[Vec
         counts = np.array([len(rows) for rows in multis], dtype=np.int64)
         return MultiColumn(positions, counts, prepare_rows(np.concatenate(multis), params.distance, datatype))
     rows = [vector.values for vector in vectors if isinstance(vector, DenseVector)]
-    return DenseColumn(positions, prepare_rows(np.stack(rows), params.distance, datatype))
+    return DenseColumn(positions, prepare_rows(_stacked(rows), params.distance, datatype))
+
+
+def _stacked(rows: Sequence[F32]) -> F32:
+    """``(n, dim) float32``, some rows at a time: no other thread runs while NumPy looks at a list of arrays."""
+    table = np.empty((len(rows), len(rows[0])), np.float32)
+    for start in range(0, len(rows), STACKED_AT_ONCE):
+        np.stack(rows[start : start + STACKED_AT_ONCE], out=table[start : start + STACKED_AT_ONCE])
+    return table
 
 
 def presence_of(vectors: Mapping[str, Column], vector_ids: Mapping[str, int], count: int) -> list[int]:

@@ -52,7 +52,7 @@ from qdrantlite.query.operation import (
 from qdrantlite.storage.store_reader import MISSING, RaggedRows
 from qdrantlite.storage.store_writer import StoreWriter
 from qdrantlite.values.payload import Payload, delete_path, set_payload
-from qdrantlite.values.point_id import PointId
+from qdrantlite.values.point_id import PointId, distinct
 from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.values.vector import U32
@@ -284,7 +284,7 @@ class Transaction:
     def _selected(self, selector: Selector, *, missing_is_error: bool) -> U32:
         """Offsets of a selector; ids win over a filter where both are given. Raises NotFound if asked to."""
         if selector.ids is not None:
-            ids = list(dict.fromkeys(selector.ids))
+            ids = distinct(selector.ids)
             if missing_is_error:
                 return self._existing(ids)
             found = self.writer.offsets_of(ids)
@@ -299,7 +299,7 @@ class Transaction:
         if selector.filter is not None:
             parts.append(self._passing(selector.filter))
         if selector.ids is not None:
-            parts.append(self._existing(list(dict.fromkeys(selector.ids))))
+            parts.append(self._existing(distinct(selector.ids)))
         return np.unique(np.concatenate(parts))
 
     def _passing(self, filter: Filter) -> U32:

@@ -30,6 +30,7 @@ from qdrantlite.wire.rest.bodies import (
 from qdrantlite.wire.rest.call import Call, Client
 from qdrantlite.wire.rest.described import described
 from qdrantlite.wire.rest.encode.answer import Answer
+from qdrantlite.wire.rest.release import LONG_BYTES, release
 from qdrantlite.wire.rest.routes import Route, RouteTable
 from qdrantlite.wire.status import failure_of
 
@@ -154,9 +155,11 @@ class App:
         answered: asyncio.Future[Response] = loop.create_future()
 
         def run() -> None:
-            response = self._answer(request)
+            held: list[object] = []
+            response = self._answer(request, held)
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_settle, answered, response)
+            release(held)
 
         threads.submit(run)
         watching = loop.call_later(WATCHED_AFTER_S, _watch, request.client, receive, answered)
@@ -165,16 +168,18 @@ class App:
         finally:
             watching.cancel()
 
-    def _answer(self, request: _Request) -> Response:
-        """Calls the handler; never raises."""
+    def _answer(self, request: _Request, held: list[object]) -> Response:
+        """Calls the handler; never raises. ``held`` gets what is large and no longer needed."""
         route = request.route
         try:
             coding = request.headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
             content = decompressed(request.content, coding, self._body_bytes_max)
             parameters = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
-            call = Call(request.arguments, parameters, content, route.path, request.client)
+            call = Call(request.arguments, parameters, content, route.path, request.client, held)
             answer = route.handler(self._engine, call)
             response = _succeeded(answer, route, request.started)
+            if len(response.content) > LONG_BYTES:
+                held.append(answer)
         except Exception as error:
             return _failed(error, route, perf_counter() - request.started)
         if len(response.content) < COMPRESSED_BYTES_MIN:

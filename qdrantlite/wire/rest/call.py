@@ -12,8 +12,9 @@ from qdrantlite.errors import BadInput, MalformedRequest, ValidationFailed
 from qdrantlite.values.payload import Json, parse_path
 from qdrantlite.values.point_id import PointId, parse_uuid
 from qdrantlite.wire.bounds import at_least, collection_name
-from qdrantlite.wire.rest.parsing import Elements, read_around, read_json
+from qdrantlite.wire.rest.parsing import Elements, Reader
 from qdrantlite.wire.rest.reading import U64_MAX
+from qdrantlite.wire.rest.release import LONG_BYTES
 
 T = TypeVar("T")
 
@@ -63,13 +64,16 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """See the module. ``content`` is the body, decompressed; ``operation`` names the route in texts."""
+    """See the module. ``content`` is the body, decompressed; ``operation`` names the route in texts; ``held`` gets what
+    a long body becomes, to be released when all is done.
+    """
 
     arguments: Mapping[str, str]
     parameters: Mapping[str, str]
     content: bytes
     operation: str = ""
     client: Client = field(default_factory=Client)
+    held: list[object] = field(default_factory=list)
 
     @property
     def collection(self) -> str:
@@ -107,11 +111,23 @@ class Call:
 
     def body(self, decode: Callable[[Json], T]) -> T:
         """The body as ``decode`` reads it. Raises InvalidRequest."""
-        return _refused_as_body(lambda: decode(read_json(self.content)))
+        return self._kept(lambda reader: decode(reader.read(self.content)))
 
     def body_of_points(self, decode: Callable[[Json, Elements | None], T]) -> T:
         """Like ``body``; its member ``points``, if that is a long list, is parsed as ``decode`` reads it, apart."""
-        return _refused_as_body(lambda: decode(*read_around(self.content, "points")))
+        return self._kept(lambda reader: decode(*reader.read_around(self.content, "points")))
+
+    def _kept(self, read: Callable[[Reader], T]) -> T:
+        """What ``read`` returns; what is wrong is said to be in the body."""
+        try:
+            value = read(Reader(made=self.held))
+        except MalformedRequest as error:
+            raise MalformedRequest(f"Format error in JSON body: {error.text}") from None
+        except ValidationFailed as error:
+            raise InvalidPart("JSON body", error.text) from None
+        if len(self.content) > LONG_BYTES:
+            self.held.append(value)
+        return value
 
     @property
     def wait(self) -> bool:
@@ -168,16 +184,6 @@ class Call:
         if seconds is None:
             raise _undecodable("invalid digit found in string")
         return seconds
-
-
-def _refused_as_body(read: Callable[[], T]) -> T:
-    """What ``read`` returns; what is wrong is said to be in the body."""
-    try:
-        return read()
-    except MalformedRequest as error:
-        raise MalformedRequest(f"Format error in JSON body: {error.text}") from None
-    except ValidationFailed as error:
-        raise InvalidPart("JSON body", error.text) from None
 
 
 def _check_factor(given: str) -> None:

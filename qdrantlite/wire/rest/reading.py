@@ -13,7 +13,7 @@ from typing import NoReturn, TypeVar
 
 import orjson
 
-from qdrantlite.errors import MalformedRequest, ValidationFailed
+from qdrantlite.errors import InvalidRequest, MalformedRequest, ValidationFailed
 from qdrantlite.values.payload import Json, Payload, parse_path, require_readable
 from qdrantlite.wire.rest.parsing import Elements
 
@@ -38,10 +38,19 @@ def inside(name: str, decode: Callable[[V], T], value: V) -> T:
     """``decode(value)``; errors leave it with ``name`` before their path."""
     try:
         return decode(value)
-    except Misread as error:
-        raise Misread(error.problem, _joined(name, error.path)) from None
-    except ValidationFailed as error:
-        raise ValidationFailed(_joined(name, error.text)) from None
+    except InvalidRequest as error:
+        raise _displaced(error, name) from None
+
+
+def _displaced(error: InvalidRequest, name: str) -> InvalidRequest:
+    """The error with ``name`` before its path, if it is one of those that have one."""
+    match error:
+        case Misread():
+            return Misread(error.problem, _joined(name, error.path))
+        case ValidationFailed():
+            return ValidationFailed(_joined(name, error.text))
+        case _:
+            return error
 
 
 def _joined(name: str, path: str) -> str:
@@ -154,10 +163,11 @@ def items(value: "Json | Elements", decode: Callable[[Json], T]) -> tuple[T, ...
     try:
         for item in value:
             decoded.append(decode(item))
-    except Misread as error:
-        raise Misread(error.problem, _joined(f"[{len(decoded)}]", error.path)) from None
-    except ValidationFailed as error:
-        raise ValidationFailed(_joined(f"[{len(decoded)}]", error.text)) from None
+    except InvalidRequest as error:
+        place = f"[{len(decoded)}]"
+        while decoded:  # The error keeps this frame, with which all of them would be freed in one go.
+            decoded.pop()
+        raise _displaced(error, place) from None
     return tuple(decoded)
 
 

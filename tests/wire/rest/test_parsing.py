@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdrantlite.values.payload import Json
-from qdrantlite.wire.rest.parsing import PIECE_BYTES, NotJson, read_around, read_json
+from qdrantlite.wire.rest.parsing import PIECE_BYTES, NotJson, Reader
 
 TEXTS = st.text(st.sampled_from('a\\"[]{},: \té😀')) | st.sampled_from(("\\", '"', "[", "},{", '\\"', "0"))
 VALUES: st.SearchStrategy[Json] = st.recursive(
@@ -41,7 +41,7 @@ def outcome(read: Callable[[bytes], object], text: bytes) -> str:
 @given(VALUES, st.sampled_from(WRITERS), PIECES)
 def test_pieces_make_the_value_that_the_whole_makes(value: Json, write: Callable[[Json], bytes], piece: int) -> None:
     text = write(value)
-    assert outcome(lambda text: read_json(text, piece), text) == outcome(orjson.loads, text)
+    assert outcome(lambda text: Reader(piece).read(text), text) == outcome(orjson.loads, text)
 
 
 @given(VALUES, st.sampled_from(WRITERS), PIECES, st.data())
@@ -53,7 +53,7 @@ def test_what_is_not_json_is_refused_and_nothing_else(
         at, byte = data.draw(st.integers(0, len(text))), data.draw(st.sampled_from(BROKEN_BY))
         text[at : at + data.draw(st.integers(0, 1))] = bytes([byte])[: data.draw(st.integers(0, 1))]
     broken = bytes(text)
-    assert outcome(lambda text: read_json(text, piece), broken) == outcome(orjson.loads, broken)
+    assert outcome(lambda text: Reader(piece).read(text), broken) == outcome(orjson.loads, broken)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_is_not_json_is_refused_and_nothing_else(
 )
 def test_commas_and_brackets_between_pieces_are_judged_as_in_the_whole(text: bytes) -> None:
     for piece in range(1, 9):
-        assert outcome(lambda text, piece=piece: read_json(text, piece), text) == outcome(orjson.loads, text)  # type: ignore[misc]  # mypy cannot type a lambda with a default
+        assert outcome(lambda text, piece=piece: Reader(piece).read(text), text) == outcome(orjson.loads, text)  # type: ignore[misc]  # mypy cannot type a lambda with a default
 
 
 @settings(max_examples=40)
@@ -81,7 +81,7 @@ def test_commas_and_brackets_between_pieces_are_judged_as_in_the_whole(text: byt
 def test_elements_that_come_apart_are_those_of_the_list(
     points: list[Json], other: Json, write: Callable[[Json], bytes], piece: int
 ) -> None:
-    around, apart = read_around(write({"other": other, "points": points, "last": points}), "points", piece)
+    around, apart = Reader(piece).read_around(write({"other": other, "points": points, "last": points}), "points")
     assert isinstance(around, dict)
     listed = around["points"] if apart is None else list(apart)
     assert repr({**around, "points": listed}) == repr({"other": other, "points": points, "last": points})
@@ -90,7 +90,7 @@ def test_elements_that_come_apart_are_those_of_the_list(
 
 def test_a_string_that_looks_like_what_was_taken_out_stays() -> None:
     value: Json = {"a": list(range(50)), "b": "0" * 33, "c": {"d": [[1] * 9] * 9, "e": "1"}}
-    assert read_json(orjson.dumps(value), 16) == value
+    assert Reader(16).read(orjson.dumps(value)) == value
 
 
 ROW: Json = {"id": 1, "vector": [0.125] * 100, "payload": {"text": 'a "quoted" [text] {of} some, length\\'}}
@@ -102,6 +102,10 @@ LONG_BODIES: dict[str, Json] = {
     "one long payload": {"points": [{"id": 1, "payload": {"a": {"b": [[{"c": 1}] * 5000]}}}]},
     "one long vector": {"points": [{"id": 1, "vector": {"a": [0.125] * 9000}}, {"id": 2, "vector": [1.5]}]},
     "lists in a list": [[[1] * 9000], [[2] * 9000]],
+    "many members": {"points": [{"id": 1, "payload": {f"k{at}": {} for at in range(5000)}}], "a": 1},
+    "many members outside": {**{f"k{at}": {"a": 1} for at in range(5000)}, "points": [1, 2]},
+    "long behind short": {"points": [1, 2, {"a": 1, "b": {"c": [2], "d": {f"k{at}": at for at in range(5000)}}}, 3]},
+    "long within long": {"a": {"b": {"c": {f"k{at}": {"d": at} for at in range(5000)}, "e": {}}, "f": 1}},
 }
 
 
@@ -119,7 +123,7 @@ def test_the_parser_never_gets_much_at_a_time(
 
     monkeypatch.setattr(orjson, "loads", measured)
     assert len(text) > 6 * 4096
-    assert read_json(text, 4096) == LONG_BODIES[kind]
+    assert Reader(4096).read(text) == LONG_BODIES[kind]
     assert max(lengths) <= 3 * 4096
 
 
@@ -136,7 +140,7 @@ def test_errors_in_pieces_say_where_they_are_in_the_whole(
         orjson.loads(text)
     place = f"at line {expected.value.lineno} column {expected.value.colno}"
     with pytest.raises(NotJson) as found:
-        read_json(text, 40)
+        Reader(40).read(text)
     assert found.value.text.endswith(place)
 
 
@@ -146,7 +150,7 @@ def test_depth_is_bounded_however_long_the_text(depth: int, piece: int) -> None:
     text = b'{"a":' * (depth // 2) + b"[" * (depth - depth // 2) + b"]" * (depth - depth // 2) + b"}" * (depth // 2)
     assert orjson.loads(text)
     if depth <= 128:
-        assert read_json(text, piece) == orjson.loads(text)
+        assert Reader(piece).read(text) == orjson.loads(text)
     else:
         with pytest.raises(NotJson, match="recursion limit exceeded"):
-            read_json(text, piece)
+            Reader(piece).read(text)

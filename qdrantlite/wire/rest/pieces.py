@@ -1,11 +1,12 @@
-"""Where a long JSON text may be cut: its long lists, found by brackets and quotes alone, without parsing.
+"""Where a long JSON text may be cut: its long lists, or its object, found by brackets and quotes without parsing.
 
-Only outermost lists count, those that no other list holds; they are cut between elements.
-What is found is true of texts that are JSON; of other texts, some piece will not be JSON by itself.
+A list is cut between elements, an object between members. Of lists only the outermost count, those that no other list
+holds. What is found is true of texts that are JSON; of other texts, some piece will not be JSON by itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -14,8 +15,11 @@ from numpy.typing import NDArray
 DEPTH_MAX: Final = 128
 """Levels of arrays and objects that serde_json reads."""
 
-_QUOTE, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = b'"[]{}'
-_FOLD: Final = _OPEN ^ _OPEN_LIST
+LIST, OBJECT = b"[{"
+"""Kinds of what is cut, by what opens them."""
+
+_QUOTE, _OPEN, _CLOSE = b'"{}'
+_FOLD: Final = OBJECT ^ LIST
 """The bit by which brackets differ from braces; quotes have it."""
 
 
@@ -28,18 +32,39 @@ class Unfinished(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class LongList:
-    """``cuts`` go from behind its opening bracket to its closing one; each piece but the first begins with a comma."""
+class Piece:
+    """Some elements, or members: the text from ``start`` to ``end``, which begins with a comma unless it is the first.
+
+    ``inner`` is where its last one opens, if that is long by itself.
+    """
+
+    start: int
+    end: int
+    inner: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Long:
+    """A list or an object. ``cuts`` go from behind its opening bracket to its closing one; ``inner`` is by the cut."""
 
     cuts: tuple[int, ...]
+    inner: Mapping[int, int]
+
+    def pieces(self) -> Iterator[Piece]:
+        """In order."""
+        for start, end in pairwise(self.cuts):
+            yield Piece(start, end, self.inner.get(start))
 
 
 @dataclass(slots=True)
 class _Open:
-    """The outermost list that is open at the end of what was read; its elements are at ``depth``."""
+    """What is cut and still open at the end of what was read; what it holds is at ``depth``."""
 
     depth: int
     cuts: list[int]
+    within: int = -1
+    """Where the last array or object in it opens."""
+    inner: dict[int, int] = field(default_factory=dict)
 
     def cut(self, place: int) -> None:
         """Places come in order; the same one may come again."""
@@ -49,14 +74,15 @@ class _Open:
 
 @dataclass(slots=True)
 class _Scan:
-    """How far it has come: levels of all brackets, levels of lists, and whether it is inside a string."""
+    """How far it has come: levels of all brackets, levels of those of the kind that is cut, whether within a string."""
 
+    kind: int
     piece_bytes: int
     depth: int = 0
-    list_depth: int = 0
+    kind_depth: int = 0
     quoted: bool = False
     open: _Open | None = None
-    found: list[LongList] = field(default_factory=list)
+    found: list[Long] = field(default_factory=list)
 
     def read(self, block: bytes, start: int) -> None:
         """The next bytes of the text, which begin at ``start``. Raises TooDeep."""
@@ -78,43 +104,58 @@ class _Scan:
         """The brackets ``at`` places of a block that begins at ``start``."""
         turns = np.where(folded[at] == _OPEN, 1, -1)
         depths = self.depth + np.cumsum(turns)
-        is_list = (codes[at] == _OPEN_LIST) | (codes[at] == _CLOSE_LIST)
-        list_depths = self.list_depth + np.cumsum(np.where(is_list, turns, 0))
+        is_kind = (codes[at] == self.kind) | (codes[at] == self.kind + _CLOSE - _OPEN)
+        kind_depths = self.kind_depth + np.cumsum(np.where(is_kind, turns, 0))
         if depths.max() > DEPTH_MAX:
             raise TooDeep
-        self.depth, self.list_depth = int(depths[-1]), int(list_depths[-1])
-        self._cut(at + start, turns, depths, is_list & (list_depths == np.where(turns > 0, 1, 0)))
+        self.depth, self.kind_depth = int(depths[-1]), int(kind_depths[-1])
+        self._cut(at + start, turns, depths, is_kind & (kind_depths == np.where(turns > 0, 1, 0)))
 
     def _cut(
         self, at: NDArray[np.intp], turns: NDArray[np.int_], depths: NDArray[np.int_], is_edge: NDArray[np.bool_]
     ) -> None:
-        """Notes what the brackets ``at`` say; ``is_edge`` marks those that open and close outermost lists."""
+        """Notes what the brackets ``at`` say; ``is_edge`` marks those that open and close what is cut."""
         edges = np.flatnonzero(is_edge)
         if self.open is not None:
             end = int(edges[0]) if len(edges) else len(at)
-            self._cut_open(self.open, at[:end][(turns[:end] < 0) & (depths[:end] == self.open.depth)])
+            self._cut_open(self.open, at[:end], turns[:end], depths[:end])
             if not len(edges):
                 return
             if len(self.open.cuts) > 1:
-                self.found.append(LongList((*self.open.cuts, int(at[end]))))
+                self.found.append(Long((*self.open.cuts, int(at[end])), self.open.inner))
             self.open = None
         if len(edges) and turns[edges[-1]] > 0:
             first = int(edges[-1])
             self.open = _Open(int(depths[first]), [int(at[first]) + 1])
-            after = slice(first + 1, None)
-            self._cut_open(self.open, at[after][(turns[after] < 0) & (depths[after] == self.open.depth)])
+            self._cut_open(self.open, at[first + 1 :], turns[first + 1 :], depths[first + 1 :])
 
-    def _cut_open(self, opened: _Open, ends: NDArray[np.intp]) -> None:
-        """Cuts behind the last element that has ended, and before and behind one that is long by itself."""
+    def _cut_open(self, opened: _Open, at: NDArray[np.intp], turns: NDArray[np.int_], depths: NDArray[np.int_]) -> None:
+        """Cuts behind the last array or object within that has ended, and behind one that is long by itself."""
+        ends = at[(turns < 0) & (depths == opened.depth)]
         if len(ends):
             if ends[0] - opened.cuts[-1] > 2 * self.piece_bytes:
+                if opened.within >= opened.cuts[-1]:
+                    opened.inner[opened.cuts[-1]] = opened.within
                 opened.cut(int(ends[0]) + 1)
             opened.cut(int(ends[-1]) + 1)
+        begins = at[(turns > 0) & (depths == opened.depth + 1)]
+        if len(begins):
+            opened.within = int(begins[-1])
 
 
-def long_lists(content: bytes, piece_bytes: int) -> list[LongList]:
+def long_lists(content: bytes, piece_bytes: int) -> list[Long]:
     """Those of more than about ``piece_bytes``, in the order of the text. Raises TooDeep, Unfinished."""
-    scan = _Scan(piece_bytes)
+    return _scanned(content, LIST, piece_bytes)
+
+
+def long_object(content: bytes, piece_bytes: int) -> Long | None:
+    """The object that a text is, if it may be cut. Raises TooDeep, Unfinished."""
+    found = _scanned(content, OBJECT, piece_bytes)
+    return found[0] if found and not content[: found[0].cuts[0] - 1].strip() else None
+
+
+def _scanned(content: bytes, kind: int, piece_bytes: int) -> list[Long]:
+    scan = _Scan(kind, piece_bytes)
     for start, end in _blocks(content, piece_bytes):
         scan.read(content[start:end], start)
     if scan.quoted or scan.depth > 0 or scan.open is not None:
