@@ -39,7 +39,7 @@ from qdrantlite.collection.write.alteration import SaveConfig, alter
 from qdrantlite.collection.write.committer import Committer
 from qdrantlite.collection.write.settings import updated
 from qdrantlite.deadline import Deadline
-from qdrantlite.errors import NotFound, told
+from qdrantlite.errors import BadInput, NotFound, told
 from qdrantlite.execute.executor import execute, execute_all
 from qdrantlite.execute.groups import search_groups
 from qdrantlite.plan.explain import explain
@@ -71,7 +71,7 @@ from qdrantlite.values.record import (
     UpdateResult,
     UpdateStatus,
 )
-from qdrantlite.values.schema import CollectionConfig, CollectionUpdate
+from qdrantlite.values.schema import CollectionConfig, CollectionUpdate, ShardingMethod
 
 logger = logging.getLogger(__name__)
 
@@ -171,6 +171,8 @@ class Collection:
     def write(self, operations: tuple[Operation, ...], *, wait: bool, deadline: Deadline) -> tuple[UpdateResult, ...]:
         """Applies operations as one transaction; with ``wait`` they are on disk when this returns ``COMPLETED``."""
         self._require_open()
+        if self.config.sharding_method is ShardingMethod.CUSTOM:
+            raise BadInput("Shard key not specified")  # Only a cluster can create one.
         self._admission.admit_writes(operations, timeout_s=deadline.timeout_s)
         self.last_write_s = monotonic()
         ids, in_time = self._active.run(

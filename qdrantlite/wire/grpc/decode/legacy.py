@@ -33,6 +33,7 @@ from qdrantlite.wire.grpc.decode.selector import (
     decode_search_params,
     decode_vectors_selector,
     decode_with_lookup,
+    shards_read,
 )
 from qdrantlite.wire.grpc.decode.vector import decode_sparse, decode_vector
 from qdrantlite.wire.grpc.id_codec import decode_id, decode_ids
@@ -91,6 +92,7 @@ def decode_discover_batch(message: pb.DiscoverBatchPoints) -> tuple[Search, ...]
 def _search(message: Old, query: Query, *, using: str, offset: int = 0) -> Search:
     collection_name(message.collection_name)
     check_timeout(message)
+    shards_read(message)
     threshold = None if isinstance(message, pb.DiscoverPoints) else _threshold(message)
     return Search(
         stage=Prefetch(

@@ -24,6 +24,7 @@ from qdrantlite.values.payload import Path, parse_path
 from qdrantlite.wire.bounds import each_inside, inside, not_empty
 from qdrantlite.wire.checked import points as checked
 from qdrantlite.wire.grpc.decode.filter import decode_filter
+from qdrantlite.wire.grpc.decode.selector import shards_written
 from qdrantlite.wire.grpc.decode.vector import decode_vectors
 from qdrantlite.wire.grpc.id_codec import decode_id, decode_ids
 from qdrantlite.wire.grpc.json_codec import decode_fields
@@ -42,6 +43,7 @@ def check_ordering(message: pb.WriteOrdering) -> None:
 
 def decode_upsert(message: pb.UpsertPoints | Batch.PointStructList) -> Upsert:
     """Raises InvalidRequest; the text of a bad vector tells which point it belongs to."""
+    shards_written(message)
     return checked.upsert(
         each_inside("points", _decode_point, message.points),
         _MODES.get(message.update_mode, UpdateMode.UPSERT),
@@ -78,6 +80,7 @@ def decode_selector(message: pb.PointsSelector) -> Selector:
 
 def decode_delete(message: pb.DeletePoints | Batch.DeletePoints) -> DeletePoints:
     """Raises InvalidRequest."""
+    shards_written(message)
     return _delete(message.points)
 
 
@@ -87,6 +90,7 @@ def _delete(selector: pb.PointsSelector) -> DeletePoints:
 
 def decode_update_vectors(message: pb.UpdatePointVectors | Batch.UpdateVectors) -> UpdateVectors:
     """Raises InvalidRequest."""
+    shards_written(message)
     points = each_inside("points", _decode_point_vectors, message.points)
     return UpdateVectors(points, _update_filter(message))
 
@@ -101,6 +105,7 @@ def _decode_point_vectors(message: pb.PointVectors) -> VectorsWrite:
 
 def decode_delete_vectors(message: pb.DeletePointVectors | Batch.DeleteVectors) -> DeleteVectors:
     """Raises InvalidRequest."""
+    shards_written(message)
     if not message.HasField("points_selector"):
         raise MalformedRequest("points_selector is expected")
     if not message.HasField("vectors"):
@@ -111,22 +116,26 @@ def decode_delete_vectors(message: pb.DeletePointVectors | Batch.DeleteVectors) 
 
 def decode_set_payload(message: pb.SetPayloadPoints | Batch.SetPayload) -> SetPayload:
     """Raises InvalidRequest."""
+    shards_written(message)
     key: Path | None = parse_path(message.key) if message.HasField("key") else None
     return SetPayload(decode_fields(message.payload), _payload_selector(message), key)
 
 
 def decode_overwrite_payload(message: pb.SetPayloadPoints | Batch.OverwritePayload) -> OverwritePayload:
     """``key`` is ignored, as Qdrant does. Raises InvalidRequest."""
+    shards_written(message)
     return OverwritePayload(decode_fields(message.payload), _payload_selector(message))
 
 
 def decode_delete_payload(message: pb.DeletePayloadPoints | Batch.DeletePayload) -> DeletePayload:
     """Raises InvalidRequest."""
+    shards_written(message)
     return DeletePayload(tuple(parse_path(key) for key in message.keys), _payload_selector(message))
 
 
 def decode_clear_payload(message: pb.ClearPayloadPoints | Batch.ClearPayload) -> ClearPayload:
     """Raises InvalidRequest."""
+    shards_written(message)
     return ClearPayload(decode_selector(message.points))
 
 

@@ -22,6 +22,7 @@ from qdrantlite.wire.grpc.decode.selector import (
     decode_order_by,
     decode_payload_selector,
     decode_vectors_selector,
+    shards_read,
 )
 from qdrantlite.wire.grpc.id_codec import decode_id, decode_ids
 from qdrantlite.wire.pb import points as pb
@@ -47,6 +48,7 @@ class Counting:
 def decode_get(message: pb.GetPoints) -> Retrieval:
     """Payload and vectors only if asked for. Raises InvalidRequest."""
     collection_name(message.collection_name)
+    shards_read(message)
     return Retrieval(
         decode_ids(message.ids),
         decode_payload_selector(message.with_payload) if message.HasField("with_payload") else NO_PAYLOAD,
@@ -57,6 +59,7 @@ def decode_get(message: pb.GetPoints) -> Retrieval:
 def decode_scroll(message: pb.ScrollPoints) -> Scroll:
     """Payload comes along unless switched off. Raises InvalidRequest."""
     collection_name(message.collection_name)
+    shards_read(message)
     return checked.scroll(
         filter=inside("filter", decode_filter, message.filter) if message.HasField("filter") else None,
         offset=decode_id(message.offset) if message.HasField("offset") else None,
@@ -70,6 +73,7 @@ def decode_scroll(message: pb.ScrollPoints) -> Scroll:
 def decode_count(message: pb.CountPoints) -> Counting:
     """Exact unless told otherwise. Raises InvalidRequest."""
     collection_name(message.collection_name)
+    shards_read(message)
     return Counting(
         inside("filter", decode_filter, message.filter) if message.HasField("filter") else None,
         message.exact if message.HasField("exact") else True,
@@ -79,6 +83,7 @@ def decode_count(message: pb.CountPoints) -> Counting:
 def decode_facet(message: pb.FacetCounts) -> Facet:
     """Raises InvalidRequest."""
     collection_name(message.collection_name)
+    shards_read(message)
     check_timeout(message)
     return checked.facet(
         message.key,
@@ -91,6 +96,7 @@ def decode_facet(message: pb.FacetCounts) -> Facet:
 def decode_matrix(message: pb.SearchMatrixPoints) -> Matrix:
     """Raises InvalidRequest."""
     collection_name(message.collection_name)
+    shards_read(message)
     check_timeout(message)
     return checked.matrix(
         message.using,

@@ -30,6 +30,7 @@ from qdrantlite.wire.grpc.decode.selector import (
     decode_search_params,
     decode_vectors_selector,
     decode_with_lookup,
+    shards_read,
 )
 from qdrantlite.wire.grpc.decode.vector import packed_floats
 from qdrantlite.wire.pb import points as pb
@@ -79,6 +80,7 @@ def _pattern(opening: bytes, count: int, rest: bytes) -> Search:
 def _decode_whole(message: pb.QueryPoints) -> Search:
     collection_name(message.collection_name)
     check_timeout(message)
+    shards_read(message)
     return Search(
         stage=_decode_stage(message, LIMIT_DEFAULT),
         offset=message.offset,
@@ -98,6 +100,7 @@ def decode_group_search(message: pb.QueryPointGroups) -> GroupSearch:
     """Raises InvalidRequest."""
     collection_name(message.collection_name)
     check_timeout(message)
+    shards_read(message)
     return checked.group_search(
         Search(
             stage=_decode_stage(message, GROUPS_DEFAULT),

@@ -23,6 +23,7 @@ from qdrantlite.query.search import (
 from qdrantlite.values.payload import parse_path
 from qdrantlite.wire.bounds import at_least, collection_name, inside
 from qdrantlite.wire.checked import search as checked
+from qdrantlite.wire.checked import shard_keys
 from qdrantlite.wire.grpc.decode.filter import decode_filter, decode_timestamp
 from qdrantlite.wire.grpc.remembered import remembered
 from qdrantlite.wire.pb import points as pb
@@ -40,6 +41,33 @@ class Timed(Protocol):
 
     def HasField(self, field_name: Literal["timeout"], /) -> bool:  # noqa: N802  # protobuf's own name
         """True when the field is set."""
+
+
+class Sharded(Protocol):
+    """A request that may name shard keys."""
+
+    @property
+    def shard_key_selector(self) -> pb.ShardKeySelector:
+        """Empty if absent."""
+
+    def HasField(self, field_name: Literal["shard_key_selector"], /) -> bool:  # noqa: N802  # protobuf's own name
+        """True when the field is set."""
+
+
+def shards_read(message: Sharded) -> None:
+    """Shard keys of a read. Raises InvalidRequest for any."""
+    if message.HasField("shard_key_selector"):
+        shard_keys.read(_shard_keys(message.shard_key_selector))
+
+
+def shards_written(message: Sharded) -> None:
+    """Shard keys of a write. Raises InvalidRequest for any."""
+    if message.HasField("shard_key_selector"):
+        shard_keys.written(_shard_keys(message.shard_key_selector))
+
+
+def _shard_keys(message: pb.ShardKeySelector) -> list[str | int]:
+    return [key.number if key.WhichOneof("key") == "number" else key.keyword for key in message.shard_keys]
 
 
 def check_timeout(message: Timed) -> None:
@@ -79,7 +107,8 @@ def decode_vectors_selector(message: pb.WithVectorsSelector) -> VectorsSelector:
 
 
 def decode_lookup_from(message: pb.LookupLocation) -> LookupFrom:
-    """Where ids are resolved. Raises ValidationFailed for a bad name."""
+    """Where ids are resolved. Raises InvalidRequest."""
+    shards_read(message)
     return LookupFrom(
         collection_name(message.collection_name, field="lookup_from.collection_name"),
         message.vector_name if message.HasField("vector_name") else None,

@@ -10,7 +10,7 @@ from qdrantlite.wire.rest.decode.selector import (
     lookup_from,
     payload_selector,
     search_params,
-    shard_key,
+    shards_read,
     vectors_selector,
     with_lookup,
 )
@@ -83,7 +83,7 @@ def _using(members: Fields) -> str:
 
 
 def _search(members: Fields, query: Query, using: str) -> Search:
-    shard_key(members)
+    shards_read(members)
     limit = members.needed(members.given("limit", "top"), count)
     return Search(
         stage=Prefetch(

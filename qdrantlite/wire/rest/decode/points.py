@@ -28,7 +28,7 @@ from qdrantlite.values.vector import NamedVectors, VectorSource
 from qdrantlite.wire.bounds import not_empty
 from qdrantlite.wire.checked import points as checked
 from qdrantlite.wire.rest.decode.filter import decode_filter
-from qdrantlite.wire.rest.decode.selector import shard_key
+from qdrantlite.wire.rest.decode.selector import shards_written
 from qdrantlite.wire.rest.decode.vector import point_id, stored, vector
 from qdrantlite.wire.rest.parsing import Elements
 from qdrantlite.wire.rest.reading import Fields, Misread, choice, fields, inside, items, path, payload, text
@@ -42,7 +42,7 @@ _Columns: TypeAlias = tuple[NamedVectors, ...] | dict[str, tuple[VectorSource, .
 def decode_upsert(value: Json, apart: Elements | None = None) -> Upsert:
     """A list of points, which may come ``apart``, or columns of them. Raises InvalidRequest."""
     members = fields(value)
-    shard_key(members)
+    shards_written(members)
     if members.has("batch"):
         points = members.needed("batch", _columns)
     elif members.has("points"):
@@ -113,7 +113,7 @@ def _selector_of(members: Fields) -> Selector | None:
 def _selector(value: Json) -> Selector:
     """What deletes and clears take: an object with ids, or one with a filter."""
     members = fields(value)
-    shard_key(members)
+    shards_written(members)
     if not (members.has("points") or members.has("filter")):
         raise Misread("data did not match any variant of untagged enum PointsSelector")
     members.only("points" if members.has("points") else "filter", "shard_key")
@@ -135,7 +135,7 @@ def decode_clear_payload(value: Json) -> ClearPayload:
 def decode_update_vectors(value: Json, apart: Elements | None = None) -> UpdateVectors:
     """The points may come ``apart``. Raises InvalidRequest."""
     members = fields(value)
-    shard_key(members)
+    shards_written(members)
     points = _points(members, apart, _point_vectors)
     not_empty("points", points)
     return UpdateVectors(points, _update_filter(members))
@@ -149,7 +149,7 @@ def _point_vectors(value: Json) -> VectorsWrite:
 def decode_delete_vectors(value: Json) -> DeleteVectors:
     """Raises InvalidRequest."""
     members = fields(value)
-    shard_key(members)
+    shards_written(members)
     names = members.every("vector", text)
     selector = _selector_of(members)
     if selector is None:
@@ -182,7 +182,7 @@ def decode_delete_payload(value: Json) -> DeletePayload:
 
 def _payload_selector(members: Fields) -> Selector:
     """Of ids and a filter, the ids count."""
-    shard_key(members)
+    shards_written(members)
     selector = _selector_of(members)
     if selector is None:
         raise Misread("Either list of point ids or filter must be provided")

@@ -13,7 +13,7 @@ from qdrantlite.wire.rest.decode.selector import (
     filter_of,
     order_by,
     payload_selector,
-    shard_key,
+    shards_read,
     vectors_selector,
 )
 from qdrantlite.wire.rest.decode.vector import point_id
@@ -38,7 +38,7 @@ class Counting(NamedTuple):
 def decode_retrieval(value: Json) -> Retrieval:
     """Payload and vectors only if asked for. Raises InvalidRequest."""
     members = fields(value)
-    shard_key(members)
+    shards_read(members)
     ids = members.every("ids", point_id)
     return Retrieval(ids, payload_selector(members), vectors_selector(members))
 
@@ -46,7 +46,7 @@ def decode_retrieval(value: Json) -> Retrieval:
 def decode_scroll(value: Json) -> Scroll:
     """Payload comes along unless switched off. Raises InvalidRequest."""
     members = fields(value)
-    shard_key(members)
+    shards_read(members)
     return checked.scroll(
         filter=filter_of(members),
         offset=members.read("offset", point_id),
@@ -60,14 +60,14 @@ def decode_scroll(value: Json) -> Scroll:
 def decode_count(value: Json) -> Counting:
     """Exact unless told otherwise. Raises InvalidRequest."""
     members = fields(value)
-    shard_key(members)
+    shards_read(members)
     return Counting(filter_of(members), exact(members, default=True))
 
 
 def decode_facet(value: Json) -> Facet:
     """Raises InvalidRequest."""
     members = fields(value)
-    shard_key(members)
+    shards_read(members)
     limit = checked.limit_of(members.count("limit"), LIMIT_DEFAULT)
     return checked.facet(members.needed("key", path), filter_of(members), limit, exact=exact(members, default=False))
 
@@ -75,6 +75,6 @@ def decode_facet(value: Json) -> Facet:
 def decode_matrix(value: Json) -> Matrix:
     """Raises InvalidRequest."""
     members = fields(value)
-    shard_key(members)
+    shards_read(members)
     using = members.read("using", text) or DEFAULT_VECTOR
     return checked.matrix(using, filter_of(members), members.count("sample"), members.count("limit"))

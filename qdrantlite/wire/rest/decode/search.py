@@ -9,7 +9,7 @@ from qdrantlite.wire.rest.decode.selector import (
     lookup_from,
     payload_selector,
     search_params,
-    shard_key,
+    shards_read,
     vectors_selector,
     with_lookup,
 )
@@ -19,7 +19,7 @@ from qdrantlite.wire.rest.reading import Fields, count, fields, path
 def decode_search(value: Json) -> Search:
     """Raises InvalidRequest."""
     members = fields(value)
-    shard_key(members)
+    shards_read(members)
     return Search(
         stage=_stage(members, LIMIT_DEFAULT),
         offset=members.count("offset") or 0,
@@ -36,7 +36,7 @@ def decode_search_batch(value: Json) -> tuple[Search, ...]:
 def decode_group_search(value: Json) -> GroupSearch:
     """Raises InvalidRequest."""
     members = fields(value)
-    shard_key(members)
+    shards_read(members)
     search = Search(
         stage=_stage(members, GROUPS_DEFAULT),
         with_payload=payload_selector(members),

@@ -19,6 +19,7 @@ from qdrantlite.query.search import (
 from qdrantlite.values.payload import Json
 from qdrantlite.wire.bounds import at_least, collection_name
 from qdrantlite.wire.checked import search as checked
+from qdrantlite.wire.checked import shard_keys
 from qdrantlite.wire.rest.decode.filter import decode_filter, moment
 from qdrantlite.wire.rest.reading import Fields, Misread, fields, flag, items, path, text, unexpected
 
@@ -68,6 +69,7 @@ def lookup_from(members: Fields) -> LookupFrom | None:
 
 
 def _lookup_from(members: Fields) -> LookupFrom:
+    shards_read(members)
     collection = collection_name(members.needed("collection", text), field="collection")
     return LookupFrom(collection, members.text("vector"))
 
@@ -152,21 +154,34 @@ def _start_from(value: Json) -> int | float | str:
     return value
 
 
-def shard_key(members: Fields) -> None:
-    """Accepted and without meaning here: shards are chosen by a hash of the id."""
-    members.read("shard_key", _shard_key)
+def shards_read(members: Fields) -> None:
+    """``shard_key`` of a read. Raises InvalidRequest for any."""
+    keys = members.read("shard_key", _shard_keys)
+    if keys is not None:
+        shard_keys.read(keys)
 
 
-def _shard_key(value: Json) -> None:
+def shards_written(members: Fields) -> None:
+    """``shard_key`` of a write. Raises InvalidRequest for any."""
+    keys = members.read("shard_key", _shard_keys)
+    if keys is not None:
+        shard_keys.written(keys)
+
+
+def _shard_keys(value: Json) -> tuple[str | int, ...]:
     match value:
-        case str():
-            return
-        case bool():
-            unexpected(value, "a shard key")
-        case int() | list() | {"target": _, "fallback": _}:
-            return
+        case list():
+            return items(value, _shard_key)
+        case {"target": target, "fallback": _}:
+            return (_shard_key(target),)
         case _:
-            unexpected(value, "a shard key")
+            return (_shard_key(value),)
+
+
+def _shard_key(value: Json) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        unexpected(value, "a shard key")
+    return value
 
 
 def filter_of(members: Fields) -> Filter | None:
