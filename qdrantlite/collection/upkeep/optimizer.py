@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from threading import Event, Lock
 from time import monotonic
 from typing import TypeAlias
@@ -78,6 +79,7 @@ class Optimizer:
         self._troubles: dict[tuple[int, Work], _Trouble] = {}
         self._saved: dict[int, SavedSegment] = {}
         self._waiting_since: dict[int, float] = {}
+        self._polished_at: dict[int, float] = {}
         self._closing = Event()
         self._stepping = Lock()
         self.running = False
@@ -162,13 +164,15 @@ class Optimizer:
             coding=None if segment is None else segment.coding,
             quiet_s=quiet_s,
             waiting_s=0.0 if since is None else monotonic() - since,
+            polished_s=monotonic() - self._polished_at.get(slot.id, -inf),
         )
 
     def _tend(self, name: str, slot: DenseSlot, *, quiet_s: float, stop: Stop) -> None:
         config = self._shard.config
         wanted = wanted_of(config, slot.params)
         facts = self._facts(slot, quiet_s=quiet_s)
-        if is_pending(facts, config, wanted):
+        pending = is_pending(facts, config, wanted)
+        if pending:
             self._waiting_since.setdefault(slot.id, monotonic())
         else:
             self._waiting_since.pop(slot.id, None)
@@ -186,6 +190,8 @@ class Optimizer:
                 if self._is_put_off(slot, work, wanted):
                     self._renew(slot)
                     return
+                if not pending:
+                    self._polished_at[slot.id] = monotonic()
                 self.running = True
                 try:
                     if decision is not Sealing.RELOAD or not self._reload(name, slot, wanted):

@@ -7,6 +7,7 @@ nothing to merge. A graph with too many dead points, or built with other setting
 
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 
 from qdrantlite.collection.shard.thresholds import threshold_rows
 from qdrantlite.collection.upkeep.coding import coding_of
@@ -16,9 +17,14 @@ from qdrantlite.values.schema import CollectionConfig, VectorParams, merged
 TAIL_EAGER = 8
 """A tail of so many thresholds is linked even while writes go on."""
 TAIL_POLISH = 0.01
-"""A quiet tail of this share of the graph is linked although it is below the threshold."""
+"""A tail of this share of the graph is linked after a short rest although it is below the threshold; a smaller one
+after a longer rest, in proportion: a collection that rests comes to have no tail."""
+TAIL_POLISH_AGAIN = 0.03
+"""One that has rested and been written to again must have a tail of this share, or ``POLISH_AGAIN_S`` must have passed:
+saving a graph takes as long as it is large, whatever was linked."""
 QUIET_S = 1.0
 POLISH_S = 3.0
+POLISH_AGAIN_S = 60.0
 WAIT_S = 10.0
 
 
@@ -62,6 +68,8 @@ class SealingFacts:
     """Since the last write."""
     waiting_s: float
     """Since there first was something to do."""
+    polished_s: float = inf
+    """Since a tail below the threshold was linked."""
 
 
 def wanted_of(config: CollectionConfig, vector: VectorParams) -> Wanted:
@@ -82,8 +90,8 @@ def choose(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> Sea
     needed = _needed(facts, config, wanted)
     threshold = threshold_rows(config, facts.row_bytes)
     if needed is Sealing.NOTHING:
-        polish = facts.params is not None and threshold is not None and facts.quiet_s >= POLISH_S
-        return Sealing.EXTEND if polish and facts.tail > TAIL_POLISH * facts.covered else Sealing.NOTHING
+        is_wanted = facts.params is not None and threshold is not None
+        return Sealing.EXTEND if is_wanted and _is_worth_polishing(facts) else Sealing.NOTHING
     if needed in AT_ONCE or facts.quiet_s >= QUIET_S or facts.waiting_s >= WAIT_S:
         return needed
     assert threshold is not None
@@ -104,6 +112,13 @@ def _needed(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> Se
     if facts.tail >= threshold:
         return Sealing.EXTEND
     return _of_codes(facts.coding, wanted.coding)
+
+
+def _is_worth_polishing(facts: SealingFacts) -> bool:
+    """Whether to link a tail that need not be linked."""
+    if facts.quiet_s < POLISH_S or facts.tail * facts.quiet_s <= TAIL_POLISH * POLISH_S * facts.covered:
+        return False
+    return facts.polished_s >= POLISH_AGAIN_S or facts.tail > TAIL_POLISH_AGAIN * facts.covered
 
 
 def _of_codes(there: Coding | None, wanted: Coding | None) -> Sealing:

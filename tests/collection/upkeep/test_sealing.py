@@ -10,6 +10,7 @@ from qdrantlite.collection.upkeep.sealing import (
     POLISH_S,
     QUIET_S,
     TAIL_EAGER,
+    TAIL_POLISH_AGAIN,
     WAIT_S,
     Sealing,
     SealingFacts,
@@ -42,6 +43,7 @@ from qdrantlite.values.schema import (
 THRESHOLD = 1000
 CONFIG = CollectionConfig(optimizer_config=replace(OPTIMIZERS_DEFAULT, indexing_threshold=THRESHOLD))
 """Rows of 1 KB, so that thresholds in KB are counts of rows."""
+OTHER = CollectionConfig(optimizer_config=replace(OPTIMIZERS_DEFAULT, indexing_threshold=10_000))
 OFF = CollectionConfig(optimizer_config=replace(OPTIMIZERS_DEFAULT, indexing_threshold=0))
 PARAMS = GraphParams(16, 100)
 WANTED = Wanted(PARAMS)
@@ -93,6 +95,27 @@ def test_small_tail_is_linked_when_writes_have_rested_but_is_not_waited_for() ->
     assert not is_pending(tail, CONFIG, WANTED)
     assert choose(replace(tail, quiet_s=POLISH_S / 2), CONFIG, WANTED) is Sealing.NOTHING
     assert choose(replace(tail, tail=100), CONFIG, WANTED) is Sealing.NOTHING
+
+
+def test_a_collection_at_rest_comes_to_have_no_tail() -> None:
+    assert choose(replace(SEALED, tail=1, quiet_s=0.9 * 600), CONFIG, WANTED) is Sealing.NOTHING
+    assert choose(replace(SEALED, tail=1, quiet_s=1.1 * 600), CONFIG, WANTED) is Sealing.EXTEND
+
+
+def test_short_rests_between_writes_save_a_graph_once_a_minute_or_when_it_is_worth_it() -> None:
+    def saved_in_an_hour(rows: int) -> list[int]:
+        facts, saved = replace(SEALED, covered=320_000, covered_built=320_000, quiet_s=POLISH_S), list[int]()
+        for _ in range(0, 3600, 5):  # Some rows, and a rest that is just long enough.
+            facts = replace(facts, tail=facts.tail + rows, polished_s=facts.polished_s + 5)
+            if choose(facts, OTHER, WANTED) is Sealing.EXTEND:
+                saved.append(facts.tail)
+                covered = facts.covered + facts.tail
+                facts = replace(facts, tail=0, covered=covered, covered_built=covered, polished_s=0.0)
+        return saved
+
+    few, many = saved_in_an_hour(100), saved_in_an_hour(2000)
+    assert 15 < len(few) < 25  # A percent is there every three minutes.
+    assert min(many[1:]) > TAIL_POLISH_AGAIN * 320_000  # Two percent are there in 15 s.
 
 
 def test_writes_that_go_on_put_a_build_off_but_not_for_ever() -> None:
