@@ -31,7 +31,7 @@ from qdrantlite.query.filter import (
     Slice,
     ValuesCount,
 )
-from qdrantlite.values.payload import EVERY, Json, Path, Payload, elements_at, parse_path, values_at
+from qdrantlite.values.payload import EVERY, Json, Path, Payload, elements_of, parse_path, values_at
 
 Rows: TypeAlias = NDArray[np.intp]
 PayloadTest: TypeAlias = Callable[[Sequence[Payload]], Bools]
@@ -158,7 +158,7 @@ def _field_test(predicate: Predicate, path: Path) -> PayloadTest:
 
 def _elements_test(predicate: ElementPredicate, path: Path) -> PayloadTest:
     test = element_test(predicate)
-    return lambda payloads: _some(test, [elements_at(payload, path) for payload in payloads])
+    return lambda payloads: _some(test, elements_of(payloads, path))
 
 
 def _values_test(predicate: ValuesCount | IsEmptyFlag | IsNullFlag) -> Callable[[Sequence[Json]], bool]:

@@ -5,7 +5,7 @@ double-quoted string. A plain ``.key`` never descends through an array; ``[]`` m
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import TypeAlias
 
@@ -116,6 +116,15 @@ def elements_at(payload: Mapping[str, Json], path: Path) -> list[Json]:
         else:
             found.append(value)
     return found
+
+
+def elements_of(payloads: Sequence[Mapping[str, Json]], path: Path) -> list[list[Json]]:
+    """``elements_at`` of each payload, not to be changed."""
+    if len(path) > 1 or not isinstance(path[0], str):
+        return [elements_at(payload, path) for payload in payloads]
+    key, nothing = path[0], list[Json]()
+    values = [payload.get(key, nothing) for payload in payloads]
+    return [value if isinstance(value, list) else [value] for value in values]
 
 
 def require_readable(payload: Mapping[str, Json]) -> None:

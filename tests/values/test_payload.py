@@ -5,8 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdrantlite.errors import BadInput
-from qdrantlite.values.payload import DEPTH_MAX, Json, parse_path, require_readable, set_payload
+from qdrantlite.values.payload import (
+    DEPTH_MAX,
+    Json,
+    Payload,
+    elements_at,
+    elements_of,
+    parse_path,
+    require_readable,
+    set_payload,
+)
 
+VALUES = st.recursive(
+    st.none() | st.integers(0, 1), lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.just("b"), inner)
+)
 WRAPPERS = st.lists(st.sampled_from(("object", "array")), max_size=2 * DEPTH_MAX)
 
 
@@ -43,3 +55,10 @@ def test_key_of_as_many_steps_as_levels_is_set() -> None:
     require_readable(changed)
     with pytest.raises(BadInput):
         require_readable({"a": changed})
+
+
+@given(payloads=st.lists(st.dictionaries(st.sampled_from("ab"), VALUES, max_size=2), max_size=4))
+@pytest.mark.parametrize("path", ["a", "a.b", "a[]", "a[0]"])
+def test_elements_of_many_are_those_of_each(payloads: list[Payload], path: str) -> None:
+    steps = parse_path(path)
+    assert elements_of(payloads, steps) == [elements_at(payload, steps) for payload in payloads]

@@ -15,7 +15,7 @@ from qdrantlite.segment.column import Column, bounded
 from qdrantlite.segment.ids import IdIndex
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.sparse import SparseIndex
-from qdrantlite.values.payload import Payload, elements_at, parse_path
+from qdrantlite.values.payload import Payload, elements_of, parse_path
 from qdrantlite.values.point_ids import PointIds
 
 
@@ -69,8 +69,7 @@ def reindexed(index: PayloadIndex, offsets: Offsets, payloads: Sequence[Payload]
     """With points taken up by their payloads, offsets ascending; nothing of them may be in it."""
     if not len(offsets):
         return index
-    path = parse_path(key)
-    return index.with_points(offsets, [elements_at(payload, path) for payload in payloads])
+    return index.with_points(offsets, elements_of(payloads, parse_path(key)))
 
 
 def _ids_after(index: IdIndex, changes: Changes) -> IdIndex:
