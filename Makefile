@@ -26,7 +26,7 @@ test: $(DEV)  ## the fast tests
 	$(BIN)/python -m pytest
 
 test-slow: $(DEV)  ## all tests, the slow ones too
-	$(BIN)/python -m pytest -m 'slow or not slow' --timeout 1800
+	QDRANTLITE_EXAMPLES=thorough $(BIN)/python -m pytest -m 'slow or not slow' --timeout 1800
 
 test-clients: $(DEV)  ## every client of Qdrant's guides against a server; CLIENTS="Go Rust --record"
 	$(BIN)/python -m tests.clients.run $(CLIENTS)

@@ -4,7 +4,7 @@ Estimates themselves are each side's own: the codes are different ones.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from qdrant_client import QdrantClient, models
 from qdrantlite.plan import estimate
 
 ROWS, DIM, QUERIES, LIMIT = 1500, 64, 20, 10
-NAME = "quantized"
 SLACK = 0.1
 """Of recall, by which the engine may find more: its codes fit some rows better than ours."""
 
@@ -43,6 +42,7 @@ KINDS: dict[str, Any] = {
         for bits in models.TurboQuantBitSize
     },
 }
+QUICK = ("plain", "scalar", "product x16", "binary one_bit default", "turbo bits4")
 ASKED: dict[str, models.QuantizationSearchParams | None] = {
     "nothing": None,
     "rescore": models.QuantizationSearchParams(rescore=True),
@@ -87,7 +87,8 @@ def in_edge_words(given: Any) -> Any:
 class Pair:
     """The same rows under every quantization on both sides; ``recall`` and ``exact`` of ours and theirs."""
 
-    def __init__(self, client: QdrantClient, folder: Path) -> None:
+    def __init__(self, client: QdrantClient, folder: Path, name: str, kinds: dict[str, Any]) -> None:
+        self.name = name
         chance = np.random.default_rng(11)
         near = chance.normal(size=(ROWS + QUERIES, DIM // 4)) @ chance.normal(size=(DIM // 4, DIM))
         rows = (near + 0.3 * chance.normal(size=near.shape)).astype(np.float32)
@@ -95,10 +96,10 @@ class Pair:
         self.rows, self.queries = rows[:ROWS], rows[ROWS:]
         self.ours = client
         client.create_collection(
-            NAME,
+            name,
             vectors_config={
-                name: models.VectorParams(size=DIM, distance=models.Distance.COSINE, quantization_config=given)
-                for name, given in KINDS.items()
+                kind: models.VectorParams(size=DIM, distance=models.Distance.COSINE, quantization_config=given)
+                for kind, given in kinds.items()
             },
             hnsw_config=models.HnswConfigDiff(full_scan_threshold=10),
             optimizers_config=models.OptimizersConfigDiff(indexing_threshold=100),
@@ -107,29 +108,29 @@ class Pair:
             str(folder),
             edge.EdgeConfig(
                 vectors={
-                    name: edge.EdgeVectorParams(DIM, edge.Distance.Cosine, quantization_config=in_edge_words(given))
-                    for name, given in KINDS.items()
+                    kind: edge.EdgeVectorParams(DIM, edge.Distance.Cosine, quantization_config=in_edge_words(given))
+                    for kind, given in kinds.items()
                 },
                 optimizers=edge.EdgeOptimizersConfig(indexing_threshold=1),
             ),
         )
         for at in range(0, ROWS, 500):
-            points = [(at + i, dict.fromkeys(KINDS, row.tolist())) for i, row in enumerate(self.rows[at : at + 500])]
-            client.upsert(NAME, [models.PointStruct(id=i, vector=given) for i, given in points], wait=True)
+            points = [(at + i, dict.fromkeys(kinds, row.tolist())) for i, row in enumerate(self.rows[at : at + 500])]
+            client.upsert(name, [models.PointStruct(id=i, vector=given) for i, given in points], wait=True)
             self.theirs.update(edge.UpdateOperation.upsert_points([edge.Point(i, given, {}) for i, given in points]))
         self.theirs.optimize()
         deadline = time.monotonic() + 60
-        while client.get_collection(NAME).indexed_vectors_count != ROWS * len(KINDS):
+        while client.get_collection(name).indexed_vectors_count != ROWS * len(kinds):
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        while client.get_collection(NAME).status is not models.CollectionStatus.GREEN:
+        while client.get_collection(name).status is not models.CollectionStatus.GREEN:
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
-    def ask_ours(self, name: str, query: list[float], asked: models.QuantizationSearchParams | None) -> list[Any]:
+    def ask_ours(self, kind: str, query: list[float], asked: models.QuantizationSearchParams | None) -> list[Any]:
         """Hits."""
         params = models.SearchParams(hnsw_ef=100, quantization=asked)
-        return self.ours.query_points(NAME, query, using=name, limit=LIMIT, search_params=params).points
+        return self.ours.query_points(self.name, query, using=kind, limit=LIMIT, search_params=params).points
 
     def ask_theirs(self, name: str, query: list[float], asked: models.QuantizationSearchParams | None) -> list[Any]:
         """Hits."""
@@ -154,12 +155,21 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(client: QdrantClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Built once; nothing writes to it."""
-    pair = Pair(client, tmp_path_factory.mktemp("edge"))
-    yield pair
-    client.delete_collection(NAME)
-    pair.theirs.close()
+def pair_of(client: QdrantClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Pair]]:
+    """The pair that has a kind, built when first asked for; nothing writes to it."""
+    pairs: dict[bool, Pair] = {}
+
+    def pair_of(kind: str) -> Pair:
+        is_quick = kind in QUICK
+        if is_quick not in pairs:
+            kinds = {name: given for name, given in KINDS.items() if (name in QUICK) is is_quick}
+            pairs[is_quick] = Pair(client, tmp_path_factory.mktemp("edge"), f"quantized {is_quick}", kinds)
+        return pairs[is_quick]
+
+    yield pair_of
+    for pair in pairs.values():
+        client.delete_collection(pair.name)
+        pair.theirs.close()
 
 
 @pytest.fixture(autouse=True)
@@ -169,8 +179,12 @@ def graphs_are_walked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("asked", ASKED)
-@pytest.mark.parametrize("name", KINDS)
-def test_scores_are_exact_where_the_engines_are_and_as_much_is_found(pair: Pair, name: str, asked: str) -> None:
-    ours, theirs = pair.judged(name, ASKED[asked])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in KINDS]
+)
+def test_scores_are_exact_where_the_engines_are_and_as_much_is_found(
+    pair_of: Callable[[str], Pair], kind: str, asked: str
+) -> None:
+    ours, theirs = pair_of(kind).judged(kind, ASKED[asked])
     assert (ours[1] > 0.9) == (theirs[1] > 0.9), (ours, theirs)
     assert ours[0] >= theirs[0] - SLACK, (ours, theirs)

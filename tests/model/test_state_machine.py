@@ -335,7 +335,7 @@ def _aliased(aliases: dict[str, str], action: AliasAction) -> dict[str, str] | N
 
 
 QUIET = settings(
-    deadline=None, suppress_health_check=list(HealthCheck), stateful_step_count=20, max_examples=15, print_blob=True
+    deadline=None, suppress_health_check=list(HealthCheck), stateful_step_count=20, max_examples=8, print_blob=True
 )
 
 
