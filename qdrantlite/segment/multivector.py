@@ -10,6 +10,7 @@ import numpy.typing as npt
 from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.segment.best import best_of
 from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.row_bounds import BoundsView
 from qdrantlite.segment.runs import ranges
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.cores import use_cores
@@ -26,14 +27,13 @@ BLOCK_BYTES = 1 << 18
 class MultiVectorView:
     """One multivector of all points at one moment.
 
-    ``rows`` ``(total_rows, dim)`` stored dtype; point ``o`` owns ``rows[starts[o] : starts[o] + counts[o]]``;
-    ``present`` are the live points that have this vector, each with at least one row. ``verify`` is called with row
-    numbers before rows are served and raises Corrupted.
+    ``rows`` ``(total_rows, dim)`` stored dtype; ``bounds`` tell which of them each point owns; ``present`` are the live
+    points that have this vector, each with at least one row. ``verify`` is called with row numbers before rows are
+    served and raises Corrupted.
     """
 
     rows: Rows
-    starts: npt.NDArray[np.uint64]
-    counts: npt.NDArray[np.uint32]
+    bounds: BoundsView
     distance: Distance
     datatype: Datatype
     present: Selection
@@ -63,21 +63,22 @@ class MultiVectorView:
         use_cores(1)
         sums = np.empty(len(offsets), dtype=np.float32)
         unit = np.ascontiguousarray(unit_query(query, self.rows, self.distance))
-        counts = self.counts[offsets].astype(np.int64)
+        owned = self.bounds.at(offsets)
+        counts = owned.counts.astype(np.int64)
         assert np.all(counts > 0)
         gathered = np.empty((0, self.rows.shape[1]), dtype=self.rows.dtype)
         for first, stop in _blocks(counts, max(1, BLOCK_BYTES // (4 * self.rows.shape[1]))):
             ask()
             sizes = counts[first:stop]
-            numbers = ranges(self.starts[offsets[first:stop]], sizes)
+            numbers = ranges(owned.starts[first:stop], sizes)
             self.verify(numbers)
             if len(numbers) > len(gathered):
                 gathered = np.empty((len(numbers), self.rows.shape[1]), dtype=self.rows.dtype)
             # Into the same memory each time: fresh pages would cost as much as comparing does.
             rows = self.rows.take(numbers, axis=0, out=gathered[: len(numbers)], mode="clip")
             raw = _compare(as_float32(rows, self.distance), unit, self.distance)
-            bounds = np.cumsum(sizes) - sizes
-            best = _best_rows(raw, bounds, larger_is_better=self.distance.larger_is_better)
+            starts = np.cumsum(sizes) - sizes
+            best = _best_rows(raw, starts, larger_is_better=self.distance.larger_is_better)
             sums[first:stop] = best.sum(axis=0)
         return sums
 
@@ -89,12 +90,13 @@ class MultiVectorView:
         """
         use_cores(1)
         found = np.empty(len(offsets), dtype=np.float32)
-        start = int(self.starts[target])
-        rows = self._rows(np.arange(start, start + int(self.counts[target])))
-        counts = self.counts[offsets].astype(np.int64)
+        own = self.bounds.at(np.array([target], dtype=np.uint32))
+        rows = self._rows(ranges(own.starts, own.counts))
+        owned = self.bounds.at(offsets)
+        counts = owned.counts.astype(np.int64)
         for first, stop in _blocks(counts, max(1, BLOCK_BYTES // (4 * self.rows.shape[1]))):
             sizes = counts[first:stop]
-            raw = _compare(self._rows(ranges(self.starts[offsets[first:stop]], sizes)), rows, self.distance)
+            raw = _compare(self._rows(ranges(owned.starts[first:stop], sizes)), rows, self.distance)
             best = raw.max(axis=0) if self.distance.larger_is_better else -raw.min(axis=0)
             found[first:stop] = np.add.reduceat(best, np.cumsum(sizes) - sizes)
         return found
@@ -125,11 +127,11 @@ def _blocks(counts: npt.NDArray[np.int64], rows_max: int) -> Iterator[tuple[int,
         first = stop
 
 
-def _best_rows(raw: F32, bounds: npt.NDArray[np.int64], *, larger_is_better: bool) -> F32:
+def _best_rows(raw: F32, starts: npt.NDArray[np.int64], *, larger_is_better: bool) -> F32:
     """For each row of the query the best of each point's rows ``(q, points)``, NaN left out where there is another."""
-    best: F32 = (np.maximum if larger_is_better else np.minimum).reduceat(raw, bounds, axis=1)
+    best: F32 = (np.maximum if larger_is_better else np.minimum).reduceat(raw, starts, axis=1)
     if np.isnan(best).any():  # Twice as slow, and hardly ever needed.
-        best = (np.fmax if larger_is_better else np.fmin).reduceat(raw, bounds, axis=1)
+        best = (np.fmax if larger_is_better else np.fmin).reduceat(raw, starts, axis=1)
     return best
 
 

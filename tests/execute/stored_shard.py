@@ -16,6 +16,7 @@ from qdrantlite.values.schema import FieldIndex, FieldKind
 from qdrantlite.values.vector import SparseVector
 from tests.execute.listed_shard import ListedShard
 from tests.oracle_scores import rows_of
+from tests.segment.bounds import bounds_of
 from tests.strategies import TEXT_INDEX
 
 GARBAGE = 77
@@ -49,7 +50,7 @@ class StoredShard(ListedShard):
             starts[offset], counts[offset] = sum(map(len, pieces)), len(rows)
             pieces.append(rows)
         stored = _as_rows(np.concatenate(pieces))
-        return MultiVectorView(stored, starts, counts, params.distance, datatype, having, lambda _: None)
+        return MultiVectorView(stored, bounds_of(starts, counts), params.distance, datatype, having, lambda _: None)
 
     def sparse(self, name: str) -> SparseView:
         """Over an index."""

@@ -65,6 +65,10 @@ class LoggedFiles(PosixFiles):
 
     def remove(self, path: Path) -> None:
         self.log(f"remove      {self.name(path)}")
+        first = len(self.lines)
+        while self.lines[first - 1].startswith("remove      "):
+            first -= 1
+        self.lines[first:] = sorted(self.lines[first:])  # Garbage goes by names that are drawn.
         super().remove(path)
 
     def remove_tree(self, path: Path) -> None:

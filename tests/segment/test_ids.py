@@ -1,5 +1,6 @@
 """Ids by offset, against a dict."""
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdrantlite.segment import merge_policy
-from qdrantlite.segment.ids import IdIndex, IdSegment
+from qdrantlite.segment.ids import NO_IDS, IdIndex
 from qdrantlite.segment.stack import Layer, Stack
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.point_ids import PointIds
@@ -20,14 +21,14 @@ BATCHES = st.lists(st.tuples(st.integers(0, 3), st.lists(st.tuples(GAPS, ids()),
 
 def reloaded(index: IdIndex) -> IdIndex:
     """Every segment dumped and loaded."""
-    return IdIndex(Stack(tuple([Layer(IdSegment.load(dict(layer.segment.dump()))) for layer in index.stack])))
+    return replace(index, stack=Stack(tuple([Layer(index.load(dict(layer.segment.dump()))) for layer in index.stack])))
 
 
 @given(BATCHES, st.sampled_from([2, 6, 1000]), st.data())
 def test_every_offset_has_the_id_it_was_given(
     batches: list[tuple[int, list[tuple[int, PointId]]]], tiny: int, data: st.DataObject
 ) -> None:
-    index, model, following = IdIndex(), dict[int, PointId](), 0
+    index, model, following = NO_IDS, dict[int, PointId](), 0
     with patch.multiple(merge_policy, TINY_MAX=tiny):
         for gap, batch in batches:
             following += gap
@@ -42,6 +43,6 @@ def test_every_offset_has_the_id_it_was_given(
 
 
 def test_ids_that_are_numbers_take_eight_bytes_each() -> None:
-    index = IdIndex().with_points(np.arange(1000, dtype=np.uint32), PointIds.of(list(range(1000))))
+    index = NO_IDS.with_points(np.arange(1000, dtype=np.uint32), PointIds.of(list(range(1000))))
     (layer,) = index.stack
     assert sum(part.nbytes for name, part in layer.segment.dump() if isinstance(part, np.ndarray)) <= 8 * 1000 + 8

@@ -14,6 +14,7 @@ from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.row_encoding import prepare_query, prepare_rows
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32
+from tests.segment.bounds import bounds_of
 
 DIM, POINTS = 8, 60
 CASES = list(product(Distance, (Datatype.FLOAT32, Datatype.FLOAT16, Datatype.UINT8)))
@@ -31,8 +32,7 @@ def made(distance: Distance, datatype: Datatype) -> tuple[MultiVectorView, list[
     verified: list[int] = []
     view = MultiVectorView(
         rows=rows,
-        starts=starts,
-        counts=counts,
+        bounds=bounds_of(starts, counts),
         distance=distance,
         datatype=datatype,
         present=Selection.from_offsets(np.flatnonzero(counts).astype(np.uint32)),
@@ -109,7 +109,7 @@ def test_row_that_is_no_number_is_passed_over(distance: Distance) -> None:
     spoiled = [at for at, rows in enumerate(own) if len(rows) > 1][:5]
     lost = next(at for at, rows in enumerate(own) if len(rows) == 1)
     rows = view.rows.copy()
-    rows[[int(view.starts[at]) for at in (*spoiled, lost)]] = np.nan
+    rows[view.bounds.at(np.array([*spoiled, lost], dtype=np.uint32)).starts] = np.nan
     offsets, scores = replace(view, rows=rows).search(query, selection=view.present, limit=POINTS)
     assert set(offsets.tolist()) == {*view.present.offsets().tolist()} - {lost}
     found = dict(zip(offsets.tolist(), scores.tolist(), strict=True))

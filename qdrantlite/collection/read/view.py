@@ -25,6 +25,7 @@ from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.facet import FacetValues
 from qdrantlite.segment.payload_index.ordered import OrderedValues
 from qdrantlite.segment.payload_index.text_scores import TextScores
+from qdrantlite.segment.runs import ranges
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseView
 from qdrantlite.storage.point_store import StoreView
@@ -188,10 +189,10 @@ class ReadView:
                 return [DenseVector(row) for row in view.rows[offsets].astype(np.float32)]
             case "multi":
                 multi = self.state.multi[name]
-                spans = [(int(multi.starts[o]), int(multi.starts[o]) + int(multi.counts[o])) for o in offsets.tolist()]
-                for start, end in spans:
-                    multi.verify(np.arange(start, end))
-                return [MultiVector(multi.rows[start:end].astype(np.float32)) for start, end in spans]
+                owned = multi.bounds.at(offsets)
+                multi.verify(ranges(owned.starts, owned.counts))
+                spans = [slice(s, s + c) for s, c in zip(owned.starts.tolist(), owned.counts.tolist(), strict=True)]
+                return [MultiVector(multi.rows[span].astype(np.float32)) for span in spans]
             case "sparse":
                 return self.sparse_vectors(name, offsets)
 

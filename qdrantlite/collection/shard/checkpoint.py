@@ -1,14 +1,14 @@
 """The checkpoint of a shard: derived state on disk, so that opening need not read the points again.
 
 One manifest, replaced as a whole, and a file for each large segment, written once. The manifest holds what is small
-(offsets that live, those that have a vector, bounds of rows, segments of few entries, what is forgotten in others) and
-names the files; so a checkpoint writes what is new. A file's name is never used twice, and files that no manifest names
-are garbage, removed with the next.
+(offsets that live, those that have a vector, segments of few entries, what is forgotten in others) and names the files;
+so a checkpoint writes what is new. A file's name is never used twice, and files that no manifest names are garbage,
+removed with the next.
 
 Grammar of the manifest's part names: ``rows`` (offsets covered), ``live``, ``fields`` (the payload schema, whose keys
 are numbered), ``vector/<id>/<part>``, ``segments`` (JSON: the name of each stack to the files of its segments, null for
-one that is here), ``<stack>/<number>/forgotten``, ``<stack>/<number>/<part>``. Stacks are ``ids``,
-``field/<number>`` and ``postings/<vector id>``.
+one that is here), ``<stack>/<number>/forgotten``, ``<stack>/<number>/<part>``. Stacks are ``ids``, ``field/<number>``,
+``postings/<vector id>`` and ``bounds/<vector id>``.
 """
 
 import json
@@ -23,8 +23,10 @@ import numpy as np
 
 from qdrantlite.collection.shard.indexing import Indexes
 from qdrantlite.collection.shard.shard import Shard
-from qdrantlite.segment.ids import IdSegment
+from qdrantlite.segment.by_offset import OffsetSegment
+from qdrantlite.segment.ids import NO_IDS, IdSegment
 from qdrantlite.segment.payload_index.index import IndexSegment, PayloadIndex
+from qdrantlite.segment.row_bounds import NO_BOUNDS, BoundsIndex, BoundsSegment, RowBounds
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseIndex, SparseSegment
 from qdrantlite.segment.stack import Layer, Stack
@@ -32,6 +34,7 @@ from qdrantlite.storage import file_names
 from qdrantlite.storage.checkpoint import Derived, Part, read_derived, write_derived
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.store_reader import StoreReader
+from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.schema import FieldIndex
 from qdrantlite.values.schema_format import fields_from_json, fields_to_json
 
@@ -43,9 +46,9 @@ SUFFIX = ".segment"
 INLINE_ENTRIES_MAX = 4096
 """Segments of no more entries stand in the manifest itself."""
 
-AnyStack: TypeAlias = Stack[IndexSegment] | Stack[SparseSegment] | Stack[IdSegment]
-AnyLayer: TypeAlias = Layer[IndexSegment] | Layer[SparseSegment] | Layer[IdSegment]
-S = TypeVar("S", IndexSegment, SparseSegment, IdSegment)
+AnyStack: TypeAlias = Stack[IndexSegment] | Stack[SparseSegment] | Stack[IdSegment] | Stack[BoundsSegment]
+AnyLayer: TypeAlias = Layer[IndexSegment] | Layer[SparseSegment] | Layer[IdSegment] | Layer[BoundsSegment]
+S = TypeVar("S", IndexSegment, SparseSegment, OffsetSegment[PointIds], OffsetSegment[RowBounds])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +92,11 @@ class Checkpoint:
 
     def ids(self) -> Stack[IdSegment] | None:
         """The segments of ids; None when there are none, or one is missing or damaged."""
-        return self._stack("ids", IdSegment.load)
+        return self._stack("ids", NO_IDS.load)
+
+    def bounds(self, vector_id: int) -> Stack[BoundsSegment] | None:
+        """The segments of the bounds of a multivector; None when there are none, or one is missing or damaged."""
+        return self._stack(f"bounds/{vector_id}", NO_BOUNDS.load)
 
     def _stack(self, name: str, load: Callable[[Mapping[str, Part]], S]) -> Stack[S] | None:
         layers: list[Layer[S]] = []
@@ -184,6 +191,8 @@ def _stacks(shard: Shard, indexes: Indexes) -> dict[str, AnyStack]:
         stacks[f"field/{number}"] = indexes.fields[key].stack
     for name, sparse in indexes.sparse.items():
         stacks[f"postings/{shard.slots[name].id}"] = sparse.stack
+    for name, bounds in indexes.bounds.items():
+        stacks[f"bounds/{shard.slots[name].id}"] = bounds.stack
     stacks["ids"] = indexes.ids.stack
     return stacks
 
@@ -224,8 +233,11 @@ def _note_files(shard: Shard, written: Mapping[int, str]) -> None:
     sparse: dict[str, SparseIndex] = {
         name: replace(index, stack=index.stack.kept(written)) for name, index in indexes.sparse.items()
     }
+    bounds: dict[str, BoundsIndex] = {
+        name: replace(index, stack=index.stack.kept(written)) for name, index in indexes.bounds.items()
+    }
     ids = replace(indexes.ids, stack=indexes.ids.stack.kept(written))
-    shard.indexes = replace(indexes, fields=fields, sparse=sparse, ids=ids)
+    shard.indexes = replace(indexes, fields=fields, sparse=sparse, ids=ids, bounds=bounds)
 
 
 def _trim_log(shard: Shard, covered_seq: int) -> None:

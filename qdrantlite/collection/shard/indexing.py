@@ -1,4 +1,4 @@
-"""Payload indexes, sparse postings and ids after a commit: new values beside the old ones, which stay as they are.
+"""Payload indexes, sparse postings, ids and bounds of rows after a commit: new values beside the old ones, which stay.
 
 Made before the commit, from what it wrote, without a lock that readers wait for.
 """
@@ -12,8 +12,9 @@ import numpy as np
 from qdrantlite.collection.shard.changes import Changes
 from qdrantlite.segment.bitmaps import Bitmap, Offsets, bitmap_of, offsets_in
 from qdrantlite.segment.column import Column, bounded
-from qdrantlite.segment.ids import IdIndex
+from qdrantlite.segment.ids import NO_IDS, IdIndex
 from qdrantlite.segment.payload_index.index import PayloadIndex
+from qdrantlite.segment.row_bounds import BoundsIndex, RowBounds
 from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.values.payload import Payload, elements_of, parse_path
 from qdrantlite.values.point_ids import PointIds
@@ -21,14 +22,15 @@ from qdrantlite.values.point_ids import PointIds
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Indexes:
-    """Payload indexes by key, postings by the name of their sparse vector, columns by the first key of payloads, and
-    the ids of all points; all of one commit.
+    """Payload indexes by key, postings by the name of their sparse vector, bounds of rows by that of their multivector,
+    columns by the first key of payloads, and the ids of all points; all of one commit.
     """
 
     fields: Mapping[str, PayloadIndex]
     sparse: Mapping[str, SparseIndex]
     columns: Mapping[str, Column] = field(default_factory=dict)
-    ids: IdIndex = field(default_factory=IdIndex)
+    ids: IdIndex = NO_IDS
+    bounds: Mapping[str, BoundsIndex] = field(default_factory=dict)
 
     def after(self, changes: Changes) -> "Indexes":
         """What they are when a transaction with these changes has committed."""
@@ -36,9 +38,10 @@ class Indexes:
             return self
         dead = bitmap_of(np.concatenate([_NO_OFFSETS, *changes.dead]))
         sparse = {name: _sparse_after(name, index, changes, dead) for name, index in self.sparse.items()}
+        bounds = {name: _bounds_after(name, index, changes) for name, index in self.bounds.items()}
         ids = _ids_after(self.ids, changes)
         if not self.fields and not self.columns:
-            return Indexes({}, sparse, {}, ids)
+            return Indexes({}, sparse, {}, ids, bounds)
         touched, offsets, payloads = _payloads_of(changes, dead)
         return Indexes(
             {key: reindexed(index.without(touched), offsets, payloads, key=key) for key, index in self.fields.items()},
@@ -47,6 +50,7 @@ class Indexes:
                 {key: column.without(touched).with_points(offsets, payloads) for key, column in self.columns.items()}
             ),
             ids,
+            bounds,
         )
 
 
@@ -77,6 +81,14 @@ def _ids_after(index: IdIndex, changes: Changes) -> IdIndex:
         return index
     offsets = np.concatenate([inserted.offsets for inserted in changes.inserted])
     return index.with_points(offsets, PointIds.joined([inserted.ids for inserted in changes.inserted]))
+
+
+def _bounds_after(name: str, index: BoundsIndex, changes: Changes) -> BoundsIndex:
+    for inserted in changes.inserted:
+        part = inserted.multi.get(name)
+        if part is not None:
+            index = index.with_points(part.offsets, RowBounds.of(part.starts, part.counts))
+    return index
 
 
 def _sparse_after(name: str, index: SparseIndex, changes: Changes, dead: Bitmap) -> SparseIndex:

@@ -17,10 +17,11 @@ from qdrantlite.collection.shard.checkpoint import Checkpoint, read_checkpoint
 from qdrantlite.collection.shard.indexing import Indexes, reindexed
 from qdrantlite.collection.shard.payload_text import payload_of
 from qdrantlite.collection.shard.shard import Shard
-from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot, Slot, SparseSlot, sparse_vectors
+from qdrantlite.collection.shard.slots import MultiSlot, Slot, SparseSlot, sparse_vectors
 from qdrantlite.segment.column import Column
-from qdrantlite.segment.ids import IdIndex
+from qdrantlite.segment.ids import NO_IDS, IdIndex
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
+from qdrantlite.segment.row_bounds import NO_BOUNDS, BoundsIndex, RowBounds
 from qdrantlite.segment.selection import NO_POINTS, Selection
 from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.storage import file_names
@@ -123,7 +124,8 @@ def _forget(shard: Shard) -> None:
 def _empty_indexes(shard: Shard) -> Indexes:
     fields = {key: make_index(index) for key, index in shard.schema.items()}
     sparse = {name: SparseIndex() for name, slot in shard.slots.items() if isinstance(slot, SparseSlot)}
-    return Indexes(fields, sparse)
+    bounds = {name: NO_BOUNDS for name, slot in shard.slots.items() if isinstance(slot, MultiSlot)}
+    return Indexes(fields, sparse, bounds=bounds)
 
 
 def _load(shard: Shard, checkpoint: Checkpoint) -> int:
@@ -132,6 +134,7 @@ def _load(shard: Shard, checkpoint: Checkpoint) -> int:
     """
     rows, reader = checkpoint.rows, shard.store.writer
     sparse: dict[str, SparseIndex] = {}
+    bounds: dict[str, BoundsIndex] = {}
     for name, slot in shard.slots.items():
         parts = checkpoint.vector(slot.id)
         if parts:
@@ -141,6 +144,12 @@ def _load(shard: Shard, checkpoint: Checkpoint) -> int:
         if isinstance(slot, SparseSlot):
             postings = checkpoint.postings(slot.id) if parts else None
             sparse[name] = filled_postings(slot.id, reader, rows) if postings is None else SparseIndex(postings)
+        elif isinstance(slot, MultiSlot):
+            known_bounds = checkpoint.bounds(slot.id) if parts else None
+            if known_bounds is None:
+                bounds[name] = _with_bounds(NO_BOUNDS, slot.id, reader, 0, rows)
+            else:
+                bounds[name] = replace(NO_BOUNDS, stack=known_bounds)
     fields: dict[str, PayloadIndex] = {}
     saved = list(checkpoint.fields().items())
     for key, index in shard.schema.items():
@@ -148,8 +157,8 @@ def _load(shard: Shard, checkpoint: Checkpoint) -> int:
         known = checkpoint.field(saved.index((key, index)), empty.load) if (key, index) in saved else None
         fields[key] = filled_index(empty, key, reader, rows) if known is None else replace(empty, stack=known)
     known_ids = checkpoint.ids()
-    ids = _with_ids(IdIndex(), reader, 0, rows) if known_ids is None else IdIndex(known_ids)
-    shard.indexes = Indexes(fields, sparse, ids=ids)
+    ids = _with_ids(NO_IDS, reader, 0, rows) if known_ids is None else replace(NO_IDS, stack=known_ids)
+    shard.indexes = Indexes(fields, sparse, ids=ids, bounds=bounds)
     shard.live = Selection.from_bytes(checkpoint.live)
     return rows
 
@@ -158,27 +167,25 @@ def read_from(shard: Shard, reader: StoreReader, offset_from: int) -> None:
     """Takes into derived state every point from an offset on."""
     for offsets in reader.live_offsets(offset_from):
         shard.live = shard.live.union(Selection.from_offsets(offsets))
-    sparse = dict(shard.indexes.sparse)
+    sparse, bounds = dict(shard.indexes.sparse), dict(shard.indexes.bounds)
     for name, slot in shard.slots.items():
         fill_slot(slot, reader, offset_from, None)
         if isinstance(slot, SparseSlot):
             sparse[name] = _with_postings(sparse[name], slot.id, reader, offset_from, None)
+        elif isinstance(slot, MultiSlot):
+            bounds[name] = _with_bounds(bounds[name], slot.id, reader, offset_from, None)
     fields = {
         key: _with_payloads(index, partial(reindexed, key=key), reader, offset_from, None).settled()
         for key, index in shard.indexes.fields.items()
     }
-    shard.indexes = Indexes(fields, sparse, ids=_with_ids(shard.indexes.ids, reader, offset_from, None))
+    ids = _with_ids(shard.indexes.ids, reader, offset_from, None)
+    shard.indexes = Indexes(fields, sparse, ids=ids, bounds=bounds)
 
 
 def fill_slot(slot: Slot, reader: StoreReader, offset_from: int, offset_to: int | None) -> None:
     """Takes in what the store has of one vector, offsets from … to (exclusive)."""
-    match slot:
-        case DenseSlot() | SparseSlot():
-            for offsets in reader.present_offsets(slot.id, offset_from):
-                slot.present = slot.present.union(Selection.from_offsets(_below(offsets, offset_to)))
-        case MultiSlot():
-            for bounds in reader.iter_ragged(slot.id, offset_from):
-                slot.add_rows(bounds, offset_to)
+    for offsets in reader.present_offsets(slot.id, offset_from):
+        slot.present = slot.present.union(Selection.from_offsets(_below(offsets, offset_to)))
 
 
 def filled_index(index: PayloadIndex, key: str, reader: StoreReader, rows: int) -> PayloadIndex:
@@ -216,6 +223,16 @@ def _with_postings(
     for rows in reader.iter_sparse(vector_id, offset_from):
         offsets = _below(rows.offsets[rows.present], offset_to)
         index = index.with_points(offsets, sparse_vectors(rows)[: len(offsets)])
+    return index.settled()
+
+
+def _with_bounds(
+    index: BoundsIndex, vector_id: int, reader: StoreReader, offset_from: int, offset_to: int | None
+) -> BoundsIndex:
+    for rows in reader.iter_ragged(vector_id, offset_from):
+        owned = np.flatnonzero(rows.counts > 0)
+        owned = owned[: len(_below(rows.offsets[owned], offset_to))]
+        index = index.with_points(rows.offsets[owned], RowBounds.of(rows.starts[owned], rows.counts[owned]))
     return index.settled()
 
 

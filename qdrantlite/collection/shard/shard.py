@@ -22,7 +22,7 @@ from qdrantlite.collection.shard.changes import Changes
 from qdrantlite.collection.shard.column_demand import ColumnDemand
 from qdrantlite.collection.shard.indexing import Indexes
 from qdrantlite.collection.shard.record_cache import RecordCache
-from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot, RowBounds, Slot, SparseSlot
+from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot, Slot, SparseSlot
 from qdrantlite.errors import NotFound
 from qdrantlite.plan.nodes import Node
 from qdrantlite.plan.statistics import VectorStatistics
@@ -145,7 +145,7 @@ class Shard:
             files=self.files,
         )
         if params.multivector:
-            return MultiSlot(vector_id, params, file, NO_POINTS, RowBounds())
+            return MultiSlot(vector_id, params, file, NO_POINTS)
         return DenseSlot(vector_id, params, file, NO_POINTS)
 
     def row_slots(self) -> Iterator[DenseSlot | MultiSlot]:
@@ -214,7 +214,7 @@ class Shard:
                         slot.file.append_zeros(rows - slot.file.rows_appended)
                     dense[name] = slot.view(rows)
                 case MultiSlot():
-                    multi[name] = slot.view(rows)
+                    multi[name] = slot.view(self.indexes.bounds[name].view())
                 case SparseSlot():
                     sparse[name] = self.indexes.sparse[name].view()
         self.state = ShardState(
@@ -237,9 +237,13 @@ class Shard:
     def reshape(self, indexes: Indexes) -> None:
         """Publishes indexes that answer as those in force do. The caller holds the writer lock and the publish lock."""
         self.indexes = indexes
-        sparse = {name: index.view() for name, index in indexes.sparse.items()}
         self.state = replace(
-            self.state, fields=indexes.fields, columns=indexes.columns, sparse=sparse, ids=indexes.ids.view()
+            self.state,
+            fields=indexes.fields,
+            columns=indexes.columns,
+            sparse={name: index.view() for name, index in indexes.sparse.items()},
+            multi={name: replace(view, bounds=indexes.bounds[name].view()) for name, view in self.state.multi.items()},
+            ids=indexes.ids.view(),
         )
 
     def close(self) -> None:

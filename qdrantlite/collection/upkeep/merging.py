@@ -11,12 +11,15 @@ from typing import TypeVar
 
 from qdrantlite.collection.shard.indexing import Indexes
 from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.segment.by_offset import ByOffset
 from qdrantlite.segment.column import Column
 from qdrantlite.segment.ids import IdIndex
 from qdrantlite.segment.payload_index.index import PayloadIndex
+from qdrantlite.segment.row_bounds import BoundsIndex, RowBounds
 from qdrantlite.segment.sparse import SparseIndex
+from qdrantlite.values.point_ids import PointIds
 
-Index = TypeVar("Index", PayloadIndex, SparseIndex, Column, IdIndex)
+Index = TypeVar("Index", PayloadIndex, SparseIndex, Column, ByOffset[PointIds], ByOffset[RowBounds])
 
 
 def merge_segments(shard: Shard) -> None:
@@ -27,6 +30,8 @@ def merge_segments(shard: Shard) -> None:
         _merge(shard, partial(_postings, name), partial(_with_postings, name))
     for key in tuple(shard.indexes.columns):
         _merge(shard, partial(_column, key), partial(_with_column, key))
+    for name in tuple(shard.indexes.bounds):
+        _merge(shard, partial(_bounds, name), partial(_with_bounds, name))
     _merge(shard, _ids, _with_ids)
 
 
@@ -52,6 +57,14 @@ def _column(key: str, indexes: Indexes) -> Column | None:
 
 def _with_column(key: str, indexes: Indexes, column: Column) -> Indexes:
     return replace(indexes, columns={**indexes.columns, key: column})
+
+
+def _bounds(name: str, indexes: Indexes) -> BoundsIndex | None:
+    return indexes.bounds.get(name)
+
+
+def _with_bounds(name: str, indexes: Indexes, index: BoundsIndex) -> Indexes:
+    return replace(indexes, bounds={**indexes.bounds, name: index})
 
 
 def _ids(indexes: Indexes) -> IdIndex:

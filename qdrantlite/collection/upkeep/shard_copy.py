@@ -190,8 +190,9 @@ class ShardCopy:
                     slot.file.append(rows)
                 case MultiSlot():
                     multi = view.multi(name)
-                    counts = multi.counts[owners].astype(np.int64)
-                    numbers = ranges(multi.starts[owners], counts)
+                    owned = multi.bounds.at(owners)
+                    counts = owned.counts.astype(np.int64)
+                    numbers = ranges(owned.starts, counts)
                     multi.verify(numbers)
                     starts = slot.file.rows_appended + np.cumsum(counts) - counts
                     slot.file.append(multi.rows[numbers])

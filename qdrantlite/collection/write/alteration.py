@@ -14,7 +14,7 @@ from qdrantlite.collection.read.view import open_view
 from qdrantlite.collection.shard.indexing import reindexed
 from qdrantlite.collection.shard.recovery import caught_up, filled_index
 from qdrantlite.collection.shard.shard import Shard
-from qdrantlite.collection.shard.slots import DenseSlot, SparseSlot
+from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot, SparseSlot
 from qdrantlite.collection.write.settings import with_vector, without_vector
 from qdrantlite.query.operation import (
     CreateFieldIndex,
@@ -24,6 +24,7 @@ from qdrantlite.query.operation import (
     SchemaOperation,
 )
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index
+from qdrantlite.segment.row_bounds import NO_BOUNDS
 from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.storage import file_names
 from qdrantlite.values.payload import parse_path
@@ -105,6 +106,9 @@ def _create_vector(shard: Shard, name: str, params: VectorParams | SparseVectorP
                     if isinstance(slot, SparseSlot):
                         sparse = {**shard.indexes.sparse, name: SparseIndex()}
                         shard.indexes = replace(shard.indexes, sparse=sparse)
+                    elif isinstance(slot, MultiSlot):
+                        bounds = {**shard.indexes.bounds, name: NO_BOUNDS}
+                        shard.indexes = replace(shard.indexes, bounds=bounds)
                     shard.freeze(rows=shard.state.rows, operation_id=operation_id)
         with shard.half_done():
             shard.store.sync(commit_seq)
@@ -132,7 +136,8 @@ def _delete_vector(shard: Shard, name: str, save_config: SaveConfig) -> int:
                     shard.config = config
                     shard.slots = {other: slot for other, slot in shard.slots.items() if other != name}
                     sparse = {other: index for other, index in shard.indexes.sparse.items() if other != name}
-                    shard.indexes = replace(shard.indexes, sparse=sparse)
+                    bounds = {other: index for other, index in shard.indexes.bounds.items() if other != name}
+                    shard.indexes = replace(shard.indexes, sparse=sparse, bounds=bounds)
                     shard.freeze(rows=shard.state.rows, operation_id=operation_id)
         shard.store.sync(commit_seq)
         if not isinstance(dropped, SparseSlot):

@@ -129,7 +129,7 @@ def test_checkpoint_writes_only_what_is_new(database: Database) -> None:
     merge(database)
     checkpoint(database)
     old = files_of(database)
-    assert len(old) == 4
+    assert len(old) == 5
     write(database, upsert(made(100)))
     checkpoint(database)
     assert files_of(database) == old
@@ -139,7 +139,7 @@ def test_checkpoint_writes_only_what_is_new(database: Database) -> None:
     assert kept.items() > old.items()
     merge(database)
     checkpoint(database)
-    assert len(files_of(database)) == 4
+    assert len(files_of(database)) == 5
     assert not files_of(database).keys() & kept.keys()
 
 
