@@ -40,7 +40,9 @@ DEPTH = 15
 CHILDREN = 16
 AXIS_BITS = 2 * DEPTH
 FEW = 4096
-"""So many points are sooner tested than spared by cutting further."""
+"""So many points are sooner tested than spared by cutting further,"""
+POINTS_FOR_CHECK = 4
+"""and so many for each rectangle that would have to be looked at."""
 CHECKS_MAX = 1 << 13
 """Rectangles looked at in one step, for a polygon times its edges divided by ``EDGES_ALIKE``."""
 EDGES_ALIKE = 64
@@ -87,7 +89,8 @@ class Places:
         first, stop = np.zeros(1, dtype=np.int64), np.array([self.entries])
         edges_max = CHECKS_MAX * EDGES_ALIKE // max(_edges(area), EDGES_ALIKE)
         for depth in range(1, DEPTH + 1):
-            if (stop - first).sum() <= FEW or (depth > 1 and CHILDREN * len(open) > edges_max):
+            checks = CHILDREN * len(open)
+            if (stop - first).sum() <= max(FEW, POINTS_FOR_CHECK * checks) or (depth > 1 and checks > edges_max):
                 break
             children = (CHILDREN * open[:, None] + np.arange(CHILDREN)).ravel()
             bounds = CHILDREN * open[:, None] + np.arange(CHILDREN + 1)
@@ -97,7 +100,8 @@ class Places:
             children, first, stop = children[filled], first[filled], stop[filled]
             verdicts = _verdicts(area, _rectangles(children, depth))
             inside, doubtful = verdicts == INSIDE, verdicts == OPEN
-            taken.append(self.offsets[ranges(first[inside], (stop - first)[inside])])
+            bounds_inside = zip(first[inside].tolist(), stop[inside].tolist(), strict=True)
+            taken.extend([self.offsets[start:end] for start, end in bounds_inside])
             open, first, stop = children[doubtful], first[doubtful], stop[doubtful]
         entries = ranges(first, stop - first)
         held = area_test(area)(self.lon[entries], self.lat[entries])
