@@ -17,6 +17,8 @@ YEAR_MIN, YEAR_MAX = -262_143, 262_142
 DATE_TEXT_MAX = 1024
 """Longer texts are no dates; without a bound, blanks and zeros would be read without end."""
 DAYS_REMEMBERED = 1 << 12
+USUAL_LENGTH = len("2020-01-01T00:00:00Z")
+"""Texts of this form, most dates, take a tenth of the time of others."""
 
 _DAYS_TO_EPOCH = 719_468
 _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -58,6 +60,10 @@ def _forms() -> tuple[re.Pattern[str], ...]:
 
 def parse_instant(text: str) -> Instant | None:
     """The moment a text means; None when it is no date, of the calendar or at all."""
+    if len(text) == USUAL_LENGTH:
+        day, minute, end = _usual_day(text[:10]), _usual_minute(text[10:17]), _usual_end(text[17:])
+        if day is not None and minute is not None and end is not None:
+            return Instant(day * DAY_S + minute + end, 0)
     if len(text) > DATE_TEXT_MAX:
         return None
     for form in _forms():
@@ -95,6 +101,26 @@ def _instant(
         offset_s = (away * 60 + int(zone_minutes or 0)) * 60
         offset_s = offset_s if sign == "+" else -offset_s
     return Instant(days * DAY_S + hours * 3600 + minutes * 60 + seconds - offset_s, microsecond)
+
+
+@lru_cache(maxsize=DAYS_REMEMBERED)
+def _usual_day(text: str) -> int | None:
+    """Days since 1970 of ``2020-01-01``; None for other texts."""
+    found = re.fullmatch("([0-9]{4})-([0-9]{2})-([0-9]{2})", text)
+    return None if found is None else _day(*map(int, found.groups()))
+
+
+@lru_cache(maxsize=1440)
+def _usual_minute(text: str) -> int | None:
+    """Seconds of the day at ``T00:00:``; None for other texts."""
+    found = re.fullmatch("T([01][0-9]|2[0-3]):([0-5][0-9]):", text)
+    return None if found is None else int(found[1]) * 3600 + int(found[2]) * 60
+
+
+@lru_cache(maxsize=60)
+def _usual_end(text: str) -> int | None:
+    """Seconds of ``00Z``; None for other texts, and for leap seconds."""
+    return int(text[:2]) if re.fullmatch("[0-5][0-9]Z", text) is not None else None
 
 
 @lru_cache(maxsize=DAYS_REMEMBERED)

@@ -18,12 +18,20 @@ _AT_ONCE: Final = 2**16
 
 _HEX = "[0-9a-f]"
 _HYPHENATED = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
+_USUAL = re.compile(_HYPHENATED)
 _UUID = re.compile(f"{_HEX}{{32}}|{_HYPHENATED}|urn:uuid:{_HYPHENATED}|\\{{{_HYPHENATED}\\}}", re.IGNORECASE | re.ASCII)
 
 
 def is_uuid(text: str) -> bool:
     """Whether a text is a UUID to Qdrant: hyphenated, simple, urn or braced, of any case, and nothing else."""
     return _UUID.fullmatch(text) is not None
+
+
+def usual_uuid(text: str) -> str | None:
+    """The usual spelling of a text that is a UUID: hyphenated, in lower case; None for another text."""
+    if _USUAL.fullmatch(text) is not None:
+        return text
+    return str(parse_uuid(text)) if is_uuid(text) else None
 
 
 def parse_uuid(text: str) -> UUID:

@@ -24,6 +24,18 @@ def test_every_moment_of_the_calendar_is_read(moment: datetime, between: str, zo
     assert parse_instant(f"{moment:%Y-%m-%d}{between}{moment:%H:%M:%S.%f}{zone}".rjust(26, "0")) == instant(moment)
 
 
+@given(MOMENTS)
+def test_usual_texts_are_read_as_others_are(moment: datetime) -> None:
+    text = f"{moment:%Y-%m-%dT%H:%M:%SZ}".rjust(20, "0")
+    assert parse_instant(text) == instant(moment.replace(microsecond=0))
+
+
+@pytest.mark.parametrize("text", ["2021-02-29T00:00:00Z", "2020-01-01T24:00:00Z", "2020-01-01T00:60:00Z"])
+def test_usual_texts_of_no_moment_are_no_dates(text: str) -> None:
+    assert parse_instant(text) is None
+    assert parse_instant("2016-12-31T23:59:60Z") == Instant(1_483_228_799, 1_000_000)
+
+
 @given(MOMENTS, st.integers(-1439, 1439))
 def test_zones_are_taken_off(moment: datetime, minutes: int) -> None:
     zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"

@@ -16,7 +16,7 @@ from qdrantlite.segment.payload_index.kind import Piece
 from qdrantlite.segment.payload_index.parts import Part, Parts
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.payload import Json
-from qdrantlite.values.point_id import is_uuid, parse_uuid
+from qdrantlite.values.point_id import usual_uuid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +88,9 @@ class UuidKind:
 
 def uuids_among(elements: Sequence[Json]) -> list[str]:
     """The UUIDs among elements, in their usual spelling."""
-    return [str(parse_uuid(element)) for element in elements if isinstance(element, str) and is_uuid(element)]
+    return [
+        spelled for element in elements if isinstance(element, str) and (spelled := usual_uuid(element)) is not None
+    ]
 
 
 def _spelled(words: Sequence[str]) -> tuple[str, ...] | None:
