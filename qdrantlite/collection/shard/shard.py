@@ -17,7 +17,6 @@ from typing import Literal
 
 import numpy as np
 
-from qdrantlite.collection.shard.cache import Cache
 from qdrantlite.collection.shard.changes import Changes
 from qdrantlite.collection.shard.column_demand import ColumnDemand
 from qdrantlite.collection.shard.indexing import Indexes
@@ -28,6 +27,7 @@ from qdrantlite.plan.nodes import Node
 from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.search import Search
+from qdrantlite.segment.cache import Cache
 from qdrantlite.segment.column import Column
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.ids import IdView

@@ -2,13 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.query.elements import instant_of
-from qdrantlite.query.filter import IsNullFlag, Predicate
+from qdrantlite.query.filter import (
+    GeoBoundingBox,
+    GeoPolygon,
+    GeoRadius,
+    IsNullFlag,
+    MatchPhrase,
+    MatchSubstring,
+    Predicate,
+)
 from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.cache import Cache
 from qdrantlite.segment.merge_policy import is_tiny
 from qdrantlite.segment.payload_index.bool import BoolKind, Flags
 from qdrantlite.segment.payload_index.facet import Countable, FacetValues
@@ -36,6 +46,11 @@ from qdrantlite.text.parameters import index_text_params
 from qdrantlite.values.payload import Json
 from qdrantlite.values.schema import FieldIndex, FieldKind, FieldParams
 
+ANSWERS_OFFSETS_MAX = 1 << 20
+"""Offsets in the answers that a segment keeps, at two bytes or less each."""
+_LONG_TO_FIND = (MatchSubstring, MatchPhrase, GeoRadius, GeoBoundingBox, GeoPolygon)
+"""The others are looked up, or put together from bitmaps that runs keep."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IndexSegment:
@@ -44,6 +59,8 @@ class IndexSegment:
     made: Values | Fresh
     presence: Presence
     held: AbstractBitMap
+    answers: Cache[Predicate, AbstractBitMap] = field(default_factory=partial(Cache, offsets_max=ANSWERS_OFFSETS_MAX))
+    """What was long to find, so that commits and other conditions beside it do not make it be found again."""
 
     @property
     def values(self) -> Values:
@@ -56,6 +73,17 @@ class IndexSegment:
         if isinstance(self.made, Fresh):
             return self.made.size
         return self.made.entries + len(self.held) - len(self.made.indexed)
+
+    def match(self, predicate: Predicate) -> AbstractBitMap | None:
+        """See ``kind.Values``."""
+        if isinstance(self.made, Fresh) or not isinstance(predicate, _LONG_TO_FIND):
+            return self.values.match(predicate)
+        found = self.answers.find(predicate)
+        if found is None:
+            found = self.values.match(predicate)
+            if found is not None:
+                self.answers.keep(predicate, found, len(found))
+        return found
 
     def dump(self) -> list[Part]:
         """Everything needed to ``load``."""
@@ -121,12 +149,12 @@ class PayloadIndex:
         if predicate == IsNullFlag(True):
             return _union([(layer.segment.presence.nulls, layer.forgotten) for layer in self.stack])
         found: list[tuple[AbstractBitMap, AbstractBitMap]] = []
-        for segment, forgotten in self._segments():
-            holding = segment.match(predicate)
+        for layer in self.stack:
+            holding = layer.segment.match(predicate)
             if holding is None:
                 return None
-            found.append((holding, forgotten))
-        return _union(found)
+            found.append((holding, layer.forgotten))
+        return _union(found) if found else self.kind.build(_NO_OFFSETS, ()).match(predicate)
 
     def valued(self) -> tuple[AbstractBitMap, AbstractBitMap]:
         """Points with some value that is not null, whatever its type; and points with nothing but nulls.

@@ -7,19 +7,21 @@ from unittest.mock import patch
 from uuid import UUID
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from qdrantlite.query import filter as f
-from qdrantlite.query.filter import MatchKeyword
+from qdrantlite.query.filter import MatchKeyword, MatchSubstring
 from qdrantlite.segment import merge_policy
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.payload_index.index import PayloadIndex, make_index, supports_order_by
 from qdrantlite.segment.payload_index.keyword import KeywordKind
 from qdrantlite.segment.payload_index.kind import Kind, Piece, Values
 from qdrantlite.segment.payload_index.parts import Parts
+from qdrantlite.segment.payload_index.words import Words
 from qdrantlite.segment.stack import Layer, Stack
 from qdrantlite.storage.checkpoint import read_derived, write_derived
 from qdrantlite.storage.files import PosixFiles
@@ -259,6 +261,27 @@ def test_values_of_small_commits_are_made_when_they_are_asked_for() -> None:
     assert index.match(MatchKeyword("w0")) == BitMap(range(0, 101, 5)) - BitMap([50])
     index = added(200, 200 + 2 * merge_policy.TINY_MAX)
     assert counted.built[-1] == 2 * merge_policy.TINY_MAX  # Too many to wait.
+
+
+def test_what_was_long_to_find_outlives_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    words: list[list[Json]] = [[f"w{number}"] for number in range(3000)]
+    index = make_index(FieldIndex(FieldKind.KEYWORD))
+    index = index.with_points(np.arange(2500, dtype=np.uint32), words[:2500])
+    searched: list[int] = []
+    containing = Words.containing
+
+    def counted(of: Words, substring: str) -> npt.NDArray[np.uint32]:
+        searched.append(len(of))
+        return containing(of, substring)
+
+    monkeypatch.setattr(Words, "containing", counted)
+    wanted = [number for number in range(3000) if "7" in str(number)]
+    assert index.match(MatchSubstring("7")) == BitMap([number for number in wanted if number < 2500])
+    assert searched == [2500]
+    index = index.without(BitMap([7])).with_points(np.array([2600], dtype=np.uint32), words[2700:2701])
+    assert index.match(MatchSubstring("7")) == BitMap([*wanted[1 : wanted.index(2507)], 2600])
+    assert index.match(MatchSubstring("8")) is not None
+    assert searched == [2500, 1, 2500, 1]
 
 
 def test_order_by_needs_numbers_with_range() -> None:

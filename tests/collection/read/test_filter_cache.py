@@ -3,10 +3,10 @@
 from pathlib import Path
 from unittest.mock import patch
 
-from qdrantlite.collection.shard import cache as module
-from qdrantlite.collection.shard.cache import Cache
 from qdrantlite.query import operation as o
 from qdrantlite.query.filter import FieldCondition, Filter, MatchBool, MatchInteger
+from qdrantlite.segment import cache as module
+from qdrantlite.segment.cache import Cache
 from tests.collection.small import (
     dense,
     found,

@@ -1,6 +1,8 @@
-"""What was found out about one state of a shard: kept until the next commit replaces the state, and it with it.
+"""What was found out about something immutable: kept as long as that lives, within bounds.
 
-The same few questions come again and again: a tenant's filter, a page of ten with this beam.
+The same few questions come again and again: a tenant's filter, a page of ten with this beam, the circle around a shop.
+A state of a shard keeps the answers to whole filters until the next commit; a segment of an index keeps those that were
+long to find until it is merged.
 """
 
 from collections import OrderedDict
@@ -13,16 +15,17 @@ Value = TypeVar("Value")
 
 ENTRIES_MAX = 256
 OFFSETS_MAX = 8 << 20
-"""Offsets kept in all, at two bytes or less each."""
+"""Offsets kept in all, at two bytes or less each, unless told otherwise."""
 
 
 class Cache(Generic[Key, Value]):
     """Values by key; the oldest are forgotten first. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, offsets_max: int | None = None) -> None:
         self._lock = Lock()
         self._found: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
         self._offsets = 0
+        self._offsets_max = OFFSETS_MAX if offsets_max is None else offsets_max
 
     def find(self, key: Key) -> Value | None:
         """What was kept, if anything."""
@@ -31,12 +34,12 @@ class Cache(Generic[Key, Value]):
 
     def keep(self, key: Key, value: Value, offsets: int) -> None:
         """Remembers a value that holds so many offsets, unless they are too many."""
-        if offsets > OFFSETS_MAX // 2:
+        if offsets > self._offsets_max // 2:
             return
         with self._lock:
             if key in self._found:
                 return
             self._found[key] = value, offsets
             self._offsets += offsets
-            while len(self._found) > ENTRIES_MAX or self._offsets > OFFSETS_MAX:
+            while len(self._found) > ENTRIES_MAX or self._offsets > self._offsets_max:
                 self._offsets -= self._found.popitem(last=False)[1][1]
