@@ -112,9 +112,14 @@ class Candidates:
     def _plain_numbers(self, path: Path) -> F64 | None:
         """The numbers ``(n,)`` of a field in which every candidate has one, none in an array; None where it is not so.
 
-        The usual case, in a tenth of the time. What an index of the field leaves out is left to the other way.
+        The usual case, in a tenth of the time; an index of integers tells without payloads. What an index of the field
+        leaves out is left to the other way.
         """
         key, kind = path[0], self._formula.indexed.get(path)
+        if kind is FieldKind.INTEGER and (index_key := self._formula.index_keys.get(path)) is not None:
+            indexed = self._view.ordered(index_key).only(self._offsets)
+            if indexed is not None:
+                return indexed.astype(np.float64)
         if len(path) > 1 or not isinstance(key, str) or kind not in (None, FieldKind.INTEGER, FieldKind.FLOAT):
             return None
         values = [payload.get(key) for payload in self._payloads]

@@ -6,7 +6,7 @@ Knows no segment: a set of offsets is whatever tells its length.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -130,7 +130,7 @@ class BoundFormula:
     """An expression for each candidate of the children.
 
     ``defaults`` are by path, ``score_defaults`` by child. A field that is ``indexed`` has the values that its index
-    holds. ``conditions`` are by the identity of the conditions in the expression.
+    holds; ``index_keys`` are the keys of these. ``conditions`` are by the identity of the conditions in the expression.
     """
 
     expression: Expression
@@ -138,6 +138,7 @@ class BoundFormula:
     score_defaults: Mapping[int, float]
     indexed: Mapping[Path, FieldKind]
     conditions: Mapping[int, PointTest]
+    index_keys: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def parts(self) -> int:

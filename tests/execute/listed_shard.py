@@ -153,6 +153,14 @@ class ListedOrder:
 
     entries: list[tuple[int, int]]
 
+    def only(self, offsets: U32) -> NDArray[np.int64] | None:
+        """As ``OrderedValues.only``."""
+        fitting = [(value, owner) for value, owner in self.entries if -(2**63) <= value < 2**63]
+        found = [[value for value, owner in fitting if owner == offset] for offset in offsets.tolist()]
+        if any(len(values) != 1 for values in found):
+            return None
+        return np.array([values[0] for values in found], dtype=np.int64)
+
     def page(
         self, selection: Selection, *, ascending: bool, start_from: int | float | None, limit: int, ask: Ask
     ) -> tuple[U32, NDArray[np.int64]]:

@@ -42,7 +42,8 @@ def bind_formula(
         if isinstance(expression, ConditionValue):
             conditions[id(expression.condition)] = test_of(expression.condition)
     indexed = {parse_path(key): index.kind for key, index in schema.items()}
-    return BoundFormula(formula.expression, defaults, score_defaults, indexed, conditions)
+    keys = {parse_path(key): key for key in schema}
+    return BoundFormula(formula.expression, defaults, score_defaults, indexed, conditions, keys)
 
 
 def _check(expression: Expression) -> None:

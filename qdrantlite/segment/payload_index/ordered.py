@@ -18,6 +18,8 @@ NumberRun: TypeAlias = VisibleRun[np.int64] | VisibleRun[np.float64]
 
 CHUNK = 64
 GROWTH = 4
+ENTRIES_READ_MAX = 1 << 18
+"""In more entries than so many, looking for a few points takes longer than reading their payloads."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +62,30 @@ class OrderedValues:
             if len(values) >= limit or not horizons:
                 return _first(offsets, values, ascending=ascending, limit=limit)
             size *= GROWTH
+
+    def only(self, offsets: Offsets) -> Numbers | None:
+        """The value of each of these points ``(n,)``, ascending; None unless each has one and no more, or where finding
+        them takes long.
+        """
+        if not len(offsets) or sum([len(visible.run.offsets) for visible in self.runs]) > ENTRIES_READ_MAX:
+            return None
+        stop = int(offsets[-1]) + 1
+        numbered = np.zeros(stop + 1, dtype=np.int32)  # The last place stands for all offsets beyond.
+        numbered[offsets] = np.arange(1, len(offsets) + 1, dtype=np.int32)
+        values: Numbers = np.empty(len(offsets), dtype=np.int64)
+        if not self.integers:
+            values = np.empty(len(offsets), dtype=np.float64)
+        counts = np.zeros(len(offsets), dtype=np.int64)
+        for visible in self.runs:
+            run = visible.run
+            found = numbered.take(run.offsets, mode="clip")
+            met = found.nonzero()[0]
+            if visible.dead:
+                met = met[alive(run.offsets[met], visible.dead)]
+            places = found[met] - 1
+            counts += np.bincount(places, minlength=len(offsets))
+            values[places] = run.keys[run.starts.searchsorted(met, side="right") - 1]
+        return values if (counts == 1).all() else None
 
     def _spans(self, ascending: bool, start_from: int | float | None) -> "list[_Span]":
         """The part of each run that a walk from ``start_from`` may reach."""

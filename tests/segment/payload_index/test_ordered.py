@@ -68,6 +68,13 @@ def test_page_holds_the_first_entries_and_their_ties(
             index = index.with_points(np.array(sorted(gone), dtype=np.uint32), [[again]] * len(gone))
         selection = Selection.from_offsets(np.array(sorted(selected), dtype=np.uint32))
         offsets, values = index.ordered().page(selection, ascending=ascending, start_from=start, limit=limit)
+        alone = index.ordered().only(selection.offsets())
+    held = [{again} - {None} if i in gone else {*dict(enumerate(points)).get(i, ())} for i in sorted(selected)]
+    if held and all(len(each) == 1 for each in held):
+        assert alone is not None
+        assert alone.tolist() == [each.pop() for each in held]
+    else:
+        assert alone is None
     entries = [(float(v), i) for i, point in enumerate(points) for v in set(point) if i in selected - gone]
     entries += [(float(again), i) for i in selected & gone if again is not None]
     assert set(zip(values.tolist(), offsets.tolist(), strict=True)) == wanted(
