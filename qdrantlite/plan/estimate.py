@@ -62,6 +62,13 @@ CUSTOM_EXAMPLE_US = 0.00011
 """A component of a point that is scored, and what each example compared with it adds."""
 GUIDE_SPARE = 2
 """How many times the limit are sought about each guide where examples may reject what is found."""
+GUIDE_SHARING = 0.5
+"""A beam is shared by guides as if it grew with their number to the power of so much: with three of them 0.997 of what
+is best is found with 0.58 of the beam each."""
+SHARED_MIN = 0.5
+"""Of the beam, whatever the number of guides."""
+SCORED_SHARE = 0.5
+"""Of a beam, best first: what is scored where pairs may reject what is near; towards its end ever more is missing."""
 GUIDED_PAIRS_MAX = 20
 """A million points about one guide are never cheaper than all."""
 PICK_US = 20.0
@@ -181,6 +188,20 @@ def guided_limit(query: CustomScore, limit: int) -> int:
             return (limit << min(pairs, GUIDED_PAIRS_MAX)) + 1
         case _:
             return limit * GUIDE_SPARE + 1
+
+
+def guided_beam(query: CustomScore, beam: int, sought: int, *, guides: int) -> tuple[int, int]:
+    """The beam of the walk about each of so many guides, and how many of the points in it are scored.
+
+    Guides share a beam: what is near several of them is met several times, and where it is not, fewer points about each
+    are among the best. Where pairs may reject what is near, all that the walk met is scored.
+    """
+    shared = max(ceil(beam * max(guides**-GUIDE_SHARING, SHARED_MIN)), sought)
+    match query.scorer:
+        case PairRanks(pairs) if pairs:
+            return shared, max(int(shared * SCORED_SHARE), sought)
+        case _:
+            return shared, sought
 
 
 def pick_cost(facts: VectorStatistics, candidates: int, picks: int) -> float:

@@ -41,6 +41,8 @@ from qdrantlite.plan.nodes import (
 from qdrantlite.plan.statistics import Statistics, VectorStatistics
 from qdrantlite.values.cardinality import Cardinality
 
+GUIDED_WIDER = 4
+"""How much more walks cost each time they are repeated with a wider beam."""
 WIDEST_SHARE = 0.25
 """Of the cost of comparing all that pass: what the widest beam may be expected to cost. It may be in vain, and wide
 beams cost more than in proportion."""
@@ -145,11 +147,15 @@ def _custom(stage: BoundStage, query: CustomScore, statistics: Statistics) -> Cu
         return scan
     sought = estimate.guided_limit(query, stage.limit)
     walk = _dense(replace(stage, query=around[0], score_threshold=None, limit=sought), around[0], statistics)
+    if isinstance(walk, GraphScan):
+        ef, sought = estimate.guided_beam(query, walk.ef, sought, guides=len(around))
+        shared = estimate.graph_cost(facts, None if selection is None else passing, ef)
+        walk = replace(walk, ef=ef, limit=sought, estimate=replace(walk.estimate, cost_us=shared))
     found = min(len(around) * sought, passing)
     cost_us = len(around) * walk.estimate.cost_us + estimate.rescore_cost(facts, found, query)
     if not isinstance(walk, GraphScan) or cost_us >= exact_us:
         return scan
-    wider = 1 if cost_us <= WIDEST_SHARE * exact_us else 0
+    wider = sum([cost_us * GUIDED_WIDER**times <= exact_us for times in (1, 2)])
     return GuidedScan(tuple([replace(walk, query=guide) for guide in around]), scan, wider, Estimate(rows, cost_us))
 
 
