@@ -1,15 +1,17 @@
 """Texts ranked by the words of a query (Okapi BM25) over the segments of a text index.
 
 A word's postings say how often each point repeats it, ``Lengths`` how long the texts of each point are; the rest
-depends on the query and on the state, and is computed when asked.
+depends on the query and on the state, and is computed when asked. Where the rarest words decide, frequent ones are
+looked up and not added up (H. Turtle and J. Flood, "Query Evaluation: Strategies and Optimizations", 1995, MaxScore).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
-from pyroaring import AbstractBitMap
+from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.deadline import Ask
 from qdrantlite.segment.best import best_of
@@ -26,6 +28,10 @@ TABLE_RATIO = 16
 """A table of lengths by offset is made where points are at least one in so many of the offsets."""
 LOOKUP_COST = 40
 """Looking for one offset in a posting list costs as much as weighing so many postings."""
+FEW_SHARE = 4
+"""Points that say a rare word are looked at alone where these words have one posting in so many."""
+ROUNDING = 1 + 1e-5
+"""More than float32 loses in adding up."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +41,7 @@ class Lengths:
     owners: Offsets
     counts: F32
     _tables: list[F32] = field(default_factory=list, repr=False)
+    _totals: list[float] = field(default_factory=list, repr=False)
 
     def of(self, offsets: Offsets) -> F32:
         """Those of some of the owners, in order."""
@@ -55,7 +62,9 @@ class Lengths:
     def total(self, points: AbstractBitMap) -> float:
         """Tokens of some of the owners."""
         if len(points) == len(self.owners):
-            return float(self.counts.sum(dtype=np.float64))
+            if not self._totals:
+                self._totals.append(float(self.counts.sum(dtype=np.float64)))
+            return self._totals[0]
         return float(self.of(offsets_in(points)).sum(dtype=np.float64)) if points else 0.0
 
     @staticmethod
@@ -92,6 +101,31 @@ class TextSegment:
     words: Keywords
     lengths: Lengths
     forgotten: AbstractBitMap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Said:
+    """The postings of a query's word ``at`` in one segment."""
+
+    segment: TextSegment
+    at: int
+    number: int
+
+    @property
+    def owners(self) -> Offsets:
+        """Points that say it, forgotten ones among them."""
+        return self.segment.words.postings.run.offsets_of(self.number)
+
+    @property
+    def repeats(self) -> F32:
+        """How often each does."""
+        run = self.segment.words.postings.run
+        assert run.weights is not None
+        return run.weights[run.starts[self.number] : run.starts[self.number + 1]]
+
+    def points(self) -> AbstractBitMap:
+        """Points that say it."""
+        return self.segment.words.postings.run.group(self.number) - self.segment.forgotten
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,43 +169,77 @@ class TextScores:
         float32)``, best first, ties by offset, ``k <= limit``. ``ask`` is called between pieces of work.
         """
         limit = min(limit, len(selection))
-        if limit == 0:
+        said = self._said(words)
+        if limit == 0 or not said:
             return _NOTHING
-        found = [self._said(segment, words, rarities, saturation, selection) for segment in self.segments]
-        parts = [best_together(together, selection, limit, ask) for together in found if together is not None]
-        if not parts:
-            return _NOTHING
-        offsets, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return best_of(offsets, scores, limit=limit, larger_is_better=True)
+        worth, postings = _bounds(said, rarities, saturation)
+        order = np.argsort(-worth, kind="stable")
+        for count in range(1, len(order)):
+            if postings[order[:count]].sum() * FEW_SHARE > postings.sum():
+                break
+            rare = set(order[:count].tolist())
+            saying = BitMap().union(*[each.points() for each in said if each.at in rare]) & selection.bitmap
+            if len(saying) < limit:
+                continue
+            found = _best(said, rarities, saturation, Selection(saying), limit, ask)
+            if len(found[0]) == limit and found[1][-1] > worth[order[count:]].sum() * ROUNDING:
+                return found
+        return _best(said, rarities, saturation, selection, limit, ask)
 
-    def _said(
-        self, segment: TextSegment, words: Sequence[str], rarities: F32, saturation: Saturation, selection: Selection
-    ) -> Together | None:
-        """What words are worth in a segment, as far as the points are selected or many; None if none is said."""
-        run, lengths = segment.words.postings.run, segment.lengths
-        assert run.weights is not None
-        offsets: list[Offsets] = []
-        weights: list[F32] = []
-        factors: list[np.float32] = []
-        for at, number in self._numbers(segment, words):
-            owners, repeats = run.offsets_of(number), run.weights[run.starts[number] : run.starts[number + 1]]
-            if len(selection) * LOOKUP_COST < len(owners):
-                places = _places_of(selection.offsets(), owners)
-                owners, repeats = owners[places], repeats[places]
-            offsets.append(owners)
-            weights.append(saturation.of(repeats, lengths.of(owners)).astype(np.float32, copy=False))
-            factors.append(rarities[at])
-        if not sum(map(len, offsets)):
-            return None
-        first, stop = int(lengths.owners[0]), int(lengths.owners[-1]) + 1
-        forgotten = segment.forgotten or None
-        return Together(offsets, weights, [np.array(factors, dtype=np.float32)], [], first, stop, forgotten)
+    def _said(self, words: Sequence[str]) -> list[_Said]:
+        """Where each of the words is said, segment by segment."""
+        return [_Said(segment, at, number) for segment in self.segments for at, number in self._numbers(segment, words)]
 
     @staticmethod
     def _numbers(segment: TextSegment, words: Sequence[str]) -> list[tuple[int, int]]:
         """Which of the words are said in a segment, and the numbers of their groups: their places among its words."""
         places = segment.words.words.places(words).tolist()
         return [(at, place) for at, place in enumerate(places) if place >= 0]
+
+
+def _bounds(
+    said: Sequence[_Said], rarities: F32, saturation: Saturation
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """What each word is worth at most, in the shortest of texts, and how many postings it has."""
+    repeated, postings = np.zeros(len(rarities), dtype=np.float32), np.zeros(len(rarities), dtype=np.int64)
+    for each in said:
+        repeated[each.at] = max(repeated[each.at], each.repeats.max())
+        postings[each.at] += len(each.owners)
+    with np.errstate(invalid="ignore"):  # Of a word that nobody says nothing is worth anything.
+        worth = np.nan_to_num(saturation.of(repeated, 0.0) * rarities).astype(np.float64)
+    return worth, postings
+
+
+def _best(
+    said: Sequence[_Said], rarities: F32, saturation: Saturation, selection: Selection, limit: int, ask: Ask
+) -> tuple[Offsets, F32]:
+    """The best points of the selection by all words."""
+    parts = [
+        best_together(together, selection, limit, ask)
+        for _, some in groupby(said, key=lambda each: id(each.segment))
+        if (together := _weighed(list(some), rarities, saturation, selection)) is not None
+    ]
+    if not parts:
+        return _NOTHING
+    offsets, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return best_of(offsets, scores, limit=limit, larger_is_better=True)
+
+
+def _weighed(said: Sequence[_Said], rarities: F32, saturation: Saturation, selection: Selection) -> Together | None:
+    """What words are worth in one segment, as far as its points are selected or many; None for nothing."""
+    segment, offsets, weights = said[0].segment, list[Offsets](), list[F32]()
+    for each in said:
+        owners, repeats = each.owners, each.repeats
+        if len(selection) * LOOKUP_COST < len(owners):
+            places = _places_of(selection.offsets(), owners)
+            owners, repeats = owners[places], repeats[places]
+        offsets.append(owners)
+        weights.append(saturation.of(repeats, segment.lengths.of(owners)).astype(np.float32, copy=False))
+    if not sum(map(len, offsets)):
+        return None
+    first, stop = int(segment.lengths.owners[0]), int(segment.lengths.owners[-1]) + 1
+    factors = rarities[[each.at for each in said]]
+    return Together(offsets, weights, [factors], [], first, stop, segment.forgotten or None)
 
 
 def _places_of(wanted: Offsets, owners: Offsets) -> npt.NDArray[np.intp]:

@@ -80,12 +80,28 @@ def test_scores_are_those_of_brute_force(
     points = [Point(offset, {}, {KEY: found}) for offset, found in living.items()]  # type: ignore[dict-item]  # JSON
     places = oracle_text.text_scores(query, KEY, points, points)
     expected = {points[place].id: score for place, score in places.items()}
-    with patch.multiple(text_scores, LOOKUP_COST=0 if few else 40):
+    with patch.multiple(text_scores, LOOKUP_COST=0 if few else 40, FEW_SHARE=0 if few else 4):
         assert ranked(index, query, live, live, 100) == expected
-        best = sorted(expected, key=lambda offset: (-expected[offset], offset))[:3]
-        assert list(ranked(index, query, live, live, 3)) == best
+        best = sorted(expected, key=lambda offset: (-expected[offset], offset))
+        for limit in (1, 2, 3):
+            assert list(ranked(index, query, live, live, limit)) == best[:limit]
     chosen = Selection(BitMap(list(living)[::2]))
     assert ranked(index, query, live, chosen, 100) == {o: expected[o] for o in chosen.bitmap if o in expected}
+
+
+@pytest.mark.parametrize("filler", [0, 400])
+def test_rare_words_decide_where_frequent_ones_cannot_reach_them(filler: int) -> None:
+    """Two points say the rare word, in short texts or in long ones; others say both frequent words."""
+    said = ["rare" + " z" * filler] * 2 + ["a b"] * 10 + ["a", "b"] * 60 + ["z z z"] * 100
+    index = make_index(TEXT_INDEX).with_points(np.arange(len(said), dtype=np.uint32), [[text] for text in said])
+    points = [Point(offset, {}, {KEY: text}) for offset, text in enumerate(said)]
+    live, query = Selection.of_range(0, len(said)), TextQuery("a rare b")
+    places = oracle_text.text_scores(query, KEY, points, points)
+    best = sorted(places, key=lambda place: (-places[place], place))[:2]
+    assert (best == [0, 1]) == (filler == 0)
+    with patch.object(text_scores, "_best", side_effect=text_scores._best) as asked:
+        assert list(ranked(index, query, live, live, 2)) == best
+    assert len(asked.call_args_list) == (1 if filler == 0 else 2), "frequent words are added up only where they matter"
 
 
 @pytest.mark.parametrize("ratio", [1, 10_000])
