@@ -65,7 +65,7 @@ def told(name: str, ask: Callable[[str], int], asked: Sequence[str]) -> list[str
     spent = []
     for said in asked:
         started = time.process_time()
-        assert ask(said)
+        ask(said)
         spent.append(1000 * (time.process_time() - started))
     return [name, f"{np.median(spent):.2f}", f"{np.quantile(spent, 0.9):.2f}"]
 

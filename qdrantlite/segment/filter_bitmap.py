@@ -6,7 +6,7 @@ everything. Sets may hold dead offsets until the end, where both are cut to the 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias, assert_never
 
 import numpy as np
@@ -226,11 +226,35 @@ def bind_filter(filter: Filter, source: FilterSource) -> FilterBinding:
     """Evaluate a filter as far as indexes, ids and vectors tell. Raises MalformedRequest (bad path)."""
     live = source.live
     answers: Answers = {}
+    filter = _of_objects(filter, source)
     known = _bind(filter, source, answers)
     if known.is_settled:
         return FilterBinding(filter, known.sure & live, BitMap(), answers)
     sure = known.sure & live
     return FilterBinding(filter, sure, (known.possible & live) - sure, answers)
+
+
+def _of_objects(filter: Filter, source: FilterSource) -> Filter:
+    """The filter, but for what is to be asked of each object of an array, because an index is ``nested`` there."""
+
+    def asked(condition: Condition) -> Condition:
+        match condition:
+            case Filter():
+                return _of_objects(condition, source)
+            case IsEmpty(key) | FieldCondition(key, IsEmptyFlag(True) | IsNullFlag(False)):
+                index = source.index(key)
+                outer = None if index is None or index.schema.params is None else index.schema.params.nested
+                if outer is None or not key.startswith(f"{outer}."):
+                    return condition
+                return Nested(outer, Filter(must=(replace(condition, key=key[len(outer) + 1 :]),)))
+            case _:
+                return condition
+
+    must, must_not, should = (tuple(map(asked, each)) for each in (filter.must, filter.must_not, filter.should))
+    least = filter.min_should
+    if least is not None:
+        least = MinShould(tuple(map(asked, least.conditions)), least.min_count)
+    return Filter(should=should, must=must, must_not=must_not, min_should=least)
 
 
 def _bind(filter: Filter, source: FilterSource, answers: Answers) -> _Known:

@@ -79,12 +79,11 @@ class Texts(Random):
         )
 
     def tree(self) -> models.Prefetch:
-        """A text query, or what is made of one and another."""
+        """A text query, or what is made of one and another; no fusion: a last bit of tied scores would decide."""
         if self.random() < 0.7:
             return self.stage()
         near = models.Prefetch(query=[1.0, self.random()], limit=20)
         made: list[models.Query | list[float]] = [
-            models.FusionQuery(fusion=models.Fusion.DBSF),
             [self.random(), 1.0],
             models.FormulaQuery(formula=models.SumExpression(sum=["$score", 0.5]), defaults={"$score": 0.25}),
         ]
