@@ -17,7 +17,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from qdrantlite.segment.best import are_hits
+from qdrantlite.segment.best import are_hits, best_of
 from qdrantlite.segment.vector_index.cores import use_cores
 from qdrantlite.segment.vector_index.row_encoding import (
     Rows,
@@ -38,7 +38,7 @@ MISSING = 0xFFFFFFFF
 BLOCK_BYTES = 4 << 20
 """Converted rows held at a time: large enough for matrix products, small enough for the processor's cache."""
 
-FEW_BLOCK_SHARE = 4
+FEW_BLOCK_SHARE = 8
 """Blocks are so many times smaller for few queries: memory of that size is used again for the next block, while larger
 pieces come fresh from the system each time, which took five times as long as 63,000 byte rows take to compare.
 """
@@ -88,15 +88,12 @@ def scan(
         parameters = None if selector is None else faiss.SearchParameters(sel=_id_selector(selector))
         raw, ids = view_rows(rows, distance).index.search(queries, width, params=parameters)
         return as_best(raw, ids, distance, start)
-    if selector is None:
-        found = _best_of_blocks(_range_blocks(rows, None, len(queries)), rows, queries, distance=distance, limit=width)
-        return as_best(*found, distance, start)
-    passing = np.unpackbits(selector, count=len(rows), bitorder="little").view(np.bool_)
-    if np.count_nonzero(passing) > DENSE_SELECTION * len(rows):
-        found = _best_of_blocks(
-            _range_blocks(rows, passing, len(queries)), rows, queries, distance=distance, limit=width
-        )
-        return as_best(*found, distance, start)
+    passing = None if selector is None else np.unpackbits(selector, count=len(rows), bitorder="little").view(np.bool_)
+    if passing is None or np.count_nonzero(passing) > DENSE_SELECTION * len(rows):
+        if len(queries) <= FEW_QUERIES:
+            return _best_in_order(rows, queries, passing, distance=distance, limit=width, start=start)
+        blocks = _range_blocks(rows, passing, len(queries))
+        return as_best(*_best_of_blocks(blocks, rows, queries, distance=distance, limit=width), distance, start)
     offsets, scores = subset(rows, queries, _passing_offsets(passing), distance=distance, limit=limit)
     padding = ((0, 0), (0, width - offsets.shape[1]))
     shifted = np.where(offsets == MISSING, np.uint32(MISSING), offsets + np.uint32(start))
@@ -130,8 +127,13 @@ def score(rows: Rows, query: F32, offsets: U32, *, distance: Distance) -> F32:
     Returns ``(m,) float32`` in the order of ``offsets``; a score may be NaN where a row holds NaN.
     """
     use_cores(1)
-    unit = unit_query(query[np.newaxis], rows, distance)
     scores = np.empty(len(offsets), dtype=np.float32)
+    if rows.dtype == np.float32 and distance.larger_is_better:  # Read where they lie.
+        ids, vector = offsets.astype(np.int64), np.ascontiguousarray(query)
+        compared = (faiss.swig_ptr(vector), faiss.swig_ptr(rows), faiss.swig_ptr(ids), rows.shape[1], 1, len(ids))
+        faiss.fvec_inner_products_by_idx(faiss.swig_ptr(scores), *compared)
+        return scores
+    unit = unit_query(query[np.newaxis], rows, distance)
     block_rows = _block_rows(rows, 1)
     for at in range(0, len(offsets), block_rows):
         block = rows[offsets[at : at + block_rows]]
@@ -180,6 +182,28 @@ def rescore(rows: Rows, queries: F32, candidates: Ids, *, distance: Distance, li
         order = order[are_hits(exact[order], larger_is_better=distance.larger_is_better)][:limit]
         offsets[at, : len(order)], scores[at, : len(order)] = found[order], exact[order]
     return offsets, scores
+
+
+def _best_in_order(
+    rows: Rows, queries: F32, passing: npt.NDArray[np.bool_] | None, *, distance: Distance, limit: int, start: int
+) -> Best:
+    """The best of rows that FAISS cannot compare as stored: all are compared, and the best sought among the scores.
+
+    A heap that takes each score in turn costs more than all comparisons of a thousand best.
+    """
+    unit, size = unit_query(queries, rows, distance), _block_rows(rows, len(queries))
+    scores = np.empty((len(queries), len(rows)), dtype=np.float32)
+    for at in range(0, len(rows), size):
+        scores[:, at : at + size] = _compare(rows[at : at + size], unit, distance, exact=True)
+    if passing is not None:
+        scores[:, ~passing] = _worst(distance)
+    found = np.full((len(queries), limit), MISSING, dtype=np.uint32)
+    best = np.full((len(queries), limit), _worst(distance), dtype=np.float32)
+    offsets = np.arange(start, start + len(rows), dtype=np.uint32)
+    for at, line in enumerate(scores):
+        own, near = best_of(offsets, line, limit=limit, larger_is_better=distance.larger_is_better)
+        found[at, : len(own)], best[at, : len(own)] = own, near
+    return found, np.sqrt(best) if distance is Distance.EUCLID else best
 
 
 def _best_of_blocks(
