@@ -1,8 +1,11 @@
 """Routes about the server itself, and those that are not built, which say so."""
 
+from datetime import UTC, datetime
 from typing import NoReturn
+from uuid import uuid4
 
 from qdrantlite.errors import NotReady, Unsupported
+from qdrantlite.values.record import CollectionInfo
 from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.version import API_VERSION, COMMIT, TITLE
 from qdrantlite.wire.engine import Engine
@@ -13,6 +16,13 @@ from qdrantlite.wire.rest.routes import COLLECTION, Route
 
 _PARAMS_LEVEL = 1
 _CONFIG_LEVEL = 2
+_SHARDS_LEVEL = 3
+_FEATURES = ("debug", "service_debug_feature", "recovery_mode", "gpu", "rocksdb", "staging")
+"""Of Qdrant's, none of which is here."""
+
+_ID = uuid4()
+_STARTED = datetime.now(UTC)
+"""This process."""
 
 
 def root(_engine: Engine, _call: Call) -> Answer:
@@ -33,28 +43,43 @@ def ready(engine: Engine, _call: Call) -> Answer:
 
 
 def telemetry(engine: Engine, call: Call) -> Answer:
-    """What this server is and holds. It is told to who asks, and to nobody else."""
+    """What this server is and holds. It is told to who asks, and to nobody else. Requests are not counted."""
     given = call.parameters.get("details_level", "0")
     level = int(given) if given.isascii() and given.isdecimal() and len(given) < 3 else 0
+    app: dict[str, Answer] = {"name": "qdrantlite", "version": API_VERSION, "startup": _STARTED.isoformat()}
     names = engine.list_collections()
     collections: dict[str, Answer] = {"number_of_collections": len(names)}
     if level >= _PARAMS_LEVEL:
+        app["features"] = dict.fromkeys(_FEATURES, False)
         collections["collections"] = [_told(engine, name, level) for name in names]
-    return {"id": "", "app": {"name": "qdrantlite", "version": API_VERSION}, "collections": collections}
+    return {"id": str(_ID), "app": app, "collections": collections, "cluster": {"enabled": False}}
 
 
 def _told(engine: Engine, name: str, level: int) -> Answer:
     info = engine.collection_info(name)
     config = encode_config(info.config)
     assert isinstance(config, dict)
-    if level >= _CONFIG_LEVEL:
-        return {"id": name, "init_time_ms": 0, "config": config}
-    status = "ok" if info.optimizer_error is None else {"error": info.optimizer_error}
-    return {
-        "vectors": _vectors(info.config, info.points_count),
-        "optimizers_status": status,
-        "params": config["params"],
+    if level < _CONFIG_LEVEL:
+        status = "ok" if info.optimizer_error is None else {"error": info.optimizer_error}
+        vectors = _vectors(info.config, info.points_count)
+        return {"vectors": vectors, "optimizers_status": status, "params": config["params"]}
+    told: dict[str, Answer] = {"id": name, "init_time_ms": 0, "config": config}
+    if level >= _SHARDS_LEVEL:
+        told |= {"shards": [_shard(info)], "transfers": [], "resharding": []}
+    return told
+
+
+def _shard(info: CollectionInfo) -> Answer:
+    """The only one."""
+    local: dict[str, Answer] = {
+        "variant_name": "local shard",
+        "status": info.status.name.lower(),
+        "total_optimized_points": info.indexed_vectors_count,
+        "num_points": info.points_count,
+        "num_vectors": _vectors(info.config, info.points_count),
+        "update_queue": {"length": info.update_queue_length},
     }
+    return {"id": 0, "key": None, "local": local, "remote": [], "replicate_states": {"0": "Active"}}
 
 
 def _vectors(config: CollectionConfig, points: int) -> int:

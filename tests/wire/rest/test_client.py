@@ -271,3 +271,28 @@ def test_dates_travel_in_created_at(client: QdrantClient) -> None:
     created = client.get_collection("c").created_at
     assert isinstance(created, datetime)
     assert created.tzinfo is not None
+
+
+@pytest.mark.parametrize("level", range(6))
+def test_telemetry_is_what_the_client_reads(client: QdrantClient, level: int) -> None:
+    client.create_collection("told", vectors_config=VECTORS, sparse_vectors_config=SPARSE)
+    client.upsert("told", [models.PointStruct(id=1, vector={"d": [1.0, 0.0]})])
+    told = client.http.service_api.telemetry(details_level=level).result
+    assert told.app.version == client.info().version
+    assert told.cluster.enabled is False
+    assert told.collections.number_of_collections == 1
+    (collection,) = told.collections.collections or (None,)
+    match level:
+        case 0:
+            assert collection is None
+        case 1:
+            assert isinstance(collection, models.CollectionsAggregatedTelemetry)
+            assert collection.params.vectors == VECTORS
+        case _:
+            assert isinstance(collection, models.CollectionTelemetry)
+            assert collection.id == "told"
+            assert collection.config.params.vectors == VECTORS
+    if level >= 3:
+        (shard,) = collection.shards
+        assert shard.local.num_points == 1
+        assert shard.local.status == models.ShardStatus.GREEN

@@ -307,7 +307,12 @@ CLUSTER: Schemas = {
 SERVICE: Schemas = {
     "VersionInfo": gives({"title": TEXT, "version": TEXT}, {"commit": TEXT}),
     "TelemetryData": gives(
-        {"id": TEXT, "app": gives({"name": TEXT, "version": TEXT}), "collections": OBJECT}, {"requests": OBJECT}
+        {
+            "id": TEXT,
+            "app": gives({"name": TEXT, "version": TEXT, "startup": TEXT}, {"features": OBJECT}),
+            "collections": OBJECT,
+            "cluster": gives({"enabled": FLAG}),
+        }
     ),
     "IssuesReport": gives({"issues": array(OBJECT)}),
     "ErrorResponse": gives({"status": gives({"error": TEXT}), "time": FLOAT}, about="what every refusal looks like"),
