@@ -11,7 +11,7 @@ from threading import Lock
 from time import monotonic
 
 from qdrantlite.collection.admission import Admission
-from qdrantlite.collection.info import collection_info
+from qdrantlite.collection.info import collection_info, optimizations
 from qdrantlite.collection.read import pages
 from qdrantlite.collection.read.bind import (
     bind,
@@ -315,6 +315,7 @@ class Collection:
             self.shard,
             error=error or self._upkeep.error or self._optimizer.error or self._compactor.error,
             busy=self._optimizer.pending or self._compactor.running,
+            optimizations=optimizations(self.shard, self._optimizer, self._compactor),
             created_at=self.created_at,
         )
 

@@ -2,11 +2,33 @@
 
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import SparseSlot
-from qdrantlite.collection.upkeep.optimizer import indexed_points
+from qdrantlite.collection.upkeep.compaction import Compactor
+from qdrantlite.collection.upkeep.journal import segment_of
+from qdrantlite.collection.upkeep.optimizer import Optimizer, indexed_points
+from qdrantlite.values.optimization import Optimizations
 from qdrantlite.values.record import CollectionInfo, CollectionStatus, FieldInfo
 
 
-def collection_info(shard: Shard, *, error: str | None, busy: bool, created_at: float) -> CollectionInfo:
+def optimizations(shard: Shard, optimizer: Optimizer, compactor: Compactor) -> Optimizations:
+    """What goes on behind searches. The shard, and each vector that has a graph, is a segment; the shard rests while
+    nothing is done to any.
+    """
+    running = (*compactor.journal.running, *optimizer.journal.running)
+    queued = optimizer.queued
+    busy = {each.segment.id for each in running} | {each.segment.id for each in queued}
+    graphs = [segment_of(shard, slot) for _, slot in shard.dense_slots() if slot.sealed is not None]
+    completed = (*compactor.journal.completed, *optimizer.journal.completed)
+    return Optimizations(
+        running=running,
+        queued=queued,
+        completed=tuple(sorted(completed, key=lambda each: each.ended_s or 0.0, reverse=True)),
+        idle=tuple(each for each in ([] if busy else [segment_of(shard)]) + graphs if each.id not in busy),
+    )
+
+
+def collection_info(
+    shard: Shard, *, error: str | None, busy: bool, optimizations: Optimizations, created_at: float
+) -> CollectionInfo:
     """Red with an error, yellow while work goes on behind searches, else green."""
     state = shard.state
     live = state.live.bitmap
@@ -26,4 +48,5 @@ def collection_info(shard: Shard, *, error: str | None, busy: bool, created_at: 
         warnings=(),
         update_queue_length=0,
         created_at=created_at,
+        optimizations=optimizations,
     )

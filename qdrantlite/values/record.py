@@ -1,12 +1,13 @@
 """What a read returns: records, scored records, groups, pages, counts and the facts about a collection."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
 
+from qdrantlite.values.optimization import Optimizations
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.schema import CollectionConfig, FieldIndex
@@ -125,6 +126,7 @@ class CollectionInfo:
     warnings: tuple[str, ...]
     update_queue_length: int
     created_at: float
+    optimizations: Optimizations = field(default_factory=Optimizations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from qdrantlite.collection.shard.checkpoint import write_checkpoint
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.upkeep.active import ActiveShard
 from qdrantlite.collection.upkeep.backoff import Backoff
+from qdrantlite.collection.upkeep.journal import Journal, segment_of
 from qdrantlite.collection.upkeep.optimizer import RETRY_S, RETRY_S_MAX, Optimizer, Stop
 from qdrantlite.collection.upkeep.shard_copy import Abandoned, ShardCopy
 from qdrantlite.errors import Corrupted, NotFound, StorageFailed
@@ -43,6 +44,7 @@ BACKLOG_SMALL = 2_000
 ROUNDS_MAX = 12
 SPARE_BYTES = 64 << 20
 FAILURES_PERSISTENT = 3
+VACUUM = "vacuum"
 
 MoveFolder: TypeAlias = Callable[[Path, Path], None]
 """Makes the second folder the collection's instead of the first, in one durable commit.
@@ -100,6 +102,7 @@ class Compactor:
         self._closing = Event()
         self._attempts = Backoff(first_s=RETRY_S, last_s=RETRY_S_MAX)
         self.running = False
+        self.journal = Journal()
         self.error: str | None = None
 
     def close(self) -> None:
@@ -119,7 +122,8 @@ class Compactor:
                 if not self._is_due():
                     return
                 self.running = True
-                self._compact(shard, lambda: stop() or self._closing.is_set())
+                with self.journal.entry(VACUUM, segment_of(shard), given_up=Abandoned):
+                    self._compact(shard, lambda: stop() or self._closing.is_set())
             except Abandoned as abandoned:
                 logger.info("%s: compaction abandoned: %s", self._name, abandoned)
             except Undecided as error:

@@ -26,12 +26,14 @@ from qdrantlite.collection.upkeep.backoff import Backoff
 from qdrantlite.collection.upkeep.build_process import Lost
 from qdrantlite.collection.upkeep.building import Builder, RowSource
 from qdrantlite.collection.upkeep.graph_files import SavedSegment
+from qdrantlite.collection.upkeep.journal import Journal, segment_of
 from qdrantlite.collection.upkeep.sealer import Refused, Sealer
 from qdrantlite.collection.upkeep.sealing import Sealing, SealingFacts, Wanted, choose, is_pending, wanted_of
 from qdrantlite.errors import StorageFailed, told
 from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.storage import file_names
+from qdrantlite.values.optimization import Queued
 from qdrantlite.values.schema import merged
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ logger = logging.getLogger(__name__)
 LOGGED_ROWS = 100_000
 RETRY_S = 60.0
 RETRY_S_MAX = 3600.0
+
+INDEXING = "indexing"
 
 Stop: TypeAlias = Callable[[], bool]
 
@@ -70,7 +74,15 @@ class _Trouble:
 class Optimizer:
     """Keeps one shard's graphs as its settings want them. ``step`` is called now and then by one thread."""
 
-    def __init__(self, shard: Shard, name: str, builder: Builder, *, sealer: Sealer | None = None) -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        name: str,
+        builder: Builder,
+        *,
+        sealer: Sealer | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         self._shard = shard
         self._name = name
         self._builder = builder
@@ -83,12 +95,13 @@ class Optimizer:
         self._closing = Event()
         self._stepping = Lock()
         self.running = False
+        self.journal = journal or Journal()
         self._open_saved()
 
     def successor(self, shard: Shard) -> "Optimizer":
         """That of a copy of the shard: it knows which attempts ended a process. Raises StorageFailed."""
         sealer = self._sealer.successor(file_names.derived(shard.folder))
-        return Optimizer(shard, self._name, self._builder, sealer=sealer)
+        return Optimizer(shard, self._name, self._builder, sealer=sealer, journal=self.journal)
 
     @property
     def error(self) -> str | None:
@@ -103,11 +116,19 @@ class Optimizer:
     @property
     def pending(self) -> bool:
         """Whether anything is being built or ought to be."""
-        shard = self._shard
-        return self.running or any(
-            is_pending(self._facts(slot, quiet_s=0.0), shard.config, wanted_of(shard.config, slot.params))
-            for _, slot in shard.dense_slots()
-        )
+        return self.running or any(self._is_pending(slot) for _, slot in self._shard.dense_slots())
+
+    @property
+    def queued(self) -> tuple[Queued, ...]:
+        """What ought to be built and is not yet, vector by vector."""
+        running = {each.segment.id for each in self.journal.running}
+        slots = [slot for _, slot in self._shard.dense_slots() if self._is_pending(slot)]
+        queued = [Queued(INDEXING, segment_of(self._shard, slot)) for slot in slots]
+        return tuple(each for each in queued if each.segment.id not in running)
+
+    def _is_pending(self, slot: DenseSlot) -> bool:
+        config = self._shard.config
+        return is_pending(self._facts(slot, quiet_s=0.0), config, wanted_of(config, slot.params))
 
     def close(self) -> None:
         """Stops the step that is under way, within a batch of rows, and waits for its end; none begins afterwards."""
@@ -194,8 +215,9 @@ class Optimizer:
                     self._polished_at[slot.id] = monotonic()
                 self.running = True
                 try:
-                    if decision is not Sealing.RELOAD or not self._reload(name, slot, wanted):
-                        self._seal(name, slot, wanted, stop, decision)
+                    with self.journal.entry(INDEXING, segment_of(self._shard, slot), given_up=Stopped):
+                        if decision is not Sealing.RELOAD or not self._reload(name, slot, wanted):
+                            self._seal(name, slot, wanted, stop, decision)
                 finally:
                     self.running = False
 
@@ -271,6 +293,7 @@ class Optimizer:
             nonlocal logged
             if stop() or self._closing.is_set() or self._shard.slots.get(name) is not slot:
                 raise Stopped
+            self.journal.advance(done, total)
             if done - logged >= LOGGED_ROWS:
                 logged = done
                 logger.info("%s: vector %r, %d of %d points", self._name, name, done, total)

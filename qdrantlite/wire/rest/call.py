@@ -167,6 +167,11 @@ class Call:
             raise _undecodable("invalid value: integer `0`, expected a nonzero u64")
         return self.client.deadline(None if seconds is None else float(seconds), default_s, self.operation)
 
+    def count(self, name: str, default: int) -> int:
+        """A parameter that is a number without sign. Raises MalformedRequest."""
+        given = self._number(name)
+        return default if given is None else given
+
     def check_timeout(self) -> None:
         """``timeout`` of a call on collections, which never wait. Raises InvalidPart for 0."""
         seconds = self._seconds()
@@ -177,13 +182,16 @@ class Call:
                 raise InvalidPart("query parameters", error.text) from None
 
     def _seconds(self) -> int | None:
-        given = self.parameters.get("timeout")
+        return self._number("timeout")
+
+    def _number(self, name: str) -> int | None:
+        given = self.parameters.get(name)
         if given is None:
             return None
-        seconds = _whole(given)
-        if seconds is None:
+        number = _whole(given)
+        if number is None:
             raise _undecodable("invalid digit found in string")
-        return seconds
+        return number
 
 
 def _check_factor(given: str) -> None:

@@ -3,17 +3,23 @@
 from typing import NoReturn
 
 from qdrantlite.errors import MalformedRequest, StandaloneMode
-from qdrantlite.values.record import CollectionStatus
 from qdrantlite.wire.call_pools import CallKind
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.rest.call import Call
 from qdrantlite.wire.rest.decode.collection import decode_alias_actions, decode_create, decode_update
 from qdrantlite.wire.rest.encode.answer import Answer
-from qdrantlite.wire.rest.encode.collection import encode_aliases, encode_cluster, encode_info, encode_names
+from qdrantlite.wire.rest.encode.collection import (
+    encode_aliases,
+    encode_cluster,
+    encode_info,
+    encode_names,
+    encode_optimizations,
+)
 from qdrantlite.wire.rest.reading import fields
 from qdrantlite.wire.rest.routes import COLLECTION, TIMED, Route
 
 _DETAILS = ("queued", "completed", "idle_segments")
+COMPLETED_DEFAULT = 16
 
 
 def list_all(engine: Engine, _call: Call) -> Answer:
@@ -81,22 +87,15 @@ def list_shard_keys(engine: Engine, call: Call) -> Answer:
 
 
 def optimizations(engine: Engine, call: Call) -> Answer:
-    """Whether the collection is being optimized. Single optimizations and segments are not told."""
+    """What is done behind searches."""
     details = [name for name in call.parameters.get("with", "").split(",") if name]
     for name in details:
         if name not in _DETAILS:
             expected = ", ".join(f"`{known}`" for known in _DETAILS)
             text = f"Deserialize error in query parameters: unknown variant `{name}`, expected one of {expected}"
             raise MalformedRequest(text)
-    info = engine.collection_info(call.collection)
-    rests = info.status in (CollectionStatus.GREEN, CollectionStatus.RED)
-    summary = {
-        "queued_optimizations": 0 if rests else 1,
-        "queued_segments": 0 if rests else info.segments_count,
-        "queued_points": 0 if rests else info.points_count,
-        "idle_segments": info.segments_count if rests else 0,
-    }
-    return {"summary": summary, "running": []}
+    told = engine.collection_info(call.collection).optimizations
+    return encode_optimizations(told, details, call.count("completed_limit", COMPLETED_DEFAULT))
 
 
 def only_a_cluster_could(_engine: Engine, call: Call) -> NoReturn:
@@ -121,7 +120,9 @@ ROUTES = (
     Route("PATCH", COLLECTION, update, "boolean", "UpdateCollection", TIMED, CallKind.CHANGE),
     Route("DELETE", COLLECTION, delete, "boolean", None, TIMED, CallKind.CHANGE),
     Route("GET", COLLECTION + "/exists", exists, "CollectionExistence"),
-    Route("GET", COLLECTION + "/optimizations", optimizations, "OptimizationsResponse", None, ("with",)),
+    Route(
+        "GET", COLLECTION + "/optimizations", optimizations, "OptimizationsResponse", None, ("with", "completed_limit")
+    ),
     Route("GET", COLLECTION + "/aliases", list_collection_aliases, "CollectionsAliasesResponse"),
     Route("POST", "/collections/aliases", update_aliases, "boolean", "ChangeAliasesOperation", TIMED),
     Route("GET", "/aliases", list_aliases, "CollectionsAliasesResponse"),

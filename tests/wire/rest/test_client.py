@@ -1,6 +1,7 @@
 """The official client over HTTP: what it sends is understood, what it gets it can read, and gRPC tells it the same."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -277,22 +278,59 @@ def test_dates_travel_in_created_at(client: QdrantClient) -> None:
 def test_telemetry_is_what_the_client_reads(client: QdrantClient, level: int) -> None:
     client.create_collection("told", vectors_config=VECTORS, sparse_vectors_config=SPARSE)
     client.upsert("told", [models.PointStruct(id=1, vector={"d": [1.0, 0.0]})])
-    told = client.http.service_api.telemetry(details_level=level).result
+    told: Any = client.http.service_api.telemetry(details_level=level).result
     assert told.app.version == client.info().version
     assert told.cluster.enabled is False
     assert told.collections.number_of_collections == 1
-    (collection,) = told.collections.collections or (None,)
-    match level:
-        case 0:
-            assert collection is None
-        case 1:
-            assert isinstance(collection, models.CollectionsAggregatedTelemetry)
-            assert collection.params.vectors == VECTORS
-        case _:
-            assert isinstance(collection, models.CollectionTelemetry)
-            assert collection.id == "told"
-            assert collection.config.params.vectors == VECTORS
+    if level == 0:
+        assert told.collections.collections is None
+        return
+    (collection,) = told.collections.collections
+    if level == 1:
+        assert collection.params.vectors == VECTORS
+        return
+    assert (collection.id, collection.config.params.vectors) == ("told", VECTORS)
     if level >= 3:
         (shard,) = collection.shards
-        assert shard.local.num_points == 1
-        assert shard.local.status == models.ShardStatus.GREEN
+        assert (shard.local.num_points, shard.local.status) == (1, models.ShardStatus.GREEN)
+
+
+def settled(client: QdrantClient, name: str) -> models.OptimizationsResponse:
+    """What is told once nothing is left to do, with all details."""
+    details = ["queued", "completed", "idle_segments"]
+    end = time.monotonic() + 100
+    while client.get_collection(name).status is not models.CollectionStatus.GREEN:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return client.get_optimizations(name, with_=details)  # type: ignore[arg-type]  # mypy takes a list of words for one of texts
+
+
+def test_a_build_is_told_of_when_it_has_ended(client: QdrantClient) -> None:
+    client.create_collection(
+        "built",
+        vectors_config=models.VectorParams(size=2, distance=models.Distance.DOT),
+        optimizers_config=models.OptimizersConfigDiff(indexing_threshold=1),
+    )
+    empty = settled(client, "built")
+    assert empty.summary.model_dump() == {
+        "queued_optimizations": 0,
+        "queued_segments": 0,
+        "queued_points": 0,
+        "idle_segments": 1,
+    }
+    assert (empty.running, empty.queued, empty.completed) == ([], [], [])
+    client.upsert("built", [models.PointStruct(id=at, vector=[1.0, at]) for at in range(400)])
+    while not client.get_collection("built").indexed_vectors_count:
+        time.sleep(0.02)
+    told = settled(client, "built")
+    assert told.completed is not None
+    assert told.idle_segments is not None
+    (done,) = told.completed
+    assert (done.optimizer, done.status) == ("indexing", models.TrackerStatusOneOf.DONE)
+    assert done.progress.duration_sec is not None
+    assert done.progress.duration_sec > 0
+    assert [segment.points_count for segment in done.segments] == [400]
+    assert [segment.points_count for segment in told.idle_segments] == [400, 400]
+    assert done.segments[0] in told.idle_segments
+    assert client.get_optimizations("built", completed_limit=0, with_="completed").completed == []
+    assert client.get_optimizations("built").completed is None

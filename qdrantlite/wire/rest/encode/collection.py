@@ -1,8 +1,9 @@
 """What is told of collections: state and settings, aliases, shards, optimizations."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 
+from qdrantlite.values.optimization import Optimization, Optimizations, Segment
 from qdrantlite.values.record import ClusterInfo, CollectionInfo
 from qdrantlite.values.schema import CollectionConfig
 from qdrantlite.values.vector import DEFAULT_VECTOR
@@ -34,7 +35,7 @@ def encode_info(info: CollectionInfo) -> Answer:
         "config": encode_config(info.config),
         "payload_schema": {key: encode_field(field.index, field.points) for key, field in info.payload_schema.items()},
         "update_queue": {"length": info.update_queue_length},
-        "created_at": datetime.fromtimestamp(info.created_at, UTC).isoformat(),
+        "created_at": _moment(info.created_at),
     }
 
 
@@ -105,3 +106,50 @@ def encode_cluster(info: ClusterInfo) -> Answer:
         "remote_shards": [],
         "shard_transfers": [],
     }
+
+
+def encode_optimizations(told: Optimizations, details: Container[str], completed_max: int) -> Answer:
+    """What runs, and of the rest what is asked for."""
+    answer: dict[str, Answer] = {
+        "summary": {
+            "queued_optimizations": len(told.queued),
+            "queued_segments": len(told.queued),
+            "queued_points": sum(each.segment.points for each in told.queued),
+            "idle_segments": len(told.idle),
+        },
+        "running": [_optimization(each) for each in told.running],
+    }
+    if "queued" in details:
+        answer["queued"] = [{"optimizer": each.kind, "segments": [_segment(each.segment)]} for each in told.queued]
+    if "completed" in details:
+        answer["completed"] = [_optimization(each) for each in told.completed[:completed_max]]
+    if "idle_segments" in details:
+        answer["idle_segments"] = [_segment(each) for each in told.idle]
+    return answer
+
+
+def _optimization(told: Optimization) -> Answer:
+    status: Answer = "optimizing" if told.ended_s is None else "done"
+    progress: dict[str, Answer] = {"name": told.kind, "started_at": _moment(told.started_s)}
+    if told.error is not None:
+        status = {"error": told.error}
+    if told.ended_s is not None:
+        progress |= {"finished_at": _moment(told.ended_s), "duration_sec": told.ended_s - told.started_s}
+    if told.total:
+        progress |= {"done": told.done, "total": told.total}
+    segments = [_segment(told.segment)]
+    return {
+        "uuid": str(told.id),
+        "optimizer": told.kind,
+        "status": status,
+        "segments": segments,
+        "progress": progress,
+    }
+
+
+def _segment(told: Segment) -> Answer:
+    return {"uuid": str(told.id), "points_count": told.points}
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
