@@ -100,7 +100,7 @@ def test_killed_server_keeps_every_acknowledged_write(tmp_path: Path, rounds: in
                 write_until_killed(server, writers, seconds=moments.uniform(0.01, 0.25))
         finally:
             server.kill()
-    assert min(writer.writes for writer in writers) > rounds
+    assert sum(writer.writes for writer in writers) > rounds  # Else there was nothing to lose.
 
 
 def write_until_killed(server: ServerProcess, writers: list[Writer], *, seconds: float) -> None:
