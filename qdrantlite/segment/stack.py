@@ -34,6 +34,7 @@ class Segment(Protocol):
 
 
 S = TypeVar("S", bound=Segment)
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +125,11 @@ class Stack(Generic[S]):
         kept = (layer,) if len(layer.forgotten) < len(segment.held) else ()
         return Stack((*self.layers[:first], *kept, *self.layers[first + len(merged) :]))
 
-    def kept(self, files: Mapping[int, str]) -> "Stack[S]":
-        """With the files in which segments are kept by now, by their identity."""
-        return Stack(tuple([replace(each, file=files.get(id(each.segment), each.file)) for each in self.layers]))
+    def kept(self, files: Mapping[int, tuple[str, Kept]], load: Callable[[Kept], S]) -> "Stack[S]":
+        """With segments, by their identity, replaced by what ``load`` makes of the files in which they are kept now."""
+
+        def layer_of(each: Layer[S]) -> Layer[S]:
+            found = files.get(id(each.segment))
+            return each if found is None else replace(each, segment=load(found[1]), file=found[0])
+
+        return Stack(tuple([layer_of(each) for each in self.layers]))

@@ -106,11 +106,15 @@ def test_segments_of_which_nothing_counts_are_let_go() -> None:
     assert empty.added(Table({}), merged).layers == ()
 
 
-def test_files_are_remembered_by_the_segments_they_hold() -> None:
+def test_segments_are_replaced_by_what_their_files_hold() -> None:
     stack = Stack((Layer(Table({1: 1}), file="old"), Layer(Table({2: 1, 3: 1}))))
     later = stack.without(BitMap([1, 2])).added(Table(dict.fromkeys(range(10, 9000), 1)), merged)
-    kept = later.kept({id(stack.layers[1].segment): "new"})
+    mapped = Table({2: 1, 3: 1})
+    kept = later.kept({id(stack.layers[1].segment): ("new", mapped)}, lambda table: table)
     assert [layer.file for layer in kept] == ["new", None]
+    assert kept.layers[0].segment is mapped
+    assert kept.layers[0].forgotten == BitMap([2])
+    assert kept.layers[1] is later.layers[1]
 
 
 # -- when segments are merged

@@ -23,6 +23,7 @@ import numpy as np
 
 from qdrantlite.collection.shard.indexing import Indexes
 from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.errors import StorageFailed
 from qdrantlite.segment.by_offset import OffsetSegment
 from qdrantlite.segment.ids import NO_IDS, IdSegment
 from qdrantlite.segment.payload_index.index import IndexSegment, PayloadIndex
@@ -48,6 +49,8 @@ INLINE_ENTRIES_MAX = 4096
 
 AnyStack: TypeAlias = Stack[IndexSegment] | Stack[SparseSegment] | Stack[IdSegment] | Stack[BoundsSegment]
 AnyLayer: TypeAlias = Layer[IndexSegment] | Layer[SparseSegment] | Layer[IdSegment] | Layer[BoundsSegment]
+Written: TypeAlias = Mapping[int, tuple[str, Mapping[str, Part]]]
+"""The files of segments and what is mapped from them, by the identity of the segments they were written from."""
 S = TypeVar("S", IndexSegment, SparseSegment, OffsetSegment[PointIds], OffsetSegment[RowBounds])
 
 
@@ -165,7 +168,7 @@ def write_checkpoint(shard: Shard) -> None:
         taken = shard.changed_since_checkpoint
     shard.store.sync(taken_seq)
     written = _write_segments(shard, stacks)
-    named = {name: [layer.file or written.get(id(layer.segment)) for layer in stack] for name, stack in stacks.items()}
+    named = {name: [_file_of(layer, written) for layer in stack] for name, stack in stacks.items()}
     parts.append(("segments", json.dumps(named).encode()))
     for name, stack in stacks.items():
         parts += _stack_parts(name, stack.layers, named[name])
@@ -178,7 +181,7 @@ def write_checkpoint(shard: Shard) -> None:
         files=shard.files,
     )
     with shard.writer_lock:
-        _note_files(shard, written)
+        _use_files(shard, written)
         shard.changed_since_checkpoint -= taken
         _trim_log(shard, state.touched_seq)
     _remove_others(folder, {file for files in named.values() for file in files}, shard.files)
@@ -197,22 +200,26 @@ def _stacks(shard: Shard, indexes: Indexes) -> dict[str, AnyStack]:
     return stacks
 
 
-def _write_segments(shard: Shard, stacks: Mapping[str, AnyStack]) -> dict[int, str]:
-    """A file for each large segment that has none; their names by the identity of the segments."""
-    written: dict[int, str] = {}
+def _write_segments(shard: Shard, stacks: Mapping[str, AnyStack]) -> Written:
+    """A file for each large segment that has none, mapped again."""
+    written: dict[int, tuple[str, Mapping[str, Part]]] = {}
     for stack in stacks.values():
         for layer in stack.layers:
             if layer.file is None and layer.segment.size > INLINE_ENTRIES_MAX:
                 name = uuid4().hex + SUFFIX
+                path = file_names.derived(shard.folder) / name
                 write_derived(
-                    file_names.derived(shard.folder) / name,
-                    format_version=FORMAT_VERSION,
-                    covers_seq=0,
-                    parts=layer.segment.dump(),
-                    files=shard.files,
+                    path, format_version=FORMAT_VERSION, covers_seq=0, parts=layer.segment.dump(), files=shard.files
                 )
-                written[id(layer.segment)] = name
+                kept = read_derived(path, format_version=FORMAT_VERSION, files=shard.files)
+                if kept is None:
+                    raise StorageFailed("a segment is not as it was written", detail=str(path))
+                written[id(layer.segment)] = name, kept.parts
     return written
+
+
+def _file_of(layer: AnyLayer, written: Written) -> str | None:
+    return written[id(layer.segment)][0] if id(layer.segment) in written else layer.file
 
 
 def _stack_parts(name: str, layers: Sequence[AnyLayer], files: Sequence[str | None]) -> list[tuple[str, Part]]:
@@ -224,20 +231,26 @@ def _stack_parts(name: str, layers: Sequence[AnyLayer], files: Sequence[str | No
     return parts
 
 
-def _note_files(shard: Shard, written: Mapping[int, str]) -> None:
-    """Whoever writes next knows where segments are kept. The caller holds the writer lock."""
+def _use_files(shard: Shard, written: Written) -> None:
+    """What was written is mapped from its file from now on, and private memory no more. The caller holds the writer
+    lock.
+    """
+    if not written or shard.closed or shard.retired or shard.behind:
+        return
     indexes = shard.indexes
     fields: dict[str, PayloadIndex] = {
-        key: replace(index, stack=index.stack.kept(written)) for key, index in indexes.fields.items()
+        key: replace(index, stack=index.stack.kept(written, index.load)) for key, index in indexes.fields.items()
     }
     sparse: dict[str, SparseIndex] = {
-        name: replace(index, stack=index.stack.kept(written)) for name, index in indexes.sparse.items()
+        name: replace(index, stack=index.stack.kept(written, SparseSegment.load))
+        for name, index in indexes.sparse.items()
     }
     bounds: dict[str, BoundsIndex] = {
-        name: replace(index, stack=index.stack.kept(written)) for name, index in indexes.bounds.items()
+        name: replace(index, stack=index.stack.kept(written, index.load)) for name, index in indexes.bounds.items()
     }
-    ids = replace(indexes.ids, stack=indexes.ids.stack.kept(written))
-    shard.indexes = replace(indexes, fields=fields, sparse=sparse, ids=ids, bounds=bounds)
+    ids = replace(indexes.ids, stack=indexes.ids.stack.kept(written, indexes.ids.load))
+    with shard.publish_lock:
+        shard.reshape(replace(indexes, fields=fields, sparse=sparse, ids=ids, bounds=bounds))
 
 
 def _trim_log(shard: Shard, covered_seq: int) -> None:

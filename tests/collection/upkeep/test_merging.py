@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 
 from qdrantlite.collection.shard import checkpoint as checkpoint_module
@@ -141,6 +142,24 @@ def test_checkpoint_writes_only_what_is_new(database: Database) -> None:
     checkpoint(database)
     assert len(files_of(database)) == 5
     assert not files_of(database).keys() & kept.keys()
+
+
+def test_what_a_checkpoint_wrote_is_mapped_from_its_file(database: Database) -> None:
+    merge(database)
+    expected = seen(database)
+    before = collection_of(database).shard.state
+    checkpoint(database)
+    state = collection_of(database).shard.state
+    assert state is not before
+    assert seen(database) == expected
+    for index in state.fields.values():
+        for layer in index.stack:
+            arrays = [part for _, part in layer.segment.dump() if isinstance(part, np.ndarray) and part.size]
+            assert layer.file is not None
+            assert not any(array.flags.writeable or array.flags.owndata for array in arrays)
+    write(database, upsert(made(100)))
+    merge(database)
+    assert seen(database) != expected
 
 
 def test_segments_open_as_they_were_written(database: Database, tmp_path: Path) -> None:
