@@ -174,7 +174,7 @@ def test_whatever_fails_after_a_takeover_nobody_cleans_up_the_folder_in_force(tm
             before = contents(database)
             place = "active.ActiveShard.replace" if broken == "replace" else "compaction.logger.info"
             error = raising(MemoryError(), when="took over") if broken == "log" else raising(MemoryError())
-            with patch(f"qdrantlite.collection.{place}", error):
+            with patch(f"qdrantlite.collection.upkeep.{place}", error):
                 compacted(database)
             assert contents(database) == before
             write(database, upsert(point(70)))

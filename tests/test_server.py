@@ -245,7 +245,7 @@ def test_second_signal_ends_at_once(tmp_path: Path) -> None:
 UPKEEP_ENDS = """
 from qdrantlite import __main__
 from qdrantlite.collection import threads
-upkeep.lower_priority = lambda: 1 / 0
+threads.lower_priority = lambda: 1 / 0
 __main__.main()
 """
 
