@@ -15,6 +15,7 @@ from qdrantlite.deadline import Deadline
 from qdrantlite.execute.ranking import Positions
 from qdrantlite.execute.view import ShardView
 from qdrantlite.plan.bound import NearestDense, NearestMulti, NearestQuery, NearestSparse
+from qdrantlite.segment.runs import found_in
 from qdrantlite.values.vector import F32, U32, SparseVector
 
 Toward: TypeAlias = Callable[[int], F32]
@@ -94,9 +95,7 @@ class _Sparse:
     def toward(self, vector: SparseVector) -> F32:
         """Dot products of all with another one, ``(n,) float32``, 0 without a shared index."""
         products = np.zeros(len(self.indices) + 1, dtype=np.float64)
-        if len(vector.indices):
-            places = np.minimum(np.searchsorted(vector.indices, self.indices), len(vector.indices) - 1)
-            shared = np.flatnonzero(vector.indices[places] == self.indices)
-            products[shared + 1] = vector.weights[places[shared]] * self.weights[shared]
+        shared, places = found_in(vector.indices, self.indices)
+        products[1:][shared] = vector.weights[places] * self.weights[shared]
         sums: F32 = np.diff(np.cumsum(products)[self.bounds]).astype(np.float32)
         return sums

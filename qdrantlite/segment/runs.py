@@ -31,6 +31,17 @@ def ranges(starts: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> 
     return np.repeat(starts.astype(np.int64) - (ends - counts), counts) + np.arange(total, dtype=np.int64)
 
 
+def found_in(
+    ascending: npt.NDArray[np.generic], wanted: npt.NDArray[np.generic]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Which of the wanted are there, ``(n,) bool``, and the places of those, in the order of ``wanted``."""
+    if not len(ascending):
+        return np.zeros(len(wanted), dtype=np.bool_), np.empty(0, dtype=np.int64)
+    places: npt.NDArray[np.int64] = ascending.searchsorted(wanted)
+    found: npt.NDArray[np.bool_] = ascending.take(places, mode="clip") == wanted
+    return found, places[found]
+
+
 def alive(offsets: Offsets, dead: AbstractBitMap) -> npt.NDArray[np.bool_]:
     """Whether each of these offsets is not among the dead, ``(n,) bool``."""
     if not dead or not len(offsets):
@@ -54,12 +65,7 @@ class Run(Generic[Key]):
 
     def locate(self, keys: npt.NDArray[Key]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
         """Which of the keys are here, ``(n,) bool``, and the numbers of their groups, in the order of ``keys``."""
-        if not len(self.keys):
-            return np.zeros(len(keys), dtype=np.bool_), np.empty(0, dtype=np.int64)
-        places: npt.NDArray[np.int64] = np.searchsorted(self.keys, keys)
-        places[places == len(self.keys)] = 0
-        found: npt.NDArray[np.bool_] = self.keys[places] == keys
-        return found, places[found]
+        return found_in(self.keys, keys)
 
     def number_of(self, key: Key) -> int | None:
         """The group of one key, ``None`` when it is not here."""

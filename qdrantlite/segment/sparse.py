@@ -8,14 +8,14 @@ import numpy.typing as npt
 from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.deadline import FOREVER, Ask
-from qdrantlite.segment.best import best_of
 from qdrantlite.segment.bitmaps import Offsets, bitmap_of
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of, bitmap_from, bitmap_part
 from qdrantlite.segment.runs import Entries, Run, VisibleRun, concatenated, make_run
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse_columns import ColumnCache
-from qdrantlite.segment.sparse_totals import Located, best_together, listed_together, locate, totals_at
+from qdrantlite.segment.sparse_totals import NOTHING, Located, best_of_each, listed_together, locate, totals_at
 from qdrantlite.segment.stack import Layer, Stack
+from qdrantlite.text.bm25 import rarity
 from qdrantlite.values.vector import F32, U32, SparseVector
 
 
@@ -63,15 +63,9 @@ class SparseView:
         """
         limit = min(limit, len(selection))
         if limit == 0:
-            return _NOTHING
+            return NOTHING
         found = listed_together(self._located(query.indices), query.weights, selection.bitmap, self.columns)
-        if not found:
-            return _NOTHING
-        parts = [best_together(each, selection, limit, ask) for each in found]
-        if len(parts) == 1:
-            return parts[0]
-        offsets, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return best_of(offsets, scores, limit=limit, larger_is_better=True)
+        return best_of_each(found, selection, limit, ask)
 
     def score(
         self, query: SparseVector, offsets: Offsets, *, ask: Ask = FOREVER.check
@@ -90,7 +84,7 @@ class SparseView:
         return (scores, shared) if places is None else (scores[places], shared[places])
 
     def idf(self, indices: U32, present: Selection, corpus: Selection | None = None) -> F32:
-        """``ln((n - df + 0.5) / (df + 0.5) + 1)`` of each index, ``(len(indices),) float32``.
+        """``text.bm25.rarity`` of each index, ``(len(indices),) float32``.
 
         ``n`` is the number of the points that have this vector (``present``) and are in the corpus, None = all; ``df``
         counts them only. As in Qdrant, a vector without entries counts in a corpus given, and not among all.
@@ -103,8 +97,7 @@ class SparseView:
                 continue
             groups = [visible.group(number) for number in numbers.tolist()]
             frequency[places] += [group.intersection_cardinality(counted.points.bitmap) for group in groups]
-        weights: F32 = np.log((len(counted.points) - frequency + 0.5) / (frequency + 0.5) + 1).astype(np.float32)
-        return weights
+        return rarity(len(counted.points), frequency)
 
     def _everybody(self, present: Selection) -> _Counted:
         """What IDF counts without a corpus; for the points asked about last it is known."""
@@ -206,6 +199,3 @@ class SparseIndex:
         ]
         bare = [layer.segment.bare - layer.forgotten for layer in self.stack if layer.segment.bare]
         return SparseView(tuple(runs), Selection(BitMap().union(*bare)), self.columns)
-
-
-_NOTHING = np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.float32)

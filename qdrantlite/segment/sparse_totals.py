@@ -4,7 +4,7 @@ Totals are sums of float32 products in float64, which is exact but for weights m
 does not depend on the way in which it was found.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import faiss
@@ -15,7 +15,7 @@ from pyroaring import AbstractBitMap
 from qdrantlite.deadline import Ask
 from qdrantlite.segment.best import best_of
 from qdrantlite.segment.bitmaps import Offsets, packed_bits
-from qdrantlite.segment.runs import VisibleRun, alive
+from qdrantlite.segment.runs import VisibleRun, alive, found_in
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse_columns import Column, ColumnCache, RunColumns
 from qdrantlite.values.vector import F32, U32
@@ -35,6 +35,7 @@ LOOKUP_POSTINGS = 4096
 LOOKUP_COST = 40
 """Looking for chosen offsets in one list costs as much as going through so many postings, and so many more for each."""
 EPSILON = float(np.finfo(np.float32).eps)
+NOTHING: tuple[Offsets, F32] = np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.float32)
 
 
 class Located(NamedTuple):
@@ -99,11 +100,9 @@ def locate(runs: Sequence[VisibleRun[np.uint32]], indices: U32) -> list[Located]
     found: list[Located] = []
     for visible in runs:
         run = visible.run
-        numbers = run.keys.searchsorted(indices)
-        places = np.equal(run.keys.take(numbers, mode="clip"), indices).nonzero()[0]
-        if len(places):
-            numbers = numbers[places]
-            found.append(Located(visible, places, numbers, run.starts[numbers], run.starts[numbers + 1]))
+        held, numbers = run.locate(indices)
+        if len(numbers):
+            found.append(Located(visible, held.nonzero()[0], numbers, run.starts[numbers], run.starts[numbers + 1]))
     return found
 
 
@@ -148,6 +147,17 @@ def _add_lists(each: Located, factors: F32, together: Together, columns: ColumnC
     together.offsets.extend([run.offsets[start:stop] for start, stop in bounds])
     together.weights.extend([run.weights[start:stop] for start, stop in bounds])
     together.factors.append(factors)
+
+
+def best_of_each(togethers: Iterable[Together], selection: Selection, limit: int, ask: Ask) -> tuple[Offsets, F32]:
+    """The best totals other than 0 in all of them, each of which has offsets of its own; as ``best_together``."""
+    parts = [best_together(each, selection, limit, ask) for each in togethers]
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return NOTHING
+    offsets, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return best_of(offsets, scores, limit=limit, larger_is_better=True)
 
 
 def best_together(together: Together, selection: Selection, limit: int, ask: Ask) -> tuple[Offsets, F32]:
@@ -240,11 +250,9 @@ def _add_rare(together: Together, offsets: Offsets, totals: Totals, shared: Bool
                 short.append(at)
                 continue
             ask()
-            numbers = np.searchsorted(listed, offsets)
-            numbers[numbers == len(listed)] = 0
-            places = np.flatnonzero(listed[numbers] == offsets)
-            totals[places] += weights[at][numbers[places]] * factors[at]
-            shared[places] = True
+            held, places = found_in(listed, offsets)
+            totals[held] += weights[at][places] * factors[at]
+            shared[held] = True
         if not short:
             return
         owned, weights, factors = [owned[at] for at in short], [weights[at] for at in short], factors[short]

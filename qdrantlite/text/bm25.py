@@ -41,6 +41,12 @@ class Saturation:
         return repeats * (self.k + 1) / (repeats + (lengths * slope + base))
 
 
+def rarity(points: int, having: NDArray[np.floating]) -> NDArray[np.float32]:
+    """``ln((points - having + 0.5) / (having + 0.5) + 1)`` of each token that so many points have, ``(n,)``."""
+    weights: NDArray[np.float32] = np.log((points - having + 0.5) / (having + 0.5) + 1).astype(np.float32)
+    return weights
+
+
 def check_model(model: str) -> None:
     """Raises: BadRequest: the model is not the built-in one; there is no service for others."""
     if model.lower() not in MODELS:

@@ -24,7 +24,7 @@ from qdrantlite.collection.read.view import ReadView, open_view
 from qdrantlite.collection.shard.recovery import catch_up_touched, make_folder, open_shard, read_from
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot, SparseSlot, sparse_vectors
-from qdrantlite.segment.runs import ranges
+from qdrantlite.segment.runs import found_in, ranges
 from qdrantlite.storage import file_names
 from qdrantlite.storage.point_store import PointStore
 from qdrantlite.storage.store_reader import RaggedRows, StoredPoints, Touched
@@ -145,11 +145,8 @@ class ShardCopy:
         """Which of these offsets of the original were copied, and the copy's offsets of those: their ranks, because
         the copy numbers them in order.
         """
-        ranks = np.searchsorted(self._copied, offsets)
-        known = np.zeros(len(offsets), dtype=np.bool_)
-        within = ranks < len(self._copied)
-        known[within] = self._copied[ranks[within]] == offsets[within]
-        return known, ranks[known].astype(np.uint32)
+        known, ranks = found_in(self._copied, offsets)
+        return known, ranks.astype(np.uint32)
 
     # -- what is new
 

@@ -149,12 +149,12 @@ class PayloadIndex:
         if predicate == IsNullFlag(True):
             return _union([(layer.segment.presence.nulls, layer.forgotten) for layer in self.stack])
         found: list[tuple[AbstractBitMap, AbstractBitMap]] = []
-        for layer in self.stack:
+        for layer in self._layers():
             holding = layer.segment.match(predicate)
             if holding is None:
                 return None
             found.append((holding, layer.forgotten))
-        return _union(found) if found else self.kind.build(_NO_OFFSETS, ()).match(predicate)
+        return _union(found)
 
     def valued(self) -> tuple[AbstractBitMap, AbstractBitMap]:
         """Points with some value that is not null, whatever its type; and points with nothing but nulls.
@@ -199,9 +199,12 @@ class PayloadIndex:
         return FacetValues(tuple(countable))
 
     def _segments(self) -> list[tuple[Values, AbstractBitMap]]:
-        """Values of each segment with what is forgotten there; of an empty one where there is none, to be asked."""
-        found = [(layer.segment.values, layer.forgotten) for layer in self.stack]
-        return found or [(self.kind.build(_NO_OFFSETS, ()), BitMap())]
+        """Values of each segment with what is forgotten there."""
+        return [(layer.segment.values, layer.forgotten) for layer in self._layers()]
+
+    def _layers(self) -> tuple[Layer[IndexSegment], ...]:
+        """The segments; an empty one where there is none, to be asked."""
+        return self.stack.layers or (Layer(self.segment_of(_NO_OFFSETS, ())),)
 
 
 _NO_OFFSETS: Offsets = np.empty(0, dtype=np.uint32)

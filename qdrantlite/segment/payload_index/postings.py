@@ -10,7 +10,7 @@ from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.segment.bitmaps import Offsets, bitmap_of
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of, bitmap_from, bitmap_part
-from qdrantlite.segment.runs import Entries, Key, Run, alive, concatenated, make_run, ranges
+from qdrantlite.segment.runs import Entries, Key, Run, alive, concatenated, found_in, make_run, ranges
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.vector import F32
 
@@ -57,9 +57,7 @@ class Postings(Generic[Key]):
         """Offsets of a small group that are in all the others, looked up one by one."""
         common = self.run.offsets_of(first)
         for other in others:
-            larger = self.run.offsets_of(other)
-            places = np.minimum(np.searchsorted(larger, common), len(larger) - 1)
-            common = common[larger[places] == common]
+            common = common[found_in(self.run.offsets_of(other), common)[0]]
         return common
 
     def with_other_than(self, keys: npt.NDArray[Key]) -> AbstractBitMap:

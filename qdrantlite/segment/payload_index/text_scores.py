@@ -14,14 +14,13 @@ import numpy.typing as npt
 from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.deadline import Ask
-from qdrantlite.segment.best import best_of
 from qdrantlite.segment.bitmaps import Offsets, offsets_in
 from qdrantlite.segment.payload_index.keyword import Keywords
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of
-from qdrantlite.segment.runs import alive
+from qdrantlite.segment.runs import alive, found_in
 from qdrantlite.segment.selection import Selection
-from qdrantlite.segment.sparse_totals import Together, best_together
-from qdrantlite.text.bm25 import Saturation
+from qdrantlite.segment.sparse_totals import NOTHING, Together, best_of_each
+from qdrantlite.text.bm25 import Saturation, rarity
 from qdrantlite.values.vector import F32
 
 TABLE_RATIO = 16
@@ -137,9 +136,8 @@ class Corpus:
     saying: npt.NDArray[np.float64]
 
     def rarities(self) -> F32:
-        """``ln((points - saying + 0.5) / (saying + 0.5) + 1)``, ``(n,) float32``."""
-        weights: F32 = np.log((self.points - self.saying + 0.5) / (self.saying + 0.5) + 1).astype(np.float32)
-        return weights
+        """``text.bm25.rarity`` of each word, ``(n,) float32``."""
+        return rarity(self.points, self.saying)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,7 +169,7 @@ class TextScores:
         limit = min(limit, len(selection))
         said = self._said(words)
         if limit == 0 or not said:
-            return _NOTHING
+            return NOTHING
         worth, postings = _bounds(said, rarities, saturation)
         order = np.argsort(-worth, kind="stable")
         for count in range(1, len(order)):
@@ -214,15 +212,11 @@ def _best(
     said: Sequence[_Said], rarities: F32, saturation: Saturation, selection: Selection, limit: int, ask: Ask
 ) -> tuple[Offsets, F32]:
     """The best points of the selection by all words."""
-    parts = [
-        best_together(together, selection, limit, ask)
+    weighed = (
+        _weighed(list(some), rarities, saturation, selection)
         for _, some in groupby(said, key=lambda each: id(each.segment))
-        if (together := _weighed(list(some), rarities, saturation, selection)) is not None
-    ]
-    if not parts:
-        return _NOTHING
-    offsets, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return best_of(offsets, scores, limit=limit, larger_is_better=True)
+    )
+    return best_of_each(filter(None, weighed), selection, limit, ask)
 
 
 def _weighed(said: Sequence[_Said], rarities: F32, saturation: Saturation, selection: Selection) -> Together | None:
@@ -231,7 +225,7 @@ def _weighed(said: Sequence[_Said], rarities: F32, saturation: Saturation, selec
     for each in said:
         owners, repeats = each.owners, each.repeats
         if len(selection) * LOOKUP_COST < len(owners):
-            places = _places_of(selection.offsets(), owners)
+            places = found_in(owners, selection.offsets())[1]
             owners, repeats = owners[places], repeats[places]
         offsets.append(owners)
         weights.append(saturation.of(repeats, segment.lengths.of(owners)).astype(np.float32, copy=False))
@@ -240,14 +234,3 @@ def _weighed(said: Sequence[_Said], rarities: F32, saturation: Saturation, selec
     first, stop = int(segment.lengths.owners[0]), int(segment.lengths.owners[-1]) + 1
     factors = rarities[[each.at for each in said]]
     return Together(offsets, weights, [factors], [], first, stop, segment.forgotten or None)
-
-
-def _places_of(wanted: Offsets, owners: Offsets) -> npt.NDArray[np.intp]:
-    """Where those of the wanted ones are that are among the owners; both ascend."""
-    places = np.searchsorted(owners, wanted)
-    places[places == len(owners)] = 0
-    found: npt.NDArray[np.intp] = places[owners[places] == wanted]
-    return found
-
-
-_NOTHING = np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.float32)
