@@ -198,34 +198,38 @@ def _dense(node: DenseLeaf, view: ShardView, known: Found | None, deadline: Dead
 
 def _sparse(node: SparseScan, view: ShardView, deadline: Deadline) -> Ranking:
     postings, among = view.sparse(node.using), _among(node, view)
-    ranking = fetch_best(
-        lambda limit: postings.search(node.query.vector, selection=among, limit=limit, ask=deadline.pause),
-        *(node.limit, view.ids),
-        spare=SPARE_ROWS,
-    )
-    return passing_threshold(ranking, node.threshold, larger_is_better=True)
+
+    def search(limit: int) -> Found:
+        return postings.search(node.query.vector, selection=among, limit=limit, ask=deadline.pause)
+
+    return _sought(search, node, view, larger_is_better=True)
 
 
 def _text(node: TextScan, view: ShardView, deadline: Deadline) -> Ranking:
     query, texts, among = node.query, view.texts(node.using), _among(node, view)
-    ranking = fetch_best(
-        lambda limit: texts.search(
-            *(query.words, query.rarities, query.saturation), selection=among, limit=limit, ask=deadline.pause
-        ),
-        *(node.limit, view.ids),
-        spare=SPARE_ROWS,
-    )
-    return passing_threshold(ranking, node.threshold, larger_is_better=True)
+    asked = query.words, query.rarities, query.saturation
+
+    def search(limit: int) -> Found:
+        return texts.search(*asked, selection=among, limit=limit, ask=deadline.pause)
+
+    return _sought(search, node, view, larger_is_better=True)
 
 
 def _multi(node: MultiScan, view: ShardView, deadline: Deadline) -> Ranking:
     rows, among = view.multi(node.using), _among(node, view)
-    ranking = fetch_best(
-        lambda limit: rows.search(node.query.rows, selection=among, limit=limit, ask=deadline.pause),
-        *(node.limit, view.ids),
-        spare=SPARE_ROWS,
-    )
-    return passing_threshold(ranking, node.threshold, larger_is_better=node.query.larger_is_better)
+
+    def search(limit: int) -> Found:
+        return rows.search(node.query.rows, selection=among, limit=limit, ask=deadline.pause)
+
+    return _sought(search, node, view, larger_is_better=node.query.larger_is_better)
+
+
+def _sought(
+    search: Fetch, node: SparseScan | TextScan | MultiScan, view: ShardView, *, larger_is_better: bool
+) -> Ranking:
+    """The best rows of a leaf that finds a few more at no cost."""
+    ranking = fetch_best(search, node.limit, view.ids, spare=SPARE_ROWS)
+    return passing_threshold(ranking, node.threshold, larger_is_better=larger_is_better)
 
 
 def _dense_fetch(

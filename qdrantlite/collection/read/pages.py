@@ -19,7 +19,7 @@ from qdrantlite.plan.planner import plan
 from qdrantlite.query.search import GroupSearch, PayloadSelector, Scroll, Search, VectorsSelector
 from qdrantlite.segment.selection import Selection
 from qdrantlite.storage.store_reader import Records
-from qdrantlite.values.payload import Json, Payload, elements_at, parse_path
+from qdrantlite.values.payload import Json, Payload, elements_of, parse_path
 from qdrantlite.values.point_id import PointId, parse_uuid
 from qdrantlite.values.record import Group, Record, ScoredRecord, ScrollPage
 from qdrantlite.values.vector import U32, Vector
@@ -140,7 +140,7 @@ def group_elements(view: ReadView, offsets: U32, group_by: str, ask: Ask) -> lis
         ask()
         payloads = view.payloads(offsets[at : at + PIECE])
         brought = payloads if whole else [project_payload(payload, selector) for payload in payloads]
-        found.extend([elements_at(payload, path) for payload in brought])
+        found.extend(elements_of(brought, path))
     return found
 
 

@@ -128,7 +128,7 @@ class Shard:
     def open_slot(self, params: VectorParams | SparseVectorParams, vector_id: int) -> Slot:
         """An empty slot for a vector the store knows; its file holds what is committed."""
         if isinstance(params, SparseVectorParams):
-            return SparseSlot(vector_id, params, NO_POINTS)
+            return SparseSlot(vector_id, NO_POINTS, params)
         committed = self.store.writer.committed_rows(vector_id)
         datatype, store = params.datatype or Datatype.FLOAT32, self.store
 
@@ -145,8 +145,8 @@ class Shard:
             files=self.files,
         )
         if params.multivector:
-            return MultiSlot(vector_id, params, file, NO_POINTS)
-        return DenseSlot(vector_id, params, file, NO_POINTS)
+            return MultiSlot(vector_id, NO_POINTS, params, file)
+        return DenseSlot(vector_id, NO_POINTS, params, file)
 
     def row_slots(self) -> Iterator[DenseSlot | MultiSlot]:
         """Slots that have a vector file."""

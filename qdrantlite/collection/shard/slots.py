@@ -40,22 +40,40 @@ def sparse_vectors(rows: SparseRows) -> list[SparseVector]:
 
 
 @dataclass(slots=True, eq=False)
-class DenseSlot:
-    """One row per offset; rows of points without the vector are zeros and never looked at."""
+class _Slot:
+    """What all slots have in common: they know which points have the vector."""
 
     id: int
+    present: Selection
+
+    def drop(self, offsets: Selection) -> None:
+        """Takes out offsets that died or lost the vector."""
+        self.present = self.present.difference(offsets)
+
+    def clear(self) -> None:
+        """Forgets everything derived."""
+        self.present = NOWHERE
+
+    def dump(self) -> list[tuple[str, Part]]:
+        """Parts of a checkpoint."""
+        return [("present", self.present.to_bytes())]
+
+    def load(self, parts: "dict[str, Part]") -> None:
+        """State from the parts of a checkpoint."""
+        self.present = Selection.from_bytes(bytes(parts["present"]))
+
+
+@dataclass(slots=True, eq=False)
+class DenseSlot(_Slot):
+    """One row per offset; rows of points without the vector are zeros and never looked at."""
+
     params: VectorParams
     file: VectorFile
-    present: Selection
     sealed: SealedSegment | None = None
 
     def add(self, inserted: Inserted, name: str) -> None:
         """Takes in the offsets that brought this vector."""
         self.present = self.present.union(Selection.from_offsets(inserted.dense.get(name, NO_OFFSETS)))
-
-    def drop(self, offsets: Selection) -> None:
-        """Takes out offsets that died or lost the vector."""
-        self.present = self.present.difference(offsets)
 
     def view(self, rows: int) -> DenseView:
         """Frozen view of the first ``rows`` offsets."""
@@ -68,37 +86,19 @@ class DenseSlot:
             verify=self.file.verify_rows,
         )
 
-    def clear(self) -> None:
-        """Forgets everything derived."""
-        self.present = NOWHERE
-
-    def dump(self) -> list[tuple[str, Part]]:
-        """Parts of a checkpoint."""
-        return [("present", self.present.to_bytes())]
-
-    def load(self, parts: "dict[str, Part]") -> None:
-        """State from the parts of a checkpoint."""
-        self.present = Selection.from_bytes(bytes(parts["present"]))
-
 
 @dataclass(slots=True, eq=False)
-class MultiSlot:
+class MultiSlot(_Slot):
     """Several rows per offset; their bounds are among the shard's indexes."""
 
-    id: int
     params: VectorParams
     file: VectorFile
-    present: Selection
 
     def add(self, inserted: Inserted, name: str) -> None:
         """Takes in the offsets that brought this vector."""
         part = inserted.multi.get(name)
         if part is not None:
             self.present = self.present.union(Selection.from_offsets(part.offsets))
-
-    def drop(self, offsets: Selection) -> None:
-        """Takes out offsets that died or lost the vector."""
-        self.present = self.present.difference(offsets)
 
     def view(self, bounds: BoundsView) -> MultiVectorView:
         """Frozen view of all points that have it now."""
@@ -111,48 +111,18 @@ class MultiSlot:
             verify=self.file.verify_rows,
         )
 
-    def clear(self) -> None:
-        """Forgets everything derived."""
-        self.present = NOWHERE
-
-    def dump(self) -> list[tuple[str, Part]]:
-        """Parts of a checkpoint."""
-        return [("present", self.present.to_bytes())]
-
-    def load(self, parts: "dict[str, Part]") -> None:
-        """State from the parts of a checkpoint."""
-        self.present = Selection.from_bytes(bytes(parts["present"]))
-
 
 @dataclass(slots=True, eq=False)
-class SparseSlot:
+class SparseSlot(_Slot):
     """Points that have a sparse vector; its postings are among the shard's indexes."""
 
-    id: int
     params: SparseVectorParams
-    present: Selection
 
     def add(self, inserted: Inserted, name: str) -> None:
         """Takes in the offsets that brought this vector."""
         part = inserted.sparse.get(name)
         if part is not None:
             self.present = self.present.union(Selection.from_offsets(part.offsets))
-
-    def drop(self, offsets: Selection) -> None:
-        """Takes out offsets that died or lost the vector."""
-        self.present = self.present.difference(offsets)
-
-    def clear(self) -> None:
-        """Forgets everything derived."""
-        self.present = NOWHERE
-
-    def dump(self) -> list[tuple[str, Part]]:
-        """Parts of a checkpoint."""
-        return [("present", self.present.to_bytes())]
-
-    def load(self, parts: "dict[str, Part]") -> None:
-        """State from the parts of a checkpoint."""
-        self.present = Selection.from_bytes(bytes(parts["present"]))
 
 
 Slot = DenseSlot | MultiSlot | SparseSlot

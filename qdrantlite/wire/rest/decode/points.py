@@ -110,7 +110,7 @@ def _selector_of(members: Fields) -> Selector | None:
     return None if ids is None and filter is None else Selector(ids=ids, filter=filter)
 
 
-def _selector(value: Json) -> Selector:
+def _points_selector(value: Json) -> Selector:
     """What deletes and clears take: an object with ids, or one with a filter."""
     members = fields(value)
     shards_written(members)
@@ -124,12 +124,12 @@ def _selector(value: Json) -> Selector:
 
 def decode_delete(value: Json) -> DeletePoints:
     """Raises InvalidRequest."""
-    return checked.delete(_selector(value))
+    return checked.delete(_points_selector(value))
 
 
 def decode_clear_payload(value: Json) -> ClearPayload:
     """Raises InvalidRequest."""
-    return ClearPayload(_selector(value))
+    return ClearPayload(_points_selector(value))
 
 
 def decode_update_vectors(value: Json, apart: Elements | None = None) -> UpdateVectors:
