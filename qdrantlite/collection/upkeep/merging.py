@@ -4,84 +4,48 @@ What is merged is immutable, so no lock is held meanwhile; the merged segment ta
 moment between two commits, with what was forgotten since.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from qdrantlite.collection.shard.indexing import Indexes
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.segment.by_offset import ByOffset
 from qdrantlite.segment.column import Column
-from qdrantlite.segment.ids import IdIndex
 from qdrantlite.segment.payload_index.index import PayloadIndex
-from qdrantlite.segment.row_bounds import BoundsIndex, RowBounds
+from qdrantlite.segment.row_bounds import RowBounds
 from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.values.point_ids import PointIds
 
 Index = TypeVar("Index", PayloadIndex, SparseIndex, Column, ByOffset[PointIds], ByOffset[RowBounds])
+Find: TypeAlias = Callable[[Indexes], Mapping[str, Index]]
+"""The indexes of a kind, by name."""
+Put: TypeAlias = Callable[[Indexes, Mapping[str, Index]], Indexes]
+"""All indexes, with others in the place of those of a kind."""
 
 
 def merge_segments(shard: Shard) -> None:
     """Merges until nothing is due. One thread at a time."""
-    for key in tuple(shard.indexes.fields):
-        _merge(shard, partial(_field, key), partial(_with_field, key))
-    for name in tuple(shard.indexes.sparse):
-        _merge(shard, partial(_postings, name), partial(_with_postings, name))
-    for key in tuple(shard.indexes.columns):
-        _merge(shard, partial(_column, key), partial(_with_column, key))
-    for name in tuple(shard.indexes.bounds):
-        _merge(shard, partial(_bounds, name), partial(_with_bounds, name))
-    _merge(shard, _ids, _with_ids)
+    _merge_each(shard, lambda indexes: indexes.fields, lambda indexes, fields: replace(indexes, fields=fields))
+    _merge_each(shard, lambda indexes: indexes.sparse, lambda indexes, sparse: replace(indexes, sparse=sparse))
+    _merge_each(shard, lambda indexes: indexes.columns, lambda indexes, columns: replace(indexes, columns=columns))
+    _merge_each(shard, lambda indexes: indexes.bounds, lambda indexes, bounds: replace(indexes, bounds=bounds))
+    _merge_each(shard, lambda indexes: {"ids": indexes.ids}, lambda indexes, ids: replace(indexes, ids=ids["ids"]))
 
 
-def _field(key: str, indexes: Indexes) -> PayloadIndex | None:
-    return indexes.fields.get(key)
+def _merge_each(shard: Shard, find: Find[Index], put: Put[Index]) -> None:
+    for name in tuple(find(shard.indexes)):
+        _merge(shard, name, find, put)
 
 
-def _with_field(key: str, indexes: Indexes, index: PayloadIndex) -> Indexes:
-    return replace(indexes, fields={**indexes.fields, key: index})
-
-
-def _postings(name: str, indexes: Indexes) -> SparseIndex | None:
-    return indexes.sparse.get(name)
-
-
-def _with_postings(name: str, indexes: Indexes, index: SparseIndex) -> Indexes:
-    return replace(indexes, sparse={**indexes.sparse, name: index})
-
-
-def _column(key: str, indexes: Indexes) -> Column | None:
-    return indexes.columns.get(key)
-
-
-def _with_column(key: str, indexes: Indexes, column: Column) -> Indexes:
-    return replace(indexes, columns={**indexes.columns, key: column})
-
-
-def _bounds(name: str, indexes: Indexes) -> BoundsIndex | None:
-    return indexes.bounds.get(name)
-
-
-def _with_bounds(name: str, indexes: Indexes, index: BoundsIndex) -> Indexes:
-    return replace(indexes, bounds={**indexes.bounds, name: index})
-
-
-def _ids(indexes: Indexes) -> IdIndex:
-    return indexes.ids
-
-
-def _with_ids(indexes: Indexes, ids: IdIndex) -> Indexes:
-    return replace(indexes, ids=ids)
-
-
-def _merge(shard: Shard, find: Callable[[Indexes], Index | None], put: Callable[[Indexes, Index], Indexes]) -> None:
+def _merge(shard: Shard, name: str, find: Find[Index], put: Put[Index]) -> None:
     """All that is due of one index, until it is gone, or another one in its place."""
-    while (index := find(shard.indexes)) is not None and (due := index.stack.due()) is not None:
+    while (index := find(shard.indexes).get(name)) is not None and (due := index.stack.due()) is not None:
         segment = index.merged(due)
         with shard.writer_lock, shard.publish_lock:
-            present = find(shard.indexes)
+            alike = find(shard.indexes)
+            present = alike.get(name)
             stack = None if present is None else present.stack.replaced(due, segment)
             if present is None or stack is None or shard.closed or shard.retired or shard.behind:
                 return
-            shard.reshape(put(shard.indexes, replace(present, stack=stack)))
+            shard.reshape(put(shard.indexes, {**alike, name: replace(present, stack=stack)}))
