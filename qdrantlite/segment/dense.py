@@ -12,6 +12,7 @@ from qdrantlite.segment.sealed import PLAIN, Refinement, SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index import exact
 from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32
+from qdrantlite.segment.vector_index.row_norms import RowNorms, have_norms
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32
 
@@ -42,6 +43,8 @@ class DenseView:
     unsealed: tuple[tuple[int, int], ...] = field(init=False)
     """Ranges of rows that no graph covers."""
     verify: Callable[[Offsets | slice], None]
+    norms: RowNorms = field(default_factory=RowNorms)
+    """Of the rows, where products with them are divided by norms; found when they are first compared in order."""
 
     def __post_init__(self) -> None:
         starts = (0, *(segment.stop for segment in self.sealed))
@@ -159,8 +162,15 @@ class DenseView:
             ask()
             self.verify(slice(start, stop))
             selector = None if passing is None else passing.mask(start, stop)
+            norms = self.norms.of(self.rows, start, stop) if have_norms(self.rows, self.distance) else None
             yield exact.scan(
-                self.rows[start:stop], queries, distance=self.distance, limit=limit, start=start, selector=selector
+                self.rows[start:stop],
+                queries,
+                distance=self.distance,
+                limit=limit,
+                start=start,
+                selector=selector,
+                norms=norms,
             )
 
     def _stretch(self, queries: int) -> int:

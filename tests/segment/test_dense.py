@@ -11,6 +11,7 @@ from qdrantlite.segment import dense as module
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.vector_index import row_norms
 from qdrantlite.segment.vector_index.exact import MISSING
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32
@@ -98,3 +99,18 @@ def test_stretches_of_rows_answer_as_all_at_once(distance: Distance, present: Se
         for (found, scores), (expected, same) in zip(cut, whole, strict=True):
             np.testing.assert_array_equal(found, expected)
             np.testing.assert_allclose(scores, same, rtol=1e-6)
+
+
+@pytest.mark.parametrize("passing", [None, Selection.of_range(3, 96)])
+def test_cosines_of_bytes_do_not_depend_on_stretches_nor_on_what_was_compared_before(passing: Selection | None) -> None:
+    stored = np.random.default_rng(1).integers(0, 256, (COUNT, DIM)).astype(np.uint8)
+    asked = np.array([1, 200, 3, 90], dtype=np.float32)
+    one = DenseView(stored, Distance.COSINE, Datatype.UINT8, None, (), nothing_wrong)
+    fewer = replace(one, rows=stored[:37])
+    expected = stored @ asked / np.linalg.norm(stored.astype(np.float64), axis=1) / np.linalg.norm(asked)
+    best = [at for at in np.argsort(-expected, kind="stable").tolist() if passing is None or at in passing.bitmap]
+    with patch.object(module, "STRETCH_COMPONENTS", 9 * DIM), patch.object(row_norms, "BLOCK_ROWS", 16):
+        fewer.scan(asked, limit=1)
+        offsets, scores = one.scan(asked, limit=20, selection=passing)
+    assert offsets.tolist() == best[:20]
+    np.testing.assert_allclose(scores, expected[best[:20]], rtol=1e-6)

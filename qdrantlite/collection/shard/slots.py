@@ -6,7 +6,7 @@ store.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.row_bounds import BoundsView
 from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.vector_index.row_norms import RowNorms
 from qdrantlite.storage.checkpoint import Part
 from qdrantlite.storage.store_reader import SparseRows
 from qdrantlite.storage.vector_file import VectorFile
@@ -70,6 +71,7 @@ class DenseSlot(_Slot):
     params: VectorParams
     file: VectorFile
     sealed: SealedSegment | None = None
+    norms: RowNorms = field(default_factory=RowNorms)
 
     def add(self, inserted: Inserted, name: str) -> None:
         """Takes in the offsets that brought this vector."""
@@ -84,6 +86,7 @@ class DenseSlot(_Slot):
             present=None if len(self.present) == rows else self.present,
             sealed=() if self.sealed is None else (self.sealed,),
             verify=self.file.verify_rows,
+            norms=self.norms,
         )
 
 

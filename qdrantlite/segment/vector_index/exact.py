@@ -68,12 +68,19 @@ def is_repeatable(rows: Rows, distance: Distance) -> bool:
 
 
 def scan(
-    rows: Rows, queries: F32, *, distance: Distance, limit: int, start: int = 0, selector: Bitmap | None = None
+    rows: Rows,
+    queries: F32,
+    *,
+    distance: Distance,
+    limit: int,
+    start: int = 0,
+    selector: Bitmap | None = None,
+    norms: F32 | None = None,
 ) -> Best:
     """Find the best rows of a contiguous range for each of ``queries`` ``(q, dim)``.
 
     ``rows[0]`` has offset ``start``. ``selector`` is a packed bitmap, little bit order: bit i lets row ``start + i``
-    pass; rows beyond its end do not.
+    pass; rows beyond its end do not. ``norms`` ``(n,)`` are those of ``row_norms``, where they are known.
 
     Returns offsets and scores ``(q, min(limit, n))``, best first; places without a row hold ``MISSING``.
     """
@@ -91,10 +98,11 @@ def scan(
     passing = None if selector is None else np.unpackbits(selector, count=len(rows), bitorder="little").view(np.bool_)
     if passing is None or np.count_nonzero(passing) > DENSE_SELECTION * len(rows):
         if len(queries) <= FEW_QUERIES:
-            return _best_in_order(rows, queries, passing, distance=distance, limit=width, start=start)
+            return _best_in_order(rows, queries, passing, norms, distance=distance, limit=width, start=start)
         blocks = _range_blocks(rows, passing, len(queries))
         return as_best(*_best_of_blocks(blocks, rows, queries, distance=distance, limit=width), distance, start)
-    offsets, scores = subset(rows, queries, _passing_offsets(passing), distance=distance, limit=limit)
+    among = np.flatnonzero(passing).astype(np.uint32)
+    offsets, scores = subset(rows, queries, among, distance=distance, limit=limit)
     padding = ((0, 0), (0, width - offsets.shape[1]))
     shifted = np.where(offsets == MISSING, np.uint32(MISSING), offsets + np.uint32(start))
     return np.pad(shifted, padding, constant_values=MISSING), np.pad(scores, padding, constant_values=_worst(distance))
@@ -137,7 +145,7 @@ def score(rows: Rows, query: F32, offsets: U32, *, distance: Distance) -> F32:
     block_rows = _block_rows(rows, 1)
     for at in range(0, len(offsets), block_rows):
         block = rows[offsets[at : at + block_rows]]
-        scores[at : at + block_rows] = _compare(block, unit, distance, exact=True)[0]
+        scores[at : at + block_rows] = _compare(block, unit, distance)[0]
     return np.sqrt(scores) if distance is Distance.EUCLID else scores
 
 
@@ -185,7 +193,14 @@ def rescore(rows: Rows, queries: F32, candidates: Ids, *, distance: Distance, li
 
 
 def _best_in_order(
-    rows: Rows, queries: F32, passing: npt.NDArray[np.bool_] | None, *, distance: Distance, limit: int, start: int
+    rows: Rows,
+    queries: F32,
+    passing: npt.NDArray[np.bool_] | None,
+    norms: F32 | None,
+    *,
+    distance: Distance,
+    limit: int,
+    start: int,
 ) -> Best:
     """The best of rows that FAISS cannot compare as stored: all are compared, and the best sought among the scores.
 
@@ -194,7 +209,8 @@ def _best_in_order(
     unit, size = unit_query(queries, rows, distance), _block_rows(rows, len(queries))
     scores = np.empty((len(queries), len(rows)), dtype=np.float32)
     for at in range(0, len(rows), size):
-        scores[:, at : at + size] = _compare(rows[at : at + size], unit, distance, exact=True)
+        known = None if norms is None else norms[at : at + size]
+        scores[:, at : at + size] = _compare(rows[at : at + size], unit, distance, norms=known)
     if passing is not None:
         scores[:, ~passing] = _worst(distance)
     found = np.full((len(queries), limit), MISSING, dtype=np.uint32)
@@ -246,9 +262,9 @@ def _recompute(rows: Rows, queries: F32, raw: F32, ids: Ids) -> None:
         ids[at, found] = ids[at, found][order]
 
 
-def _compare(block: Rows, queries: F32, distance: Distance, *, exact: bool) -> F32:
+def _compare(block: Rows, queries: F32, distance: Distance, *, exact: bool = True, norms: F32 | None = None) -> F32:
     """Raw scores ``(q, n)`` of stored rows: inner products or cosines, squared distances, or sums of differences."""
-    floats, norms = as_compared(block, distance)
+    floats, norms = as_compared(block, distance, norms)
     with np.errstate(over="ignore", invalid="ignore"):
         if distance.larger_is_better:
             products: F32 = queries @ floats.T
@@ -338,12 +354,8 @@ def _range_blocks(
     """Cut rows into blocks with their row numbers and, where there is a selection, the mask of each."""
     size = _block_rows(rows, queries)
     for at in range(0, len(rows), size):
-        block = rows[at : at + size]
-        yield (
-            block,
-            np.arange(at, at + len(block), dtype=np.int64),
-            None if passing is None else passing[at : at + size],
-        )
+        block, among = rows[at : at + size], None if passing is None else passing[at : at + size]
+        yield block, np.arange(at, at + len(block), dtype=np.int64), among
 
 
 def _subset_blocks(rows: Rows, ids: Ids, queries: int) -> Iterator[tuple[Rows, Ids, None]]:
@@ -359,10 +371,6 @@ def _block_rows(rows: Rows, queries: int) -> int:
     block_bytes = BLOCK_BYTES if queries > FEW_EXAMPLES else BLOCK_BYTES // FEW_BLOCK_SHARE
     dim: int = rows.shape[1]
     return max(1, block_bytes // (4 * dim))
-
-
-def _passing_offsets(passing: npt.NDArray[np.bool_]) -> U32:
-    return np.flatnonzero(passing).astype(np.uint32)
 
 
 def _id_selector(bitmap: Bitmap) -> faiss.IDSelector:
