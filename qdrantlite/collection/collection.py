@@ -344,7 +344,7 @@ class Collection:
             self._maintenance_lock.release()
 
     def _tidy(self, shard: Shard, *, idle: bool) -> None:
-        merge_segments(shard)
+        merge_segments(shard, at_rest=idle)
         changed = shard.changed_since_checkpoint
         if changed > CHECKPOINT_CHANGES or (idle and changed):
             write_checkpoint(shard)

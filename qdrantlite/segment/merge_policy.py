@@ -2,7 +2,9 @@
 
 Tiers as in log-structured merge trees (P. O'Neil et al., "The Log-Structured Merge-Tree", 1996): a commit merges what
 is tiny; behind it a segment is merged with its younger neighbours once these together are no longer small beside it.
-So there are some ``log2(n / TINY_MAX)`` segments and each entry is written as often.
+So there are some ``log2(n / TINY_MAX)`` segments and each entry is written as often. At rest few segments are worth
+more than writing seldom: then a segment is merged with its younger neighbours while it is no larger by a wider ratio.
+Whoever rests after every single write has each entry written up to three times as often.
 """
 
 from collections.abc import Sequence
@@ -13,6 +15,7 @@ TINY_MAX = 1024
 TINY_RATIO = 8
 """And if the one below has no more than so many times as many entries."""
 RATIO = 2
+RATIO_AT_REST = 16
 SHARE_FORGOTTEN_MAX = 0.25
 """A segment in which more counts no longer is written anew."""
 
@@ -35,18 +38,18 @@ def is_tiny(entries: int) -> bool:
     return entries <= TINY_MAX
 
 
-def choose_merge(sizes: Sequence[SegmentSize]) -> range | None:
+def choose_merge(sizes: Sequence[SegmentSize], *, at_rest: bool = False) -> range | None:
     """Which adjacent segments, oldest first, to make one; None when they are well as they are.
 
-    Of one segment alone what is forgotten is left out.
+    Of one segment alone what is forgotten is left out. ``at_rest``: nothing has been written for a while.
     """
-    younger = 0
+    younger, ratio = 0, RATIO_AT_REST if at_rest else RATIO
     first = len(sizes)
     for at in range(len(sizes) - 1, -1, -1):
-        if at < len(sizes) - 1 and sizes[at].entries <= RATIO * younger:
+        if at < len(sizes) - 1 and sizes[at].entries <= ratio * younger:
             first = at
         younger += sizes[at].entries
-    if first < len(sizes) - 1 and not _all_tiny(sizes[first:]):
+    if first < len(sizes) - 1 and (at_rest or not _all_tiny(sizes[first:])):
         return range(first, len(sizes))
     for at, size in enumerate(sizes):
         if size.share_forgotten > SHARE_FORGOTTEN_MAX:

@@ -99,10 +99,10 @@ class Stack(Generic[S]):
             stack = settled
         return stack
 
-    def due(self) -> tuple[Layer[S], ...] | None:
+    def due(self, *, at_rest: bool = False) -> tuple[Layer[S], ...] | None:
         """Adjacent layers that ought to be one segment, see ``merge_policy``; None when all is well."""
         sizes = [SegmentSize(layer.segment.size, layer.share_forgotten) for layer in self.layers]
-        chosen = choose_merge(sizes)
+        chosen = choose_merge(sizes, at_rest=at_rest)
         return None if chosen is None else self.layers[chosen.start : chosen.stop]
 
     def replaced(self, merged: Sequence[Layer[S]], segment: S) -> "Stack[S] | None":

@@ -138,6 +138,37 @@ def test_segment_is_merged_once_younger_ones_are_half_as_large(entries: list[int
     assert choose_merge([SegmentSize(count) for count in entries]) == chosen
 
 
+@pytest.mark.parametrize(
+    ("entries", "chosen"),
+    [
+        ([5], None),
+        ([100, 100, 100], range(3)),
+        ([900_000, 400_000, 90_000, 8_000], range(4)),
+        ([1_000_000, 40_000, 8_000], range(1, 3)),
+        ([1_000_000, 1_000], None),
+        ([16, 1], range(2)),
+        ([17, 1], None),
+    ],
+)
+def test_at_rest_fewer_segments_are_left(entries: list[int], chosen: range | None) -> None:
+    assert choose_merge([SegmentSize(count) for count in entries], at_rest=True) == chosen
+
+
+@pytest.mark.parametrize("batch", [1, 100, 5000])
+def test_rests_between_all_writes_do_not_write_entries_much_more_often(batch: int) -> None:
+    sizes: list[int] = []
+    written = 0
+    for _ in range(3_000):
+        sizes.append(batch)
+        while len(sizes) > 1 and merge_policy.merges_at_once(sizes[-2], sizes[-1]):
+            sizes[-2:] = [sum(sizes[-2:])]
+        while (chosen := choose_merge([SegmentSize(size) for size in sizes], at_rest=True)) is not None:
+            sizes[chosen.start : chosen.stop] = [sum(sizes[chosen.start : chosen.stop])]
+            written += sizes[chosen.start]
+        assert len(sizes) <= 5
+    assert written <= 30 * 3_000 * batch
+
+
 def test_segment_full_of_what_is_forgotten_is_written_anew() -> None:
     sizes = [SegmentSize(1_000_000, 0.2), SegmentSize(100_000, 0.26), SegmentSize(9_000, 0.9)]
     assert choose_merge(sizes) == range(1, 2)

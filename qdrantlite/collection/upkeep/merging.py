@@ -24,23 +24,25 @@ Put: TypeAlias = Callable[[Indexes, Mapping[str, Index]], Indexes]
 """All indexes, with others in the place of those of a kind."""
 
 
-def merge_segments(shard: Shard) -> None:
-    """Merges until nothing is due. One thread at a time."""
-    _merge_each(shard, lambda indexes: indexes.fields, lambda indexes, fields: replace(indexes, fields=fields))
-    _merge_each(shard, lambda indexes: indexes.sparse, lambda indexes, sparse: replace(indexes, sparse=sparse))
-    _merge_each(shard, lambda indexes: indexes.columns, lambda indexes, columns: replace(indexes, columns=columns))
-    _merge_each(shard, lambda indexes: indexes.bounds, lambda indexes, bounds: replace(indexes, bounds=bounds))
-    _merge_each(shard, lambda indexes: {"ids": indexes.ids}, lambda indexes, ids: replace(indexes, ids=ids["ids"]))
+def merge_segments(shard: Shard, *, at_rest: bool = False) -> None:
+    """Merges until nothing is due; more is when nothing has been written for a while. One thread at a time."""
+
+    def merge_each(find: Find[Index], put: Put[Index]) -> None:
+        for name in tuple(find(shard.indexes)):
+            _merge(shard, name, find, put, at_rest=at_rest)
+
+    merge_each(lambda indexes: indexes.fields, lambda indexes, fields: replace(indexes, fields=fields))
+    merge_each(lambda indexes: indexes.sparse, lambda indexes, sparse: replace(indexes, sparse=sparse))
+    merge_each(lambda indexes: indexes.columns, lambda indexes, columns: replace(indexes, columns=columns))
+    merge_each(lambda indexes: indexes.bounds, lambda indexes, bounds: replace(indexes, bounds=bounds))
+    merge_each(lambda indexes: {"ids": indexes.ids}, lambda indexes, ids: replace(indexes, ids=ids["ids"]))
 
 
-def _merge_each(shard: Shard, find: Find[Index], put: Put[Index]) -> None:
-    for name in tuple(find(shard.indexes)):
-        _merge(shard, name, find, put)
-
-
-def _merge(shard: Shard, name: str, find: Find[Index], put: Put[Index]) -> None:
+def _merge(shard: Shard, name: str, find: Find[Index], put: Put[Index], *, at_rest: bool) -> None:
     """All that is due of one index, until it is gone, or another one in its place."""
-    while (index := find(shard.indexes).get(name)) is not None and (due := index.stack.due()) is not None:
+    while (index := find(shard.indexes).get(name)) is not None and (
+        due := index.stack.due(at_rest=at_rest)
+    ) is not None:
         segment = index.merged(due)
         with shard.writer_lock, shard.publish_lock:
             alike = find(shard.indexes)
@@ -49,3 +51,4 @@ def _merge(shard: Shard, name: str, find: Find[Index], put: Put[Index]) -> None:
             if present is None or stack is None or shard.closed or shard.retired or shard.behind:
                 return
             shard.reshape(put(shard.indexes, {**alike, name: replace(present, stack=stack)}))
+            shard.changed_since_checkpoint += 1  # A checkpoint maps what stands in memory until then.

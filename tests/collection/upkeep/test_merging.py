@@ -13,6 +13,7 @@ from qdrantlite.collection.shard import recovery
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
+from qdrantlite.segment import merge_policy
 from qdrantlite.segment.payload_index.index import IndexSegment, PayloadIndex
 from qdrantlite.segment.stack import Layer
 from qdrantlite.storage import file_names
@@ -89,6 +90,29 @@ def test_merging_changes_no_answer_and_leaves_few_segments(database: Database) -
     merge(database)
     assert segments(shard_of(database)) == {"color": 1, "size": 1, "words": 1}
     assert seen(database) == before
+
+
+def test_at_rest_little_is_merged_with_much_and_kept_in_files(database: Database) -> None:
+    merge(database)
+    write(database, upsert(*(made(number) for number in range(70, 82))))
+    before, collection = seen(database), collection_of(database)
+    collection.maintain(idle=False)
+    assert min(segments(collection.shard).values()) > 1
+    collection.maintain(idle=True)
+    assert segments(collection.shard) == {"color": 1, "size": 1, "words": 1}
+    assert seen(database) == before
+    assert collection.shard.changed_since_checkpoint == 0
+    assert all(layer.file for index in collection.shard.indexes.sparse.values() for layer in index.stack)
+
+
+def test_what_is_merged_at_rest_is_kept_although_nothing_was_written(database: Database) -> None:
+    collection = collection_of(database)
+    with patch.object(merge_policy, "RATIO_AT_REST", 0):
+        collection.maintain(idle=True)
+    assert max(segments(collection.shard).values()) > 1
+    collection.maintain(idle=True)
+    assert segments(collection.shard) == {"color": 1, "size": 1, "words": 1}
+    assert all(layer.file for index in collection.shard.indexes.sparse.values() for layer in index.stack)
 
 
 def test_what_is_written_during_a_merge_is_kept(database: Database) -> None:

@@ -44,7 +44,12 @@ def test_norms_are_those_of_the_rows_as_these_become_more() -> None:
 
 def test_norms_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[int] = []
-    monkeypatch.setattr(row_norms, "norms_of", lambda block: found.append(len(block)) or expected(block))
+
+    def counted(block: Rows) -> F32:
+        found.append(len(block))
+        return expected(block)
+
+    monkeypatch.setattr(row_norms, "norms_of", counted)
     norms, everything = RowNorms(), rows(40)
     for count in (20, 20, 24, 40, 40):
         norms.of(everything[:count], 0, count)
@@ -56,10 +61,6 @@ def test_no_rows_have_no_norms() -> None:
 
 
 def test_only_products_of_bytes_are_divided() -> None:
-    divided = {
-        (dtype, distance)
-        for dtype in (np.float32, np.float16, np.uint8)
-        for distance in Distance
-        if have_norms(np.zeros((1, 2), dtype), distance)
-    }
-    assert divided == {(np.uint8, Distance.COSINE)}
+    stored: tuple[Rows, ...] = (np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float16), np.zeros((1, 2), np.uint8))
+    divided = {(str(one.dtype), distance) for one in stored for distance in Distance if have_norms(one, distance)}
+    assert divided == {("uint8", Distance.COSINE)}
