@@ -7,6 +7,7 @@ everything. Sets may hold dead offsets until the end, where both are cut to the 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, TypeAlias, assert_never
 
 import numpy as np
@@ -31,6 +32,7 @@ from qdrantlite.query.filter import (
 )
 from qdrantlite.segment.bitmaps import Offsets, bitmap_of, offsets_in
 from qdrantlite.segment.column import Column
+from qdrantlite.segment.many_sets import in_at_least, intersection_of, union_of
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.cardinality import Cardinality
@@ -261,6 +263,7 @@ def _bind(filter: Filter, source: FilterSource, answers: Answers) -> _Known:
     """All parts of a filter together."""
 
     def known(condition: Condition) -> _Known:
+        source.ask()
         found = _bind(condition, source, answers) if isinstance(condition, Filter) else _answer(condition, source)
         answers[id(condition)] = found
         return found
@@ -269,14 +272,14 @@ def _bind(filter: Filter, source: FilterSource, answers: Answers) -> _Known:
     parts = [known(condition) for condition in filter.must]
     parts.extend(_negated(known(condition), live) for condition in filter.must_not)
     if filter.should:
-        parts.append(_combined([known(condition) for condition in filter.should], _union))
+        parts.append(_combined([known(condition) for condition in filter.should], partial(union_of, ask=source.ask)))
     if filter.min_should is not None:
         least = filter.min_should
         alternatives = [known(condition) for condition in least.conditions]
-        parts.append(_combined(alternatives, lambda sets: _at_least(least, sets, live)))
+        parts.append(_combined(alternatives, lambda sets: in_at_least(least.min_count, sets, live, source.ask)))
     if not parts:
         return _exactly(live)
-    return parts[0] if len(parts) == 1 else _combined(parts, _intersection)
+    return parts[0] if len(parts) == 1 else _combined(parts, partial(intersection_of, ask=source.ask))
 
 
 def _answer(condition: Condition, source: FilterSource) -> _Known:
@@ -352,27 +355,3 @@ def _combined(parts: list[_Known], combine: Callable[[list[AbstractBitMap]], Abs
     if all(part.is_settled for part in parts):
         return _exactly(sure)
     return _Known(sure, combine([part.possible for part in parts]))
-
-
-def _union(sets: list[AbstractBitMap]) -> AbstractBitMap:
-    return sets[0].union(*sets[1:]) if len(sets) > 1 else sets[0]
-
-
-def _intersection(sets: list[AbstractBitMap]) -> AbstractBitMap:
-    """Smallest first, so that little is left to look at early."""
-    first, *others = sorted(sets, key=len)
-    return first.intersection(*others)
-
-
-def _at_least(least: MinShould, sets: list[AbstractBitMap], live: AbstractBitMap) -> AbstractBitMap:
-    """Offsets in at least ``min_count`` of the sets: ``reached[k]`` holds those seen in more than ``k`` sets so far."""
-    if least.min_count <= 0:
-        return live
-    if least.min_count > len(sets):
-        return BitMap()
-    reached = [BitMap() for _ in range(least.min_count)]
-    for one in sets:
-        for count in range(least.min_count - 1, 0, -1):
-            reached[count] |= reached[count - 1] & one
-        reached[0] |= one
-    return reached[-1]
