@@ -3,7 +3,7 @@
 Knows neither what keys mean nor which offsets are live.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -22,6 +22,8 @@ CACHED_FROM = 512
 STRETCH = 1 << 15
 STRETCHES_LARGER = 8
 """Stretches of so many entries, and of so many times more each, keep their bitmaps, too."""
+SORTED_AT_ONCE = 1 << 18
+"""Entries merged at a time, at some 50 bytes each: what a merge takes beside its result does not grow with it."""
 
 
 def ranges(starts: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -160,6 +162,14 @@ class VisibleRun(Generic[Key]):
         found: Entries[Key] = Entries(np.repeat(run.keys, np.diff(run.starts)), run.offsets, run.weights)
         return found.without(self.dead) if self.dead else found
 
+    def part(self, first: int, stop: int) -> "VisibleRun[Key]":
+        """The groups ``first <= number < stop`` alone."""
+        run = self.run
+        starts = run.starts[first : stop + 1]
+        span = slice(int(starts[0]), int(starts[-1]))
+        weights = None if run.weights is None else run.weights[span]
+        return VisibleRun(Run(run.keys[first:stop], starts - starts[0], run.offsets[span], weights), self.dead)
+
 
 def make_run(entries: Entries[Key]) -> Run[Key]:
     """Sort entries into a run, by key and then by offset."""
@@ -179,7 +189,48 @@ def make_run(entries: Entries[Key]) -> Run[Key]:
     )
 
 
-def concatenated(pieces: Sequence[Entries[Key]]) -> Entries[Key]:
+def merged_run(runs: Sequence[VisibleRun[Key]]) -> Run[Key]:
+    """One of several, at least one; keys may be repeated within a run, if they do not descend."""
+    size = sum([len(each.run.offsets) for each in runs])
+    if size <= SORTED_AT_ONCE:
+        return make_run(_concatenated([each.entries() for each in runs]))
+    offsets = np.empty(size, dtype=np.uint32)
+    weights = None if runs[0].run.weights is None else np.empty(size, dtype=np.float32)
+    keys: list[npt.NDArray[Key]] = []
+    starts: list[npt.NDArray[np.uint32]] = []
+    filled = 0
+    for parts in _cut(runs, size):
+        made: Run[Key] = make_run(_concatenated([each.entries() for each in parts]))
+        stop = filled + len(made.offsets)
+        offsets[filled:stop] = made.offsets
+        if weights is not None and made.weights is not None:
+            weights[filled:stop] = made.weights
+        keys.append(made.keys)
+        starts.append(made.starts[:-1] + np.uint32(filled))
+        filled = stop
+    every = np.concatenate([*starts, np.array([filled], dtype=np.uint32)])
+    return Run(np.concatenate(keys), every, offsets[:filled], None if weights is None else weights[:filled])
+
+
+def _cut(runs: Sequence[VisibleRun[Key]], size: int) -> Iterator[list[VisibleRun[Key]]]:
+    """The parts of all runs between some keys and others, ascending; of ``size`` entries some ``SORTED_AT_ONCE`` at a
+    time, more where a key has more.
+    """
+    sizes = [len(each.run.offsets) for each in runs]
+    longest: Run[Key] = runs[sizes.index(max(sizes))].run
+    entries = np.linspace(0, len(longest.offsets), -(-size // SORTED_AT_ONCE), endpoint=False, dtype=np.uint32)[1:]
+    keys: npt.NDArray[Key] = np.unique(longest.keys[longest.starts.searchsorted(entries, side="right") - 1])
+    bounds = [_bounds(each.run, keys) for each in runs]
+    for at in range(len(keys) + 1):
+        yield [one.part(own[at], own[at + 1]) for one, own in zip(runs, bounds, strict=True)]
+
+
+def _bounds(run: Run[Key], keys: npt.NDArray[Key]) -> list[int]:
+    """The numbers of the groups at which keys begin, and where the run does and ends."""
+    return [0, *run.keys.searchsorted(keys).tolist(), len(run.keys)]
+
+
+def _concatenated(pieces: Sequence[Entries[Key]]) -> Entries[Key]:
     """All entries of at least one piece, in order; all have weights or none has."""
     if len(pieces) == 1:
         return pieces[0]

@@ -10,7 +10,7 @@ from pyroaring import AbstractBitMap, BitMap
 from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.segment.bitmaps import Offsets, bitmap_of
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of, bitmap_from, bitmap_part
-from qdrantlite.segment.runs import Entries, Run, VisibleRun, concatenated, make_run
+from qdrantlite.segment.runs import Entries, Run, VisibleRun, make_run, merged_run
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse_columns import ColumnCache
 from qdrantlite.segment.sparse_totals import NOTHING, Located, best_of_each, listed_together, locate, totals_at
@@ -187,10 +187,13 @@ class SparseIndex:
     def merged(layers: Sequence[Layer[SparseSegment]]) -> SparseSegment:
         """One segment of several; see ``stack.Merge``."""
         bare = BitMap().union(*(layer.segment.bare - layer.forgotten for layer in layers))
-        together: Entries[np.uint32] = concatenated(
-            [VisibleRun(layer.segment.run, layer.forgotten).entries() for layer in layers]
-        )
-        return SparseSegment(make_run(together), bare)
+        run = merged_run([VisibleRun(layer.segment.run, layer.forgotten) for layer in layers])
+        return SparseSegment(run, bare)
+
+    @staticmethod
+    def load(parts: Parts) -> SparseSegment:
+        """A segment from its dump. Raises KeyError."""
+        return SparseSegment.load(parts)
 
     def view(self) -> SparseView:
         """What searches ask. Takes time in proportion to the number of segments."""

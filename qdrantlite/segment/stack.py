@@ -105,7 +105,7 @@ class Stack(Generic[S]):
         chosen = choose_merge(sizes, at_rest=at_rest)
         return None if chosen is None else self.layers[chosen.start : chosen.stop]
 
-    def replaced(self, merged: Sequence[Layer[S]], segment: S) -> "Stack[S] | None":
+    def replaced(self, merged: Sequence[Layer[S]], segment: S, file: str | None = None) -> "Stack[S] | None":
         """With one segment in the place of adjacent layers it was merged from; what was masked meanwhile stays so.
 
         None when these layers are here no more.
@@ -121,7 +121,7 @@ class Stack(Generic[S]):
         ):
             return None
         masked = NOTHING.union(*(now.forgotten - then.forgotten for now, then in zip(present, merged, strict=True)))
-        layer = Layer(segment).without(masked)
+        layer = Layer(segment, file=file).without(masked)
         kept = (layer,) if len(layer.forgotten) < len(segment.held) else ()
         return Stack((*self.layers[:first], *kept, *self.layers[first + len(merged) :]))
 

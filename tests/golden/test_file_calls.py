@@ -17,7 +17,7 @@ from unittest.mock import patch
 from qdrantlite.collection.shard import checkpoint
 from qdrantlite.collection.shard.checkpoint import write_checkpoint
 from qdrantlite.collection.shard.shard import Shard
-from qdrantlite.collection.upkeep import shard_copy
+from qdrantlite.collection.upkeep import merging, shard_copy
 from qdrantlite.collection.upkeep.merging import merge_segments
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
@@ -180,6 +180,7 @@ def test_calls_are_as_recorded(tmp_path: Path) -> None:
         untended(),
         patch.object(shard_copy, "CHUNK_POINTS_MAX", 1000),
         patch.object(checkpoint, "INLINE_ENTRIES_MAX", 8),
+        patch.object(merging, "FILED_ENTRIES_MIN", 1000),
         patch("qdrantlite.database.BuildProcess", Builds),
     ):
         script = Script(folder)

@@ -47,6 +47,7 @@ SUFFIX = ".segment"
 INLINE_ENTRIES_MAX = 4096
 """Segments of no more entries stand in the manifest itself."""
 
+AnySegment: TypeAlias = IndexSegment | SparseSegment | IdSegment | BoundsSegment
 AnyStack: TypeAlias = Stack[IndexSegment] | Stack[SparseSegment] | Stack[IdSegment] | Stack[BoundsSegment]
 AnyLayer: TypeAlias = Layer[IndexSegment] | Layer[SparseSegment] | Layer[IdSegment] | Layer[BoundsSegment]
 Written: TypeAlias = Mapping[int, tuple[str, Mapping[str, Part]]]
@@ -200,22 +201,35 @@ def _stacks(shard: Shard, indexes: Indexes) -> dict[str, AnyStack]:
     return stacks
 
 
+def write_segment(shard: Shard, segment: AnySegment) -> tuple[str, Mapping[str, Part]]:
+    """A file of a new name, and what is mapped from it. Garbage until a manifest names it. Raises StorageFailed."""
+    name = uuid4().hex + SUFFIX
+    path = file_names.derived(shard.folder) / name
+    write_derived(path, format_version=FORMAT_VERSION, covers_seq=0, parts=segment.dump(), files=shard.files)
+    kept = read_derived(path, format_version=FORMAT_VERSION, files=shard.files)
+    if kept is None:
+        raise StorageFailed("a segment is not as it was written", detail=str(path))
+    return name, kept.parts
+
+
 def _write_segments(shard: Shard, stacks: Mapping[str, AnyStack]) -> Written:
     """A file for each large segment that has none, mapped again."""
-    written: dict[int, tuple[str, Mapping[str, Part]]] = {}
-    for stack in stacks.values():
-        for layer in stack.layers:
-            if layer.file is None and layer.segment.size > INLINE_ENTRIES_MAX:
-                name = uuid4().hex + SUFFIX
-                path = file_names.derived(shard.folder) / name
-                write_derived(
-                    path, format_version=FORMAT_VERSION, covers_seq=0, parts=layer.segment.dump(), files=shard.files
-                )
-                kept = read_derived(path, format_version=FORMAT_VERSION, files=shard.files)
-                if kept is None:
-                    raise StorageFailed("a segment is not as it was written", detail=str(path))
-                written[id(layer.segment)] = name, kept.parts
-    return written
+    return {
+        id(layer.segment): write_segment(shard, layer.segment)
+        for stack in stacks.values()
+        for layer in stack.layers
+        if layer.file is None and _is_large(layer)
+    }
+
+
+def entries_unwritten(shard: Shard) -> int:
+    """Of large segments that have no file yet."""
+    layers = [layer for stack in _stacks(shard, shard.indexes).values() for layer in stack.layers]
+    return sum([layer.segment.size for layer in layers if layer.file is None and _is_large(layer)])
+
+
+def _is_large(layer: AnyLayer) -> bool:
+    return layer.segment.size > INLINE_ENTRIES_MAX
 
 
 def _file_of(layer: AnyLayer, written: Written) -> str | None:

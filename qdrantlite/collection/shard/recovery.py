@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from qdrantlite.collection.shard.checkpoint import Checkpoint, read_checkpoint
+from qdrantlite.collection.shard.checkpoint import Checkpoint, entries_unwritten, read_checkpoint
 from qdrantlite.collection.shard.indexing import Indexes, reindexed
 from qdrantlite.collection.shard.payload_text import payload_of
 from qdrantlite.collection.shard.shard import Shard
@@ -111,6 +111,8 @@ def _recover(shard: Shard) -> None:
         else:
             catch_up_touched(shard, reader, checkpoint.covers_seq, rows_covered)
     read_from(shard, reader, rows_covered)
+    # What had to be read is worth a checkpoint, so that it need not be read at the next start, nor stay in memory.
+    shard.changed_since_checkpoint = reader.state().offset_next - rows_covered + entries_unwritten(shard)
 
 
 def _forget(shard: Shard) -> None:

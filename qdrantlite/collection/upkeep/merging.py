@@ -1,13 +1,15 @@
 """Merging segments behind the commits: it costs no commit and no search its time, and changes no answer.
 
 What is merged is immutable, so no lock is held meanwhile; the merged segment takes the place of the others at the next
-moment between two commits, with what was forgotten since.
+moment between two commits, with what was forgotten since. A large one is written to its file and mapped before: what
+the process has in memory of its own does not grow with the points until the next checkpoint.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
+from qdrantlite.collection.shard.checkpoint import write_segment
 from qdrantlite.collection.shard.indexing import Indexes
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.segment.by_offset import ByOffset
@@ -22,6 +24,8 @@ Find: TypeAlias = Callable[[Indexes], Mapping[str, Index]]
 """The indexes of a kind, by name."""
 Put: TypeAlias = Callable[[Indexes, Mapping[str, Index]], Indexes]
 """All indexes, with others in the place of those of a kind."""
+FILED_ENTRIES_MIN = 1 << 16
+"""A merged segment of so many entries is written at once; a smaller one by the next checkpoint that finds it."""
 
 
 def merge_segments(shard: Shard, *, at_rest: bool = False) -> None:
@@ -43,11 +47,16 @@ def _merge(shard: Shard, name: str, find: Find[Index], put: Put[Index], *, at_re
     while (index := find(shard.indexes).get(name)) is not None and (
         due := index.stack.due(at_rest=at_rest)
     ) is not None:
-        segment = index.merged(due)
+        segment, file = index.merged(due), None
+        if isinstance(index, Column):
+            pass  # Never on the disk, and bounded.
+        elif segment.size >= FILED_ENTRIES_MIN:
+            file, parts = write_segment(shard, segment)
+            segment = index.load(parts)
         with shard.writer_lock, shard.publish_lock:
             alike = find(shard.indexes)
             present = alike.get(name)
-            stack = None if present is None else present.stack.replaced(due, segment)
+            stack = None if present is None else present.stack.replaced(due, segment, file)
             if present is None or stack is None or shard.closed or shard.retired or shard.behind:
                 return
             shard.reshape(put(shard.indexes, {**alike, name: replace(present, stack=stack)}))

@@ -25,8 +25,10 @@ def bytes_of(parts: Parts, name: str) -> bytes:
 
 
 def bitmap_part(name: str, bitmap: AbstractBitMap) -> Part:
-    """A bitmap in its portable serialised form."""
-    return name, bitmap.serialize()
+    """A bitmap in its portable serialised form, runs as runs: most points have a value."""
+    packed = BitMap(bitmap)
+    packed.run_optimize()
+    return name, packed.serialize()
 
 
 def bitmap_from(parts: Parts, name: str) -> BitMap:

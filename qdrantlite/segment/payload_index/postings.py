@@ -10,7 +10,7 @@ from pyroaring import AbstractBitMap, BitMap
 
 from qdrantlite.segment.bitmaps import Offsets, bitmap_of
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of, bitmap_from, bitmap_part
-from qdrantlite.segment.runs import Entries, Key, Run, alive, concatenated, found_in, make_run, ranges
+from qdrantlite.segment.runs import Entries, Key, Run, VisibleRun, alive, found_in, make_run, merged_run, ranges
 from qdrantlite.segment.selection import Selection
 from qdrantlite.values.vector import F32
 
@@ -124,16 +124,14 @@ def merged_postings(
     pieces: Sequence[tuple[Postings[Key], AbstractBitMap]], keys: Sequence[npt.NDArray[Key]] | None = None
 ) -> Postings[Key]:
     """One of several, at least one, each without the offsets forgotten there; ``keys[i]`` takes the place of the keys
-    of piece ``i``, which ascend as before.
+    of piece ``i``, and does not descend.
     """
-    entries: list[Entries[Key]] = []
+    runs: list[VisibleRun[Key]] = []
     for number, (postings, forgotten) in enumerate(pieces):
         run = postings.run
-        renamed = run.keys if keys is None else keys[number]
-        every: Entries[Key] = Entries(np.repeat(renamed, np.diff(run.starts)), run.offsets, run.weights)
-        entries.append(every.without(forgotten) if forgotten else every)
-    together: Entries[Key] = concatenated(entries)
-    run = make_run(together)
+        renamed: Run[Key] = run if keys is None else Run(keys[number], run.starts, run.offsets, run.weights)
+        runs.append(VisibleRun(renamed, forgotten))
+    run = merged_run(runs)
     indexed, several = BitMap(), BitMap()
     for postings, forgotten in pieces:
         indexed |= postings.indexed - forgotten

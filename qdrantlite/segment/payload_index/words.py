@@ -19,6 +19,8 @@ U32 = npt.NDArray[np.uint32]
 SCAN_RATIO = 32
 """Looking one word up costs as much as passing over so many."""
 HEAD_BYTES = 8
+MERGED_AT_ONCE = 1 << 13
+"""Words of the longest piece that a merge has as strings at a time; sorting a million keeps all else waiting."""
 END_MAX = b"\xff"
 """Above every byte that begins a character."""
 
@@ -48,8 +50,13 @@ class Words:
         return self.text[self.starts[number] : self.starts[number + 1]].tobytes()
 
     def __iter__(self) -> Iterator[bytes]:
-        text, bounds = self.text.tobytes(), self.starts.tolist()
-        return (text[start:stop] for start, stop in pairwise(bounds))
+        return self.between(0, len(self))
+
+    def between(self, first: int, stop: int) -> Iterator[bytes]:
+        """The words in the places ``first <= place < stop``."""
+        starts = self.starts[first : stop + 1]
+        text = self.text[starts[0] : starts[-1]].tobytes()
+        return (text[start:end] for start, end in pairwise((starts - starts[0]).tolist()))
 
     def word(self, number: int) -> str:
         """The word in this place."""
@@ -119,16 +126,45 @@ class Words:
 
 
 def merged_words(pieces: Sequence[Words], used: Sequence[npt.NDArray[np.bool_]]) -> tuple[Words, list[U32]]:
-    """Words that are used in some piece, and for each piece the new places of its words ``(n,)``; 0 if not used."""
-    kept = [list(compress(words, mask.tolist())) for words, mask in zip(pieces, used, strict=True)]
-    every = sorted(set().union(*kept))
-    place_of = {word: place for place, word in enumerate(every)}
-    renamed: list[U32] = []
-    for words, mask in zip(kept, used, strict=True):
-        places = np.zeros(len(mask), dtype=np.uint32)
-        places[mask] = np.fromiter(map(place_of.__getitem__, words), np.uint32, len(words))
-        renamed.append(places)
-    return _laid(every), renamed
+    """Words that are used in some piece, and for each piece the new places of its words ``(n,)``, which do not descend;
+    that of a word that is not used is another's.
+    """
+    made, count = list[Words](), 0
+    renamed = [np.zeros(len(words), dtype=np.uint32) for words in pieces]
+    for spans in _cut(pieces):
+        kept = [
+            list(compress(words.between(span.start, span.stop), mask[span].tolist()))
+            for words, span, mask in zip(pieces, spans, used, strict=True)
+        ]
+        every = sorted(set().union(*kept))
+        place_of = dict(zip(every, range(count, count + len(every)), strict=True))
+        for words, span, mask, places in zip(kept, spans, used, renamed, strict=True):
+            places[span][mask[span]] = np.fromiter(map(place_of.__getitem__, words), np.uint32, len(words))
+        made.append(_laid(every))
+        count += len(every)
+    return _joined(made), [np.maximum.accumulate(places) for places in renamed]
+
+
+def _cut(pieces: Sequence[Words]) -> Iterator[list[slice]]:
+    """Which words of each piece to merge together, ascending: some at a time, so that others may run in between."""
+    longest = max(pieces, key=len)
+    ends = [longest[place] for place in range(MERGED_AT_ONCE, len(longest), MERGED_AT_ONCE)]
+    bounds = [[0, *(bisect_left(words, end) for end in ends), len(words)] for words in pieces]
+    for at in range(len(ends) + 1):
+        yield [slice(own[at], own[at + 1]) for own in bounds]
+
+
+def _joined(parts: Sequence[Words]) -> Words:
+    """The words of all parts, at least one; those of each ascend, and are above those before."""
+    if len(parts) == 1:
+        return parts[0]
+    ends = np.cumsum([0, *(len(part.text) for part in parts)], dtype=np.uint64)
+    starts = [part.starts[:-1] + end for part, end in zip(parts, ends, strict=False)]
+    return Words(
+        np.concatenate([part.text for part in parts]),
+        np.concatenate([*starts, ends[-1:]]),
+        np.concatenate([part.heads for part in parts]),
+    )
 
 
 def _encoded(word: str) -> bytes:

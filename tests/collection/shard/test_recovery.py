@@ -22,6 +22,7 @@ from qdrantlite.storage.files import PosixFiles
 from qdrantlite.storage.store_reader import StoreReader
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.schema import FieldIndex, FieldKind, SparseVectorParams, VectorParams
+from tests.collection.compacted import untended
 from tests.collection.small import (
     INTEGER,
     KEYWORD,
@@ -344,3 +345,29 @@ def test_maintenance_checkpoints_an_idle_collection(tmp_path: Path) -> None:
         derived_files.read_derived(path, format_version=checkpoint_module.FORMAT_VERSION, files=PosixFiles())
         is not None
     )
+
+
+@pytest.mark.parametrize("lost", ["all", "a segment", "the tail"])
+def test_what_opening_had_to_read_is_written_once_it_is_idle(tmp_path: Path, lost: str) -> None:
+    with untended(), patch.object(checkpoint_module, "INLINE_ENTRIES_MAX", 2):
+        database = indexed(tmp_path / "before")
+        checkpoint(database)
+        if lost == "the tail":
+            write(database, upsert(point(20, color="red", size=1)))
+        shutil.copytree(tmp_path / "before", tmp_path / "after", ignore=shutil.ignore_patterns("*-shm"))
+        expected = contents(database), answers(database, CONDITIONS)
+        derived = checkpoint_file(database).parent.relative_to(tmp_path / "before")
+        database.close()
+        if lost == "all":
+            shutil.rmtree(tmp_path / "after" / derived)
+        elif lost == "a segment":
+            next((tmp_path / "after" / derived).glob("*.segment")).unlink()
+        with Database(tmp_path / "after") as again:
+            assert (contents(again), answers(again, CONDITIONS)) == expected
+            collection_of(again).maintain(idle=True)
+            assert collection_of(again).shard.changed_since_checkpoint == 0
+            files = sorted(path.name for path in (tmp_path / "after" / derived).iterdir())
+        with Database(tmp_path / "after") as third:
+            assert (contents(third), answers(third, CONDITIONS)) == expected
+            assert collection_of(third).shard.changed_since_checkpoint == 0
+        assert sorted(path.name for path in (tmp_path / "after" / derived).iterdir()) == files

@@ -11,6 +11,7 @@ import pytest
 from qdrantlite.collection.shard import checkpoint as checkpoint_module
 from qdrantlite.collection.shard import recovery
 from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.collection.upkeep import merging
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
 from qdrantlite.segment import merge_policy
@@ -169,7 +170,8 @@ def test_checkpoint_writes_only_what_is_new(database: Database) -> None:
 
 
 def test_what_a_checkpoint_wrote_is_mapped_from_its_file(database: Database) -> None:
-    merge(database)
+    with patch.object(merging, "FILED_ENTRIES_MIN", 1000):
+        merge(database)
     expected = seen(database)
     before = collection_of(database).shard.state
     checkpoint(database)
@@ -184,6 +186,31 @@ def test_what_a_checkpoint_wrote_is_mapped_from_its_file(database: Database) -> 
     write(database, upsert(made(100)))
     merge(database)
     assert seen(database) != expected
+
+
+def test_large_merged_segment_is_mapped_before_any_checkpoint(database: Database, tmp_path: Path) -> None:
+    expected = seen(database)
+    merge(database)
+    assert seen(database) == expected
+    layers = [index.stack.layers[0] for index in shard_of(database).state.fields.values()]
+    for layer in layers:
+        arrays = [part for _, part in layer.segment.dump() if isinstance(part, np.ndarray) and part.size]
+        assert not any(array.flags.writeable or array.flags.owndata for array in arrays)
+    assert {layer.file for layer in layers} < files_of(database).keys()
+    shutil.copytree(tmp_path / "db", tmp_path / "copy", ignore=shutil.ignore_patterns("*-shm"))
+    with Database(tmp_path / "copy") as copy:
+        assert seen(copy) == expected, "no manifest names them"
+        merge(copy)
+        checkpoint(copy)
+        left = files_of(copy)
+        named = [index.stack.layers[0].file for index in shard_of(copy).state.fields.values()]
+        assert set(named) < left.keys()
+        assert not {layer.file for layer in layers} & left.keys(), "garbage of the life before"
+    write(database, upsert(made(100)), o.DeletePoints(ids(5)))
+    expected = seen(database)
+    checkpoint(database)
+    merge(database)
+    assert seen(database) == expected
 
 
 def test_segments_open_as_they_were_written(database: Database, tmp_path: Path) -> None:
