@@ -25,9 +25,9 @@ from qdrantlite.collection.read.filter_source import selections_of, sieve
 from qdrantlite.collection.read.matrix import sample_matrix
 from qdrantlite.collection.read.prepare import prepare
 from qdrantlite.collection.read.view import ReadView, open_view
-from qdrantlite.collection.shard.checkpoint import write_checkpoint
+from qdrantlite.collection.shard.checkpoint import verify_segments, write_checkpoint
 from qdrantlite.collection.shard.recovery import create_shard, open_shard
-from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.collection.shard.shard import Shard, ShardBehind
 from qdrantlite.collection.upkeep.active import ActiveShard
 from qdrantlite.collection.upkeep.auto_columns import tend_columns
 from qdrantlite.collection.upkeep.backoff import Backoff
@@ -337,6 +337,8 @@ class Collection:
             if self._upkeep.is_due:
                 self._tidy(self.shard, idle=idle)
                 self._upkeep.succeeded()
+        except ShardBehind:
+            pass  # Whoever asks next opens it anew.
         except Exception as error:
             logger.error("%s: upkeep failed", self.name, exc_info=error)
             self._upkeep.failed(error)
@@ -351,6 +353,7 @@ class Collection:
         wal_bytes = shard.store.wal_bytes()
         if wal_bytes > WAL_BYTES_MAX or (idle and wal_bytes):
             shard.store.checkpoint(truncate=idle, writer_lock=shard.writer_lock)
+        verify_segments(shard, VERIFY_ENTRIES)
         for slot in shard.row_slots():
             slot.file.verify_step(VERIFY_BYTES)
 
@@ -374,3 +377,4 @@ UPKEEP_RETRY_S = 1.0
 UPKEEP_RETRY_S_MAX = 60.0
 WAL_BYTES_MAX = 4 << 20
 VERIFY_BYTES = 64 << 20
+VERIFY_ENTRIES = 4 << 20

@@ -6,6 +6,7 @@ keep their places until compaction gives out new ones. A commit adds a segment o
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -95,32 +96,24 @@ class OffsetSegment(Generic[V]):
         return OffsetSegment(form, int(array_of(parts, "first").astype(np.int64)[0]), form.load(parts), listed)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OffsetView(Generic[V]):
-    """Values at one moment: ``starts`` are the first offsets of the segments, ascending."""
-
-    form: Form[V]
-    starts: npt.NDArray[np.int64]
-    segments: tuple[OffsetSegment[V], ...]
-
-    def at(self, offsets: Offsets) -> V:
-        """The values of offsets, in the order given. Every offset must have been given one."""
-        if len(self.segments) == 1:
-            return self.segments[0].at(offsets)
-        if not len(offsets):
-            return self.form.joined([])
-        owners = self.starts.searchsorted(offsets, side="right") - 1
-        places = [(owners == number).nonzero()[0] for number in range(len(self.segments))]
-        found = [segment.at(offsets[own]) for own, segment in zip(places, self.segments, strict=True)]
-        return self.form.joined(found).take(np.argsort(np.concatenate(places)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ByOffset(Generic[V]):
     """The values of a shard. Immutable: a commit makes a new one, which shares segments."""
 
     form: Form[V]
     stack: Stack[OffsetSegment[V]] = field(default_factory=Stack)
+
+    def at(self, offsets: Offsets) -> V:
+        """The values of offsets, in the order given. Every offset must have been given one."""
+        starts, segments = self._segments
+        if len(segments) == 1:
+            return segments[0].at(offsets)
+        if not len(offsets):
+            return self.form.joined([])
+        owners = starts.searchsorted(offsets, side="right") - 1
+        places = [(owners == number).nonzero()[0] for number in range(len(segments))]
+        found = [segment.at(offsets[own]) for own, segment in zip(places, segments, strict=True)]
+        return self.form.joined(found).take(np.argsort(np.concatenate(places)))
 
     def with_points(self, offsets: Offsets, values: V) -> "ByOffset[V]":
         """With points taken up, offsets ascending and beyond all that are here."""
@@ -141,10 +134,11 @@ class ByOffset(Generic[V]):
         """A segment from its dump. Raises KeyError."""
         return OffsetSegment.load(self.form, parts)
 
-    def view(self) -> OffsetView[V]:
-        """What searches ask. Takes time in proportion to the number of segments."""
+    @cached_property
+    def _segments(self) -> tuple[npt.NDArray[np.int64], tuple[OffsetSegment[V], ...]]:
+        """The segments, and the first offset of each, ascending: found when they are first asked for."""
         segments = tuple([layer.segment for layer in self.stack])
-        return OffsetView(self.form, np.array([segment.first for segment in segments], dtype=np.int64), segments)
+        return np.array([segment.first for segment in segments], dtype=np.int64), segments
 
     def _segment(self, parts: Sequence[tuple[Offsets, V]]) -> OffsetSegment[V]:
         """The points of at least one part, offsets ascending, as one range if few of it are missing."""

@@ -114,7 +114,7 @@ class Column:
         held: AbstractBitMap = BitMap()
         for layer in self.stack:
             found = found | (layer.segment.passing(test, step, ask) - layer.forgotten)
-            held = held | (layer.segment.held - layer.forgotten)
+            held = held | (layer.held - layer.forgotten)
         if test([{}])[0]:
             found = found | (live - held)
         return found & live

@@ -5,13 +5,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qdrantlite.segment.by_offset import ByOffset, OffsetSegment, OffsetView
+from qdrantlite.segment.by_offset import ByOffset, OffsetSegment
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of
 from qdrantlite.values.point_ids import PointIds, UuidHalves
 
 IdIndex: TypeAlias = ByOffset[PointIds]
 IdSegment: TypeAlias = OffsetSegment[PointIds]
-IdView: TypeAlias = OffsetView[PointIds]
 
 
 class IdForm:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from qdrantlite.deadline import FOREVER, Ask
 from qdrantlite.segment.best import best_of
 from qdrantlite.segment.bitmaps import Offsets
-from qdrantlite.segment.row_bounds import BoundsView
+from qdrantlite.segment.row_bounds import BoundsIndex
 from qdrantlite.segment.runs import ranges
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.cores import use_cores
@@ -33,7 +33,7 @@ class MultiVectorView:
     """
 
     rows: Rows
-    bounds: BoundsView
+    bounds: BoundsIndex
     distance: Distance
     datatype: Datatype
     present: Selection

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from qdrantlite.segment.by_offset import ByOffset, OffsetSegment, OffsetView
+from qdrantlite.segment.by_offset import ByOffset, OffsetSegment
 from qdrantlite.segment.payload_index.parts import Part, Parts, array_of
 
 
@@ -33,7 +33,6 @@ class RowBounds:
 
 BoundsIndex: TypeAlias = ByOffset[RowBounds]
 BoundsSegment: TypeAlias = OffsetSegment[RowBounds]
-BoundsView: TypeAlias = OffsetView[RowBounds]
 
 
 class BoundsForm:

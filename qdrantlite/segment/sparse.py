@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -155,7 +156,7 @@ class SparseSegment:
         return SparseSegment(Run(keys, starts, offsets, weights), bitmap_from(parts, "bare"))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SparseIndex:
     """The postings of one sparse vector. Immutable: a commit makes a new one, which shares segments and columns."""
 
@@ -196,7 +197,11 @@ class SparseIndex:
         return SparseSegment.load(parts)
 
     def view(self) -> SparseView:
-        """What searches ask. Takes time in proportion to the number of segments."""
+        """What searches ask, made when they first do. Takes time in proportion to the number of segments."""
+        return self._view
+
+    @cached_property
+    def _view(self) -> SparseView:
         runs = [
             VisibleRun(layer.segment.run, layer.forgotten) for layer in self.stack if len(layer.segment.run.offsets)
         ]

@@ -41,8 +41,9 @@ class BlockChecks:
             todo = (np.flatnonzero(~self._verified[first:last]) + first).tolist() if start < stop else []
         else:
             blocks = rows // self._block_rows
-            blocks = blocks[blocks < self._blocks]
-            todo = np.unique(blocks[~self._verified[blocks]]).tolist()
+            asked = np.zeros(self._blocks, np.bool_)
+            asked[blocks[blocks < self._blocks]] = True
+            todo = np.flatnonzero(asked & ~self._verified).tolist()
         for block in todo:
             self._verify(block, view)
         if todo and self._verified.all():

@@ -6,7 +6,9 @@
                                                        start counts from the first part; dtype null: plain bytes
 
 Invariants: a name shows either the old file or the new one, whole, also after a power cut; every byte is verified by
-CRC-32 on load; anything wrong reads as absent, never as an error. All of the folder may be deleted at any time.
+CRC-32 before it is used: head and plain bytes on load, arrays on load or, so that opening need not read them, when
+``Derived.is_whole`` is first asked; anything wrong reads as absent, never as an error. All of the folder may be deleted
+at any time.
 
 Must not know: what the parts mean. ``format_version`` is the caller's, for its own parts.
 """
@@ -27,7 +29,7 @@ from numpy.typing import NDArray
 
 from qdrantlite.errors import StorageFailed
 from qdrantlite.storage import file_names
-from qdrantlite.storage.files import Bytes, Files, OpenFile, checksum
+from qdrantlite.storage.files import Bytes, Files, OpenFile
 
 Part: TypeAlias = bytes | NDArray[Any]
 
@@ -37,14 +39,30 @@ _MAGIC = b"qdlderiv"
 _VERSION = 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Derived:
-    """A derived file, verified."""
+    """A derived file, verified but for the arrays ``unverified``: their bytes, each with the checksum it must have."""
 
     covers_seq: int
     """What the writer said it covers: a seq of the log of touched offsets, a count of rows, an operation."""
     parts: Mapping[str, Part]
     """Arrays are read-only views of the mapped file (of memory on Windows), aligned to 64 bytes."""
+    unverified: tuple[tuple[memoryview, int], ...] = ()
+
+    @property
+    def size_unverified(self) -> int:
+        """Bytes that ``is_whole`` would compare."""
+        return sum([len(content) for content, _ in self.unverified])
+
+    def is_whole(self) -> bool:
+        """Whether the arrays are what was written; compared once. Threads may ask together."""
+        unverified = self.unverified
+        if any(zlib.crc32(content) != crc for content, crc in unverified):
+            return False
+        for content, _ in unverified:
+            _let_go(content)
+        self.unverified = ()
+        return True
 
 
 def write_derived(
@@ -72,7 +90,13 @@ def write_derived(
 
 
 def read_derived(path: Path, *, format_version: int, files: Files) -> Derived | None:
-    """The file at ``path``; None when it is missing, damaged, or of another format version."""
+    """The file at ``path``, verified; None when it is missing, damaged, or of another format version."""
+    found = open_derived(path, format_version=format_version, files=files)
+    return found if found is not None and found.is_whole() else None
+
+
+def open_derived(path: Path, *, format_version: int, files: Files) -> Derived | None:
+    """The file at ``path``, its arrays unverified; None as ``read_derived``. Takes no time for arrays."""
     try:
         if not files.exists(path):
             return None
@@ -126,7 +150,8 @@ def _read(file: OpenFile, format_version: int) -> Derived | None:
         return None
     base, size = _aligned(_HEAD.size + length), file.size()
     parts: dict[str, Part] = {}
-    content: Bytes | None = None
+    unverified: list[tuple[memoryview, int]] = []
+    content: memoryview | None = None
     for part in description["parts"]:
         start, count = base + part["start"], part["bytes"]
         if part["dtype"] is None:
@@ -135,12 +160,13 @@ def _read(file: OpenFile, format_version: int) -> Derived | None:
                 return None
             parts[part["name"]] = found
             continue
-        # Compared by reading, so that of a mapped array only what is used takes memory.
-        if checksum(file, start=start, size=count) != part["crc"]:
-            return None
         content = _content(file, size) if content is None else content
-        parts[part["name"]] = _array(content[start : start + count], part)
-    return Derived(description["covers"], parts)
+        blob = content[start : start + count]
+        if len(blob) != count:
+            return None
+        unverified.append((blob, part["crc"]))
+        parts[part["name"]] = _array(blob, part)
+    return Derived(description["covers"], parts, tuple(unverified))
 
 
 def _content(file: OpenFile, size: int) -> memoryview:
@@ -148,6 +174,13 @@ def _content(file: OpenFile, size: int) -> memoryview:
     if sys.platform == "win32":
         return memoryview(file.read_at(size, 0))
     return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+
+
+def _let_go(content: memoryview) -> None:
+    """Of mapped bytes that were only compared nothing is kept in memory; what is used comes again as it is used."""
+    mapped = content.obj
+    if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _array(blob: Bytes, part: Mapping[str, Any]) -> NDArray[Any]:

@@ -38,7 +38,7 @@ def test_every_offset_has_the_id_it_was_given(
             following = max(model, default=0) + 1
         asked = data.draw(st.lists(st.sampled_from(sorted(model)), max_size=8)) if model else []
         for kept in (index, index.settled(), reloaded(index)):
-            found = kept.view().at(np.array(asked, dtype=np.uint32)) if model else PointIds.of([])
+            found = kept.at(np.array(asked, dtype=np.uint32)) if model else PointIds.of([])
             assert found.to_list() == [model[offset] for offset in asked]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdrantlite.storage.checkpoint import Part, read_derived, write_derived
+from qdrantlite.storage.checkpoint import Part, open_derived, read_derived, write_derived
 from qdrantlite.storage.files import PosixFiles
 from tests.faulty_files import FaultyFiles, PowerLost
 
@@ -64,6 +64,36 @@ def test_any_flipped_byte_or_cut_reads_as_absent(tmp_path_factory: pytest.TempPa
         np.testing.assert_array_equal(derived.parts["codes"], PARTS[0][1])
         assert derived.parts["bitmap"] == PARTS[1][1]
         assert derived.covers_seq == 5
+
+
+@given(st.data())
+def test_what_is_opened_unread_tells_a_flipped_byte_once_it_is_asked(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("derived") / "x"
+    write_derived(path, format_version=1, covers_seq=5, parts=PARTS, files=FILES)
+    content = bytearray(path.read_bytes())
+    codes = PARTS[0][1]
+    assert isinstance(codes, np.ndarray)
+    first = bytes(content).index(codes.tobytes())
+    content[data.draw(st.integers(first, first + codes.nbytes - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    opened = open_derived(path, format_version=1, files=FILES)
+    assert opened is not None
+    assert opened.size_unverified == codes.nbytes
+    assert not opened.is_whole()
+    assert not opened.is_whole(), "nor is it later"
+
+
+def test_what_is_opened_unread_is_compared_once(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    write_derived(path, format_version=1, covers_seq=5, parts=PARTS, files=FILES)
+    opened = open_derived(path, format_version=1, files=FILES)
+    assert opened is not None
+    assert opened.is_whole()
+    assert opened.size_unverified == 0
+    assert opened.is_whole()
+    np.testing.assert_array_equal(opened.parts["codes"], PARTS[0][1])
 
 
 def test_power_cut_at_every_call_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ class ReadView:
 
     def sparse(self, name: str) -> SparseView:
         """Postings of a sparse vector."""
-        return self.state.sparse[name]
+        return self.state.sparse[name].view()
 
     def sparse_vectors(self, name: str, offsets: U32) -> Sequence[SparseVector]:
         """From the store."""
@@ -140,7 +140,7 @@ class ReadView:
                 rows = self.state.multi[name].rows
                 return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize)
             case "sparse":
-                return VectorStatistics(points, self.state.sparse[name].size, 0)
+                return VectorStatistics(points, self.state.sparse[name].stack.size, 0)
 
     def ordered_entries(self, key: str) -> int:
         """Entries of an ordered index."""

@@ -5,6 +5,9 @@ One manifest, replaced as a whole, and a file for each large segment, written on
 so a checkpoint writes what is new. A file's name is never used twice, and files that no manifest names are garbage,
 removed with the next.
 
+A segment's file is not read at opening: it tells ``size`` and ``held``, all that stacks ask of it, and its arrays are
+compared with their checksums when somebody asks it, or behind the first searches.
+
 Grammar of the manifest's part names: ``rows`` (offsets covered), ``live``, ``fields`` (the payload schema, whose keys
 are numbered), ``vector/<id>/<part>``, ``segments`` (JSON: the name of each stack to the files of its segments, null for
 one that is here), ``<stack>/<number>/forgotten``, ``<stack>/<number>/<part>``. Stacks are ``ids``, ``field/<number>``,
@@ -18,24 +21,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 from uuid import uuid4
+from weakref import ref
 
 import numpy as np
 
 from qdrantlite.collection.shard.indexing import Indexes
-from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.collection.shard.shard import Shard, ShardBehind
 from qdrantlite.errors import StorageFailed
-from qdrantlite.segment.by_offset import OffsetSegment
 from qdrantlite.segment.ids import NO_IDS, IdSegment
 from qdrantlite.segment.payload_index.index import IndexSegment, PayloadIndex
-from qdrantlite.segment.row_bounds import NO_BOUNDS, BoundsIndex, BoundsSegment, RowBounds
+from qdrantlite.segment.row_bounds import NO_BOUNDS, BoundsIndex, BoundsSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.sparse import SparseIndex, SparseSegment
-from qdrantlite.segment.stack import Layer, Stack
+from qdrantlite.segment.stack import Layer, Segment, Stack, Unread
 from qdrantlite.storage import file_names
-from qdrantlite.storage.checkpoint import Derived, Part, read_derived, write_derived
+from qdrantlite.storage.checkpoint import Derived, Part, open_derived, read_derived, write_derived
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.store_reader import StoreReader
-from qdrantlite.values.point_ids import PointIds
 from qdrantlite.values.schema import FieldIndex
 from qdrantlite.values.schema_format import fields_from_json, fields_to_json
 
@@ -52,7 +54,9 @@ AnyStack: TypeAlias = Stack[IndexSegment] | Stack[SparseSegment] | Stack[IdSegme
 AnyLayer: TypeAlias = Layer[IndexSegment] | Layer[SparseSegment] | Layer[IdSegment] | Layer[BoundsSegment]
 Written: TypeAlias = Mapping[int, tuple[str, Mapping[str, Part]]]
 """The files of segments and what is mapped from them, by the identity of the segments they were written from."""
-S = TypeVar("S", IndexSegment, SparseSegment, OffsetSegment[PointIds], OffsetSegment[RowBounds])
+S = TypeVar("S", bound=Segment)
+Load: TypeAlias = Callable[[Mapping[str, Part]], S]
+"""A segment from its parts. Raises KeyError."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,8 +64,7 @@ class Checkpoint:
     """A manifest that leads to the present, and where its segments lie."""
 
     derived: Derived
-    folder: Path
-    files: Files
+    shard: Shard
 
     @property
     def rows(self) -> int:
@@ -86,8 +89,8 @@ class Checkpoint:
         """What it holds of a vector; nothing of one made since."""
         return self._under(f"vector/{vector_id}/")
 
-    def field(self, number: int, load: Callable[[Mapping[str, Part]], IndexSegment]) -> Stack[IndexSegment] | None:
-        """The segments of an index; None when one is missing, damaged, or without a part that is needed by now."""
+    def field(self, number: int, load: Load[IndexSegment]) -> Stack[IndexSegment] | None:
+        """The segments of an index; None when one is missing, or damaged as far as it is read by now."""
         return self._stack(f"field/{number}", load)
 
     def postings(self, vector_id: int) -> Stack[SparseSegment] | None:
@@ -102,30 +105,68 @@ class Checkpoint:
         """The segments of the bounds of a multivector; None when there are none, or one is missing or damaged."""
         return self._stack(f"bounds/{vector_id}", NO_BOUNDS.load)
 
-    def _stack(self, name: str, load: Callable[[Mapping[str, Part]], S]) -> Stack[S] | None:
-        layers: list[Layer[S]] = []
+    def _stack(self, name: str, load: Load[S]) -> Stack[S] | None:
         named = json.loads(bytes(self.derived.parts["segments"]))
         if name not in named:  # Written before there were such stacks.
             return None
+        layers: list[Layer[S]] = []
         for number, file in enumerate(named[name]):
-            parts: Mapping[str, Part] = self._under(f"{name}/{number}/")
+            parts = self._under(f"{name}/{number}/")
             forgotten = Selection.from_bytes(bytes(parts["forgotten"])).bitmap
-            if file is not None:
-                kept = read_derived(self.folder / file, format_version=FORMAT_VERSION, files=self.files)
-                if kept is None:
-                    logger.warning("%s: segment %s of %s is missing or damaged", self.folder, file, name)
-                    return None
-                parts = kept.parts
-            try:
-                layers.append(Layer(load(parts), forgotten, file))
-            except KeyError as lacking:
-                logger.warning("%s: a segment of %s was written without %s", self.folder, name, lacking)
+            source = _read_inline(parts, load) if file is None else _open_segment(self.shard, file, load)
+            if source is None:
+                logger.warning("%s: segment %s of %s is missing or damaged", self.shard.folder, file or number, name)
                 return None
+            layers.append(Layer(source, forgotten, file))
         return Stack(tuple(layers))
 
     def _under(self, prefix: str) -> dict[str, Part]:
         parts = self.derived.parts
         return {name.removeprefix(prefix): part for name, part in parts.items() if name.startswith(prefix)}
+
+
+def _read_inline(parts: Mapping[str, Part], load: Load[S]) -> S | None:
+    """A segment of the manifest itself; None when it lacks a part that is needed by now."""
+    try:
+        return load(parts)
+    except KeyError:
+        return None
+
+
+def _open_segment(shard: Shard, name: str, load: Load[S]) -> S | Unread[S] | None:
+    """A segment whose arrays are read when somebody asks it, None when it is missing. One that proves to be damaged
+    then is removed, and the shard is behind: opened anew, it reads the points instead.
+    """
+    path, files, known_by = file_names.derived(shard.folder) / name, shard.files, ref(shard)
+    kept = open_derived(path, format_version=FORMAT_VERSION, files=files)
+    if kept is None:
+        return None
+    if not {"size", "held"} <= kept.parts.keys():  # Of a release that read all of it at once.
+        return _read_inline(kept.parts, load) if kept.is_whole() else None
+
+    def loaded() -> S:
+        segment = _read_inline(kept.parts, load) if kept.is_whole() else None
+        if segment is None:
+            logger.warning("%s is damaged; the points are read instead", path)
+            files.remove(path)
+            if (shard := known_by()) is not None:
+                shard.behind = True
+            raise ShardBehind
+        return segment
+
+    size = int.from_bytes(bytes(kept.parts["size"]), "little")
+    return Unread(size, Selection.from_bytes(bytes(kept.parts["held"])).bitmap, loaded)
+
+
+def verify_segments(shard: Shard, entries_max: int) -> None:
+    """Reads segments that nobody has asked yet, about so many entries of them. Raises ShardBehind for a damaged one."""
+    for stack in _stacks(shard, shard.indexes).values():
+        for layer in stack.layers:
+            if isinstance(layer.source, Unread) and not layer.source.is_read:
+                layer.source.get()
+                entries_max -= layer.size
+                if entries_max <= 0:
+                    return
 
 
 def read_checkpoint(shard: Shard, reader: StoreReader) -> Checkpoint | None:
@@ -134,7 +175,7 @@ def read_checkpoint(shard: Shard, reader: StoreReader) -> Checkpoint | None:
     derived = read_derived(folder / MANIFEST, format_version=FORMAT_VERSION, files=shard.files)
     if derived is None or not _covers_a_past_state(derived, reader):
         return None
-    return Checkpoint(derived, folder, shard.files)
+    return Checkpoint(derived, shard)
 
 
 def _covers_a_past_state(derived: Derived, reader: StoreReader) -> bool:
@@ -205,7 +246,12 @@ def write_segment(shard: Shard, segment: AnySegment) -> tuple[str, Mapping[str, 
     """A file of a new name, and what is mapped from it. Garbage until a manifest names it. Raises StorageFailed."""
     name = uuid4().hex + SUFFIX
     path = file_names.derived(shard.folder) / name
-    write_derived(path, format_version=FORMAT_VERSION, covers_seq=0, parts=segment.dump(), files=shard.files)
+    known: list[tuple[str, Part]] = [
+        ("size", segment.size.to_bytes(8, "little")),
+        ("held", Selection(segment.held).to_bytes()),
+    ]
+    parts = [*segment.dump(), *known]
+    write_derived(path, format_version=FORMAT_VERSION, covers_seq=0, parts=parts, files=shard.files)
     kept = read_derived(path, format_version=FORMAT_VERSION, files=shard.files)
     if kept is None:
         raise StorageFailed("a segment is not as it was written", detail=str(path))
@@ -215,7 +261,7 @@ def write_segment(shard: Shard, segment: AnySegment) -> tuple[str, Mapping[str, 
 def _write_segments(shard: Shard, stacks: Mapping[str, AnyStack]) -> Written:
     """A file for each large segment that has none, mapped again."""
     return {
-        id(layer.segment): write_segment(shard, layer.segment)
+        id(layer.source): write_segment(shard, layer.segment)
         for stack in stacks.values()
         for layer in stack.layers
         if layer.file is None and _is_large(layer)
@@ -225,15 +271,15 @@ def _write_segments(shard: Shard, stacks: Mapping[str, AnyStack]) -> Written:
 def entries_unwritten(shard: Shard) -> int:
     """Of large segments that have no file yet."""
     layers = [layer for stack in _stacks(shard, shard.indexes).values() for layer in stack.layers]
-    return sum([layer.segment.size for layer in layers if layer.file is None and _is_large(layer)])
+    return sum([layer.size for layer in layers if layer.file is None and _is_large(layer)])
 
 
 def _is_large(layer: AnyLayer) -> bool:
-    return layer.segment.size > INLINE_ENTRIES_MAX
+    return layer.size > INLINE_ENTRIES_MAX
 
 
 def _file_of(layer: AnyLayer, written: Written) -> str | None:
-    return written[id(layer.segment)][0] if id(layer.segment) in written else layer.file
+    return written[id(layer.source)][0] if id(layer.source) in written else layer.file
 
 
 def _stack_parts(name: str, layers: Sequence[AnyLayer], files: Sequence[str | None]) -> list[tuple[str, Part]]:

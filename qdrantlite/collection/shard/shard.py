@@ -30,11 +30,11 @@ from qdrantlite.query.search import Search
 from qdrantlite.segment.cache import Cache
 from qdrantlite.segment.column import Column
 from qdrantlite.segment.dense import DenseView
-from qdrantlite.segment.ids import IdView
+from qdrantlite.segment.ids import IdIndex
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.selection import NO_POINTS, Selection
-from qdrantlite.segment.sparse import SparseView
+from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.storage import file_names
 from qdrantlite.storage.files import Files
 from qdrantlite.storage.point_store import PointStore
@@ -64,13 +64,13 @@ class ShardState:
     present: Mapping[str, Selection]
     dense: Mapping[str, DenseView]
     multi: Mapping[str, MultiVectorView]
-    sparse: Mapping[str, SparseView]
+    sparse: Mapping[str, SparseIndex]
     schema: Mapping[str, FieldIndex]
     fields: Mapping[str, PayloadIndex]
     """By key, one for each of the schema."""
     columns: Mapping[str, Column]
     """By the first key of payloads, of fields that filters asked for without an index."""
-    ids: IdView
+    ids: IdIndex
     record_cache: RecordCache
     demand: ColumnDemand
     filter_cache: Cache[tuple[Filter, str | None], Selection] = field(default_factory=Cache)
@@ -206,7 +206,6 @@ class Shard:
         """Publishes derived state as it is now. The caller holds the publish lock."""
         dense: dict[str, DenseView] = {}
         multi: dict[str, MultiVectorView] = {}
-        sparse: dict[str, SparseView] = {}
         for name, slot in self.slots.items():
             match slot:
                 case DenseSlot():
@@ -214,9 +213,9 @@ class Shard:
                         slot.file.append_zeros(rows - slot.file.rows_appended)
                     dense[name] = slot.view(rows)
                 case MultiSlot():
-                    multi[name] = slot.view(self.indexes.bounds[name].view())
+                    multi[name] = slot.view(self.indexes.bounds[name])
                 case SparseSlot():
-                    sparse[name] = self.indexes.sparse[name].view()
+                    pass
         self.state = ShardState(
             config=self.config,
             rows=rows,
@@ -225,11 +224,11 @@ class Shard:
             present={name: slot.present for name, slot in self.slots.items()},
             dense=dense,
             multi=multi,
-            sparse=sparse,
+            sparse=self.indexes.sparse,
             schema=self.schema,
             fields=self.indexes.fields,
             columns=self.indexes.columns,
-            ids=self.indexes.ids.view(),
+            ids=self.indexes.ids,
             record_cache=self.record_cache,
             demand=self.demand,
         )
@@ -241,9 +240,9 @@ class Shard:
             self.state,
             fields=indexes.fields,
             columns=indexes.columns,
-            sparse={name: index.view() for name, index in indexes.sparse.items()},
-            multi={name: replace(view, bounds=indexes.bounds[name].view()) for name, view in self.state.multi.items()},
-            ids=indexes.ids.view(),
+            sparse=indexes.sparse,
+            multi={name: replace(view, bounds=indexes.bounds[name]) for name, view in self.state.multi.items()},
+            ids=indexes.ids,
         )
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from qdrantlite.collection.shard.changes import Inserted
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.multivector import MultiVectorView
-from qdrantlite.segment.row_bounds import BoundsView
+from qdrantlite.segment.row_bounds import BoundsIndex
 from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.row_norms import RowNorms
@@ -103,7 +103,7 @@ class MultiSlot(_Slot):
         if part is not None:
             self.present = self.present.union(Selection.from_offsets(part.offsets))
 
-    def view(self, bounds: BoundsView) -> MultiVectorView:
+    def view(self, bounds: BoundsIndex) -> MultiVectorView:
         """Frozen view of all points that have it now."""
         return MultiVectorView(
             rows=self.file.rows(self.file.rows_appended),

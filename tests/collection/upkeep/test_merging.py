@@ -1,8 +1,9 @@
 """Segments are merged and written behind the commits: nobody sees it but in what a checkpoint costs."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -14,11 +15,12 @@ from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.upkeep import merging
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
+from qdrantlite.query import search as s
 from qdrantlite.segment import merge_policy
 from qdrantlite.segment.payload_index.index import IndexSegment, PayloadIndex
-from qdrantlite.segment.stack import Layer
+from qdrantlite.segment.stack import Layer, Unread
 from qdrantlite.storage import file_names
-from qdrantlite.storage.checkpoint import read_derived, write_derived
+from qdrantlite.storage.checkpoint import open_derived, read_derived, write_derived
 from qdrantlite.storage.files import PosixFiles
 from qdrantlite.values.schema import FieldIndex, FieldKind
 from tests.collection.compacted import untended
@@ -31,7 +33,9 @@ from tests.collection.small import (
     collection_of,
     color,
     contents,
+    dense,
     ids,
+    nearest,
     opened,
     passing,
     point,
@@ -258,6 +262,90 @@ def test_damaged_segment_costs_its_own_index_only(database: Database, tmp_path: 
         with Database(tmp_path / "copy") as copy:
             assert seen(copy) == expected
         assert [call.args[1] for call in chunks.call_args_list].count(0) == (1 if of == "color" else 0)
+
+
+def sparse_hits(database: Database) -> object:
+    return [(hit.record.id, hit.score) for hit in database.search(NAME, nearest(sparse(i1=1, i2=1), "words"))]
+
+
+ASKED: dict[str, Callable[[Database], object]] = {
+    "color": lambda database: passing(database, color("red")),
+    "size": lambda database: passing(database, size(1)),
+    "postings": sparse_hits,
+    "ids": lambda database: [record.id for record in database.scroll(NAME, s.Scroll(limit=5)).records],
+    "tie": lambda database: [hit.record.id for hit in database.search(NAME, nearest(dense(0, 0)))],
+}
+
+
+@pytest.fixture
+def closed(database: Database, tmp_path: Path) -> Path:
+    """The folder of the same points, merged, every index in files of its own."""
+    merge(database)
+    checkpoint(database)
+    shutil.copytree(tmp_path / "db", tmp_path / "copy", ignore=shutil.ignore_patterns("*-shm"))
+    return tmp_path / "copy"
+
+
+def unread(database: Database) -> set[str]:
+    """The files of segments that nobody has asked."""
+    indexes = shard_of(database).indexes
+    layers: list[Layer[Any]] = [*indexes.ids.stack]
+    for field in indexes.fields.values():
+        layers.extend(field.stack.layers)
+    for postings in indexes.sparse.values():
+        layers.extend(postings.stack.layers)
+    return {
+        layer.file for layer in layers if layer.file and isinstance(layer.source, Unread) and not layer.source.is_read
+    }
+
+
+def test_opening_reads_no_segment_and_a_question_only_its_own(closed: Path) -> None:
+    with Database(closed) as copy:
+        assert copy.count(NAME, None) == 54
+        every = unread(copy)
+        assert len(every) == 4
+        ASKED["color"](copy)
+        field = shard_of(copy).indexes.fields["color"].stack.layers[0].file
+        assert field not in unread(copy)
+        assert shard_of(copy).indexes.fields["size"].stack.layers[0].file in unread(copy)
+        collection_of(copy).maintain(idle=False)
+        assert not unread(copy), "the others are compared behind the searches"
+
+
+def flip_array(path: Path) -> None:
+    """A bit of the largest array in a file."""
+    kept = open_derived(path, format_version=checkpoint_module.FORMAT_VERSION, files=PosixFiles())
+    assert kept is not None
+    data, largest = bytearray(path.read_bytes()), bytes(max((content for content, _ in kept.unverified), key=len))
+    data[bytes(data).index(largest) + len(largest) // 2] ^= 0x40
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("first", ["a search", "upkeep", "a filtered write"])
+def test_flipped_bits_of_unread_segments_are_never_served(
+    database: Database, closed: Path, asked: str, first: str
+) -> None:
+    expected = ASKED[asked](database), contents(database), answers(database, CONDITIONS)
+    segments = list(closed.rglob(f"*{checkpoint_module.SUFFIX}"))
+    assert len(segments) == 5
+    for path in segments:
+        flip_array(path)
+    with Database(closed) as copy:
+        assert copy.count(NAME, None) == 54
+        assert len(unread(copy)) == 4, "opening does not compare them"
+        if first == "upkeep":
+            shard = shard_of(copy)
+            collection_of(copy).maintain(idle=False)
+            assert shard.behind
+            assert shard_of(copy) is not shard
+        elif first == "a filtered write":
+            write(copy, o.DeletePoints(where(color("of none"))))
+        assert (ASKED[asked](copy), contents(copy), answers(copy, CONDITIONS)) == expected
+        collection_of(copy).maintain(idle=True)
+        assert not {path.name for path in segments} & set(files_of(copy))
+    with Database(closed) as again:
+        assert (ASKED[asked](again), contents(again), answers(again, CONDITIONS)) == expected
 
 
 def test_readers_keep_what_they_began_with(database: Database) -> None:
