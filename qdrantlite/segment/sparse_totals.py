@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pyroaring import AbstractBitMap
 
 from qdrantlite.deadline import Ask
-from qdrantlite.segment.best import best_of
+from qdrantlite.segment.best import best_of, reached
 from qdrantlite.segment.bitmaps import Offsets, packed_bits
 from qdrantlite.segment.runs import VisibleRun, alive, found_in
 from qdrantlite.segment.selection import Selection
@@ -27,8 +27,6 @@ SCATTER_RATIO = 16
 """All offsets get a total while postings are at least one in so many of them."""
 CHOSEN_SHARE = 4
 """Of no more than one in so many offsets totals are found one by one."""
-GROUPS_OF = 64
-"""So many totals stand for each other where the best are sought."""
 PIECE_POSTINGS = 1 << 20
 """Added up between two looks at the deadline: some 5 ms."""
 LOOKUP_POSTINGS = 4096
@@ -78,20 +76,15 @@ class Together(NamedTuple):
         return sum(map(len, self.offsets))
 
 
-def _pieces(
-    offsets: list[Offsets], weights: list[F32], factors: F32, ask: Ask
-) -> Iterator[tuple[npt.NDArray[np.int64], F32]]:
-    """The postings of some lists, one after the other, weights times the factor of their list; some at a time."""
+def _pieces(offsets: list[Offsets], ask: Ask) -> Iterator[slice]:
+    """Stretches of these lists that are added up between two looks at the deadline; at least one list each."""
     ends = np.cumsum([*map(len, offsets)])
     at = 0
     while at < len(offsets):
         ask()
         before = int(ends[at - 1]) if at else 0
         stop = max(at + 1, int(ends.searchsorted(before + PIECE_POSTINGS, side="right")))
-        owners = np.concatenate(offsets[at:stop], dtype=np.int64)
-        products = np.concatenate(weights[at:stop])
-        products *= np.repeat(factors[at:stop], [*map(len, offsets[at:stop])])
-        yield owners, products
+        yield slice(at, stop)
         at = stop
 
 
@@ -176,7 +169,11 @@ def best_together(together: Together, selection: Selection, limit: int, ask: Ask
 def _rare_totals(together: Together, ask: Ask) -> Totals:
     """Totals of the rare lists for all offsets covered, ``(span,)``."""
     span, totals = together.stop - together.first, None
-    for owners, products in _pieces(together.offsets, together.weights, np.concatenate(together.factors), ask):
+    factors = np.concatenate(together.factors)
+    for piece in _pieces(together.offsets, ask):
+        owners = np.concatenate(together.offsets[piece], dtype=np.int64)
+        products = np.concatenate(together.weights[piece])
+        products *= np.repeat(factors[piece], [*map(len, together.offsets[piece])])
         if together.first:
             owners -= together.first
         added = np.bincount(owners, weights=products, minlength=span)
@@ -198,7 +195,7 @@ def _best_of_all(together: Together, totals: Totals, selection: Selection, limit
     passing = _passing(together, selection)
     if passing is not None:
         rough[~passing] = 0
-    least = _threshold(rough, limit) - slack
+    least = reached(rough, limit) - slack
     hopeful: npt.NDArray[np.int64]
     if 0 < least < np.inf:
         hopeful = np.flatnonzero(rough >= least)
@@ -256,14 +253,16 @@ def _add_rare(together: Together, offsets: Offsets, totals: Totals, shared: Bool
         if not short:
             return
         owned, weights, factors = [owned[at] for at in short], [weights[at] for at in short], factors[short]
-    numbered = np.zeros(max(together.stop, int(offsets[-1]) + 1), dtype=np.int32)
-    numbered[offsets] = np.arange(1, len(offsets) + 1, dtype=np.int32)
-    for owners, products in _pieces(owned, weights, factors, ask):
-        found = numbered.take(owners)
-        met = found.nonzero()[0]
-        found = found[met] - 1
-        totals += np.bincount(found, weights=products[met], minlength=len(offsets))
-        shared[found] = True
+    chosen = np.zeros(max(together.stop, int(offsets[-1]) + 1), dtype=np.bool_)
+    chosen[offsets] = True
+    for piece in _pieces(owned, ask):
+        owners = np.concatenate(owned[piece], dtype=np.int64)
+        met = chosen.take(owners).nonzero()[0]  # Few of them: what follows takes little.
+        places = offsets.searchsorted(owners.take(met).astype(np.uint32))
+        lists = np.cumsum([*map(len, owned[piece])]).searchsorted(met, side="right")
+        products = np.concatenate(weights[piece]).take(met) * factors[piece].take(lists)
+        totals += np.bincount(places, weights=products, minlength=len(offsets))
+        shared[places] = True
 
 
 def _passing(together: Together, selection: Selection) -> Bools | None:
@@ -288,16 +287,3 @@ def nonzero_best(offsets: Offsets, scores: F32, limit: int) -> tuple[Offsets, F3
     if len(kept) < len(scores):
         offsets, scores = offsets[kept], scores[kept]
     return best_of(offsets, scores, limit=limit, larger_is_better=True)
-
-
-def _threshold(totals: F32, limit: int) -> float:
-    """A total that at least ``limit`` of the totals reach, or 0 where none above 0 is easily found.
-
-    The ``limit``-th best of the best totals of groups is no better than the ``limit``-th best total. Any totals may
-    be a group: those that are far apart are compared many at a time.
-    """
-    size = max(1, min(GROUPS_OF, len(totals) // (2 * limit)))
-    best = totals[: len(totals) // size * size].reshape(size, -1).max(axis=0)
-    if limit > len(best) or np.isnan(best).any():  # A total that is NaN is reached by none.
-        return 0.0
-    return float(np.partition(best, len(best) - limit)[len(best) - limit])

@@ -57,9 +57,13 @@ SPARE = 8
 DENSE_SELECTION = 0.5
 """Above this share of passing rows, a batch scores all rows and masks; below, it gathers the passing ones."""
 
+QUIET = np.errstate(over="ignore", invalid="ignore")
+"""What overflows, or is NaN, is no hit, and nothing to warn of."""
+
 Bitmap = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
 Best = tuple[U32, F32]
+Block = tuple[Rows, Ids, npt.NDArray[np.bool_] | None]
 
 
 def is_repeatable(rows: Rows, distance: Distance) -> bool:
@@ -129,6 +133,7 @@ def subset(rows: Rows, queries: F32, offsets: U32, *, distance: Distance, limit:
     return as_best(*found, distance, 0)
 
 
+@QUIET
 def score(rows: Rows, query: F32, offsets: U32, *, distance: Distance) -> F32:
     """Score the rows at ``offsets`` ``(m,)``, in any order and perhaps repeated, against ``query`` ``(dim,)``.
 
@@ -192,6 +197,7 @@ def rescore(rows: Rows, queries: F32, candidates: Ids, *, distance: Distance, li
     return offsets, scores
 
 
+@QUIET
 def _best_in_order(
     rows: Rows,
     queries: F32,
@@ -222,13 +228,9 @@ def _best_in_order(
     return found, np.sqrt(best) if distance is Distance.EUCLID else best
 
 
+@QUIET
 def _best_of_blocks(
-    blocks: Iterator[tuple[Rows, Ids, npt.NDArray[np.bool_] | None]],
-    rows: Rows,
-    queries: F32,
-    *,
-    distance: Distance,
-    limit: int,
+    blocks: Iterator[Block], rows: Rows, queries: F32, *, distance: Distance, limit: int
 ) -> tuple[F32, Ids]:
     """Keep the best ``limit`` of all blocks; FAISS's raw scores and ids ``(q, limit)``, -1 where there is none."""
     heap = faiss.float_minheap_array_t() if distance.larger_is_better else faiss.float_maxheap_array_t()
@@ -265,18 +267,17 @@ def _recompute(rows: Rows, queries: F32, raw: F32, ids: Ids) -> None:
 def _compare(block: Rows, queries: F32, distance: Distance, *, exact: bool = True, norms: F32 | None = None) -> F32:
     """Raw scores ``(q, n)`` of stored rows: inner products or cosines, squared distances, or sums of differences."""
     floats, norms = as_compared(block, distance, norms)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if distance.larger_is_better:
-            products: F32 = queries @ floats.T
-            return products if norms is None else np.divide(products, norms, out=products)
-        if exact or distance is Distance.MANHATTAN:
-            return _compare_exactly(floats, queries, distance, cores=1 if len(queries) == 1 else os.cpu_count() or 1)
-        # Moving the origin among the queries keeps the squares small, so that little is lost in their difference.
-        origin = queries.mean(axis=0, dtype=np.float32)
-        near, far = queries - origin, floats - origin
-        squares = np.einsum("ij,ij->i", near, near)[:, np.newaxis] + np.einsum("ij,ij->i", far, far)
-        raw: F32 = squares - np.float32(2) * (near @ far.T)
-        return np.maximum(raw, np.float32(0), out=raw)
+    if distance.larger_is_better:
+        products: F32 = queries @ floats.T
+        return products if norms is None else np.divide(products, norms, out=products)
+    if exact or distance is Distance.MANHATTAN:
+        return _compare_exactly(floats, queries, distance, cores=1 if len(queries) == 1 else os.cpu_count() or 1)
+    # Moving the origin among the queries keeps the squares small, so that little is lost in their difference.
+    origin = queries.mean(axis=0, dtype=np.float32)
+    near, far = queries - origin, floats - origin
+    squares = np.einsum("ij,ij->i", near, near)[:, np.newaxis] + np.einsum("ij,ij->i", far, far)
+    raw: F32 = squares - np.float32(2) * (near @ far.T)
+    return np.maximum(raw, np.float32(0), out=raw)
 
 
 def _compare_exactly(block: F32, queries: F32, distance: Distance, *, cores: int) -> F32:
@@ -348,9 +349,7 @@ def _nearest_gathered(rows: Rows, queries: F32, ids: Ids, *, distance: Distance,
     return np.take_along_axis(raw, order, axis=1), np.take_along_axis(found, order, axis=1)
 
 
-def _range_blocks(
-    rows: Rows, passing: npt.NDArray[np.bool_] | None, queries: int
-) -> Iterator[tuple[Rows, Ids, npt.NDArray[np.bool_] | None]]:
+def _range_blocks(rows: Rows, passing: npt.NDArray[np.bool_] | None, queries: int) -> Iterator[Block]:
     """Cut rows into blocks with their row numbers and, where there is a selection, the mask of each."""
     size = _block_rows(rows, queries)
     for at in range(0, len(rows), size):
@@ -358,7 +357,7 @@ def _range_blocks(
         yield block, np.arange(at, at + len(block), dtype=np.int64), among
 
 
-def _subset_blocks(rows: Rows, ids: Ids, queries: int) -> Iterator[tuple[Rows, Ids, None]]:
+def _subset_blocks(rows: Rows, ids: Ids, queries: int) -> Iterator[Block]:
     """Gather the rows named by ``ids``, a block at a time."""
     size = _block_rows(rows, queries)
     for at in range(0, len(ids), size):

@@ -121,7 +121,7 @@ def _norms(floats: F32) -> F32:
 
 def _to_bytes(floats: F32) -> npt.NDArray[np.uint8]:
     """Truncate toward zero and clamp to 0…255; NaN becomes 0."""
-    return np.clip(np.nan_to_num(floats, nan=0.0, posinf=255.0, neginf=0.0), 0, 255).astype(np.uint8)
+    return np.fmin(np.fmax(floats, np.float32(0)), np.float32(255)).astype(np.uint8)
 
 
 def _decode_half(rows: Rows) -> F32:
