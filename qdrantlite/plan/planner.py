@@ -5,6 +5,8 @@ merges them, the root alone knows an offset. How a leaf reads is decided in ``le
 statistics give the same plan.
 """
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
@@ -18,25 +20,31 @@ from qdrantlite.plan.bound import (
     BoundSearch,
     BoundStage,
     BoundText,
+    BoundVectorQuery,
     NearestDense,
     NearestMulti,
     NearestSparse,
 )
 from qdrantlite.plan.custom import CustomScore
+from qdrantlite.plan.guides import guides
 from qdrantlite.plan.leaves import leaf
 from qdrantlite.plan.nodes import (
+    CustomScan,
     Diversify,
     Estimate,
     ExactScan,
     Formula,
     Fuse,
     GraphScan,
+    GuidedScan,
     Merge,
+    MultiScan,
     Node,
     Nothing,
     Order,
     Rescore,
     SampleOf,
+    SparseScan,
     SubsetScan,
     Top,
 )
@@ -59,17 +67,46 @@ def plan(search: BoundSearch, statistics: Statistics) -> Node:
     return _improved(top)
 
 
-def plan_alike(known: Node, query: NearestDense) -> Node:
-    """The plan of a search that differs from the one planned in nothing but the vector that its only leaf seeks."""
+def plan_alike(known: Node, queries: Iterator[BoundVectorQuery]) -> Node:
+    """The plan of a search that differs from the one planned in nothing but the vectors it names.
+
+    ``queries`` come as nodes do: those of the sources before that of what merges them.
+    """
     match known:
-        case GraphScan() | ExactScan() | SubsetScan():
-            return replace(known, query=query)
-        case Top():
-            return replace(known, source=plan_alike(known.source, query))
         case Nothing():
+            deque(queries, maxlen=0)  # Whoever binds them refuses what does not fit.
             return known
+        case Top():
+            return replace(known, source=plan_alike(known.source, queries))
+        case Fuse():
+            return replace(known, sources=tuple([plan_alike(source, queries) for source in known.sources]))
+        case Rescore():
+            sources = tuple([plan_alike(source, queries) for source in known.sources])
+            return replace(known, sources=sources, query=next(queries))
+        case GuidedScan():
+            query = next(queries)
+            assert isinstance(query, CustomScore)
+            walks = tuple(
+                [replace(walk, query=guide) for walk, guide in zip(known.sources, guides(query), strict=True)]
+            )
+            return replace(known, sources=walks, otherwise=replace(known.otherwise, query=query))
+        case GraphScan() | ExactScan() | SubsetScan() | SparseScan() | MultiScan() | CustomScan():
+            query = next(queries)
+            assert type(query) is type(known.query)
+            return replace(known, query=query)  # type: ignore[arg-type] # of the same type
         case _:
-            raise AssertionError("a search for the nearest to one vector has one leaf")
+            raise AssertionError("a search that names nothing but vectors")
+
+
+def can_be_alike(node: Node) -> bool:
+    """Whether the plan holds for searches alike: not when a filter is settled by reading, or a part of it cut away."""
+    return isinstance(node, Nothing) or _is_whole(node)
+
+
+def _is_whole(node: Node) -> bool:
+    if isinstance(node, Nothing) or (node.selection is not None and not node.selection.is_settled):
+        return False
+    return all(map(_is_whole, node.sources))
 
 
 def _node(stage: BoundStage, statistics: Statistics, *, repeats: bool) -> Node:

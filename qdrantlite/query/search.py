@@ -258,17 +258,12 @@ ALL_VECTORS = VectorsSelector(everything=True)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Search:
-    """The root: a stage plus what is returned of its points.
-
-    ``pattern`` is one and the same object for searches that differ in the components of one dense vector and in nothing
-    else: the vector to which a root without prefetches seeks the nearest. None = not known to be like any other.
-    """
+    """The root: a stage plus what is returned of its points."""
 
     stage: Prefetch
     offset: int = 0
     with_payload: PayloadSelector = NO_PAYLOAD
     with_vectors: VectorsSelector = NO_VECTORS
-    pattern: "Search | None" = None
 
 
 @dataclass(frozen=True, slots=True)

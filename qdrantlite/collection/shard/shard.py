@@ -26,7 +26,7 @@ from qdrantlite.errors import NotFound
 from qdrantlite.plan.nodes import Node
 from qdrantlite.plan.statistics import VectorStatistics
 from qdrantlite.query.filter import Filter
-from qdrantlite.query.search import Search
+from qdrantlite.query.shape import Shape
 from qdrantlite.segment.cache import Cache
 from qdrantlite.segment.column import Column
 from qdrantlite.segment.dense import DenseView
@@ -77,8 +77,8 @@ class ShardState:
     """What filters let through and, narrowed to the points that have it, by vector."""
     statistics: dict[str, VectorStatistics] = field(default_factory=dict)
     """By vector, each put there by whoever asks for it first."""
-    plan_cache: Cache[Search, Node] = field(default_factory=Cache)
-    """By pattern, see ``Search.pattern``."""
+    plan_cache: Cache[Shape, Node] = field(default_factory=Cache)
+    """Of searches alike, whatever vectors they name."""
 
 
 class ShardRetired(Exception):

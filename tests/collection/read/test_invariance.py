@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from qdrantlite.collection.collection import Collection
+from qdrantlite.collection.read import prepare
 from qdrantlite.deadline import FOREVER
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
+from qdrantlite.query.shape import shape_of
 from qdrantlite.values.schema import (
     HNSW_DEFAULT,
     OPTIMIZERS_DEFAULT,
@@ -22,6 +25,7 @@ from qdrantlite.values.schema import (
     FieldKind,
     ScalarQuantization,
 )
+from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector
 from tests.collection import tended
 from tests.congruence.random_trees import CONFIG, ORDER_KEY, POINTS, Chance
 from tests.oracle_filter import Point
@@ -137,3 +141,55 @@ def test_answers_are_those_of_points_in_the_order_of_their_ids(collections: dict
 def test_batch_answers_as_each_alone(collections: dict[str, Collection], way: str) -> None:
     together = answers(collections[way], SEARCHES)
     assert [answers(collections[way], [search])[0] for search in SEARCHES] == together
+
+
+def turned(given: s.VectorInput) -> s.VectorInput:
+    """Another vector of the same kind and size."""
+    match given:
+        case DenseVector(values):
+            return DenseVector(values[::-1].copy())
+        case MultiVector(rows):
+            return MultiVector(rows[::-1, ::-1].copy())
+        case SparseVector(indices, weights):
+            return SparseVector(indices[: max(1, len(indices) - 1)], weights[::-1][: max(1, len(indices) - 1)].copy())
+        case _:
+            return given
+
+
+def turned_query(query: s.Query | None) -> s.Query | None:
+    match query:
+        case s.Nearest(given):
+            return s.Nearest(turned(given))
+        case s.Recommend(positive, negative, strategy, lenient):
+            return s.Recommend(tuple(map(turned, positive)), tuple(map(turned, negative)), strategy, lenient)
+        case s.Discover(target, pairs):
+            return s.Discover(turned(target), tuple(map(turned_pair, pairs)))
+        case s.Context(pairs):
+            return s.Context(tuple(map(turned_pair, pairs)))
+        case _:
+            return query
+
+
+def turned_pair(pair: s.ContextPair) -> s.ContextPair:
+    return s.ContextPair(turned(pair.positive), turned(pair.negative))
+
+
+def turned_stage(stage: s.Prefetch) -> s.Prefetch:
+    return replace(stage, query=turned_query(stage.query), prefetch=tuple(map(turned_stage, stage.prefetch)))
+
+
+@pytest.mark.parametrize("way", ["tail", "graphs and tail"])
+def test_answers_do_not_depend_on_what_was_asked_before(collections: dict[str, Collection], way: str) -> None:
+    """Searches are asked whose like, but for their vectors, is known."""
+    target = collections[way]
+    asked = [s.Search(Chance(seed).stage(), offset=seed % 3) for seed in range(4 * TREES)]
+    alike = [replace(search, stage=turned_stage(search.stage)) for search in asked]
+    known = [number for number, search in enumerate(asked) if shape_of(search) is not None]
+    assert len(known) > TREES
+    assert len([number for number in known if asked[number].stage.prefetch]) > TREES // 5
+    with patch.object(prepare, "shape_of", return_value=None):
+        expected = [answers(target, [alike[number]])[0] for number in known]
+    for number, hits in zip(known, expected, strict=True):
+        assert shape_of(asked[number]) == shape_of(alike[number])
+        answers(target, [asked[number]])
+        assert answers(target, [alike[number]])[0] == hits

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import sleep
 from unittest.mock import patch
@@ -45,7 +46,7 @@ def pattern(*must: Condition, using: str = "", limit: int = 3, offset: int = 0) 
 def like(shared: s.Search, *values: float) -> s.Search:
     stage = shared.stage
     mine = s.Prefetch(query=s.Nearest(dense(*values)), using=stage.using, limit=stage.limit, filter=stage.filter)
-    return s.Search(mine, shared.offset, shared.with_payload, shared.with_vectors, shared)
+    return s.Search(mine, shared.offset, shared.with_payload, shared.with_vectors)
 
 
 @contextmanager
@@ -74,15 +75,16 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def test_searches_alike_are_bound_once_and_answered_as_all_others_are(database: Database, shared: s.Search) -> None:
     questions = [(1.0, 0.0), (-1.0, 0.5), (0.0, 1.0)]
     alone = [s.Search(like(shared, *q).stage, shared.offset, s.ALL_PAYLOAD) for q in questions]
-    expected = [database.search(NAME, search) for search in alone]
+    with patch.object(module, "shape_of", return_value=None):
+        expected = [database.search(NAME, search) for search in alone]
     with counted(module, "bind") as bound:
         assert [database.search(NAME, like(shared, *q)) for q in questions] == expected
         assert len(bound) == 1
         batch = tuple(like(shared, *q) for q in questions)
         assert database.search_batch(NAME, batch) == expected
         assert len(bound) == 1
-        mixed = (*batch, alone[0])
-        assert database.search_batch(NAME, mixed) == [*expected, expected[0]]
+        named = s.Search(replace(alone[0].stage, query=s.Nearest(1)), shared.offset, s.ALL_PAYLOAD)
+        assert database.search_batch(NAME, (*batch, named))[:3] == expected
         assert len(bound) == 2
 
 

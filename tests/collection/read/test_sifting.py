@@ -92,7 +92,9 @@ class Reads:
 
 def hits(database: Database, stage: s.Prefetch) -> list[tuple[object, float]]:
     collection = collection_of(database)
-    collection.shard.state.filter_cache.__init__()  # type: ignore[misc]  # Nothing is known of any filter.
+    state = collection.shard.state
+    for known in (state.filter_cache, state.plan_cache):
+        known._found.clear()  # Nothing is known of any filter.
     return [(hit.record.id, hit.score) for hit in database.search(NAME, s.Search(stage))]
 
 

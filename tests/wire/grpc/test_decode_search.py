@@ -103,23 +103,27 @@ def test_searches_for_one_vector_are_decoded_as_all_others_are(fields: dict[str,
             assert getattr(found, name) == getattr(expected, name)
 
 
-def test_pattern_is_shared_by_searches_that_differ_in_their_vector_alone() -> None:
-    searches = [decode_search(plain([1.0, 2.0], **fields)) for fields in PLAIN[:5]]
-    assert None not in [search.pattern for search in searches]
-    assert len({search.pattern for search in searches}) == len(searches)
-    for search, fields in zip(searches, PLAIN, strict=False):
-        assert decode_search(plain([3.0, 4.0], **fields)).pattern is search.pattern
-        assert decode_search(plain([3.0], **fields)).pattern is not search.pattern
+def test_what_stands_beside_the_vector_is_decoded_once() -> None:
+    for fields in PLAIN[:5]:
+        one, other = (decode_search(plain(values, **fields)) for values in ([1.0, 2.0], [3.0, 4.0]))
+        assert one.stage.params is other.stage.params
+        assert one.stage.filter is other.stage.filter
+        assert one.with_payload is other.with_payload
 
 
-def test_search_that_is_more_than_one_vector_has_no_pattern() -> None:
-    long = plain([1.0], **PLAIN[5])
+def test_search_that_is_more_than_one_vector_is_decoded_as_a_whole() -> None:
     staged = plain([1.0], prefetch=[pb.PrefetchQuery(limit=2)])
     by_id = pb.QueryPoints(collection_name="books", query=pb.Query(nearest=pb.VectorInput(id=common.PointId(num=1))))
     newer = plain([1.0])
     newer.query.MergeFromString(b"\xfa\x3f\x01x")  # A field of a later version, beside the vector.
-    for message in (long, staged, by_id, newer, pb.QueryPoints(collection_name="books")):
-        assert decode_search(message).pattern is None
+    assert len(decode_search(staged).stage.prefetch) == 1
+    asked = decode_search(by_id).stage.query
+    assert isinstance(asked, tree.Nearest)
+    assert asked.input == 1
+    asked = decode_search(newer).stage.query
+    assert isinstance(asked, tree.Nearest)
+    assert isinstance(asked.input, DenseVector)
+    assert decode_search(pb.QueryPoints(collection_name="books")).stage.query is None
 
 
 def test_refusal_of_a_search_for_one_vector_comes_every_time() -> None:

@@ -57,9 +57,9 @@ def _plain(message: pb.QueryPoints) -> Search | None:
     end = len(opening) + 4 * count
     if len(encoded) - end > REMEMBERED_BYTES_MAX or not encoded.startswith(opening):
         return None
-    pattern = _pattern(opening, count, encoded[end:])
+    alike = _with_zeros(opening, count, encoded[end:])
     vector = DenseVector(packed_floats(encoded, count, len(opening)))
-    return replace(pattern, stage=replace(pattern.stage, query=Nearest(vector)), pattern=pattern)
+    return replace(alike, stage=replace(alike.stage, query=Nearest(vector)))
 
 
 @lru_cache(maxsize=64)
@@ -73,7 +73,7 @@ def _opening(collection: str, count: int) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _pattern(opening: bytes, count: int, rest: bytes) -> Search:
+def _with_zeros(opening: bytes, count: int, rest: bytes) -> Search:
     return _decode_whole(pb.QueryPoints.FromString(opening + bytes(4 * count) + rest))
 
 
