@@ -1,8 +1,8 @@
 """A sealed segment: an immutable graph over a contiguous range of offsets of one dense vector, and perhaps codes.
 
 Codes stand in for the rows while the graph is walked. Where they are coarsest, or a search asks for it, what is found
-is scored again from the rows. Dead points stay in the graph until it is built anew; a walk steps on them and the
-selection keeps them out of the answer.
+is scored again from the rows. Dead points stay in the graph until it is pruned or built anew; a walk steps on them and
+the selection keeps them out of the answer.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.selection import Selection
-from qdrantlite.segment.vector_index import hnsw, quantized
+from qdrantlite.segment.vector_index import graph_prune, hnsw, quantized
 from qdrantlite.segment.vector_index.hnsw import Graph, Progress
 from qdrantlite.segment.vector_index.preconditions import oversampled
 from qdrantlite.segment.vector_index.quantized import QUERY_BITS, BitCodes, CodeKind, Codes, ScalarCodes
@@ -94,6 +94,8 @@ class SealedSegment:
     apart: Selection | None = None
     """Those of them that the graph cannot find, because they cannot be linked; None: there are none."""
     coded: Coded | None = None
+    pruned: int = 0
+    """Points that were linked since the graph was built, and taken out of it again."""
 
     @property
     def first(self) -> int:
@@ -227,7 +229,37 @@ def extend(
         threads=threads,
         progress=progress,
     )
-    return SealedSegment(graph, segment.params, segment.linked + len(beyond), _apart(graph, present))
+    linked, apart = segment.linked + len(beyond), _apart(graph, present)
+    return SealedSegment(graph, segment.params, linked, apart, pruned=segment.pruned)
+
+
+def prune(
+    segment: SealedSegment, present: Selection, *, threads: int, progress: Progress | None = None
+) -> SealedSegment | None:
+    """The segment, without codes, over the same range, with nothing but rows of ``present`` in its graph.
+
+    None: a graph is better built anew, see ``graph_prune.prune``. ``progress`` abandons it by raising.
+    """
+    graph = segment.graph
+    living = present.offsets()
+    living = living[np.searchsorted(living, segment.first) : np.searchsorted(living, segment.stop)]
+    pruned = graph_prune.prune(
+        *(graph, living),
+        rows=graph.rows,
+        offsets=living,
+        first=graph.first,
+        count=graph.count,
+        threads=threads,
+        progress=progress,
+    )
+    return _pruned(segment, pruned, len(living), present)
+
+
+def _pruned(segment: SealedSegment, graph: Graph | None, living: int, present: Selection) -> SealedSegment | None:
+    if graph is None:
+        return None
+    dead = segment.pruned + segment.linked - living
+    return SealedSegment(graph, segment.params, living, _apart(graph, present), pruned=dead)
 
 
 def _apart(graph: Graph, present: Selection) -> Selection | None:
@@ -258,10 +290,11 @@ def load(
     distance: Distance,
     params: GraphParams,
     linked: int,
+    pruned: int,
 ) -> SealedSegment:
     """Maps a saved graph over its rows; ``present`` are the points that have the vector now. Raises Corrupted."""
     graph = hnsw.load(path, rows, first=first, distance=distance)
-    return SealedSegment(graph, params, linked, _apart(graph, present))
+    return SealedSegment(graph, params, linked, _apart(graph, present), pruned=pruned)
 
 
 def load_codes(segment: SealedSegment, path: Path, coding: Coding) -> SealedSegment:

@@ -30,6 +30,7 @@ class Work(Enum):
     """What is attempted."""
 
     GRAPH = "its graph"
+    PRUNED = "pruning its graph"
     CODES = "its codes"
 
 

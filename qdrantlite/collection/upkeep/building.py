@@ -55,6 +55,7 @@ class GraphSource:
     path: Path
     first: int
     linked: int
+    pruned: int
     params: GraphParams
 
 
@@ -80,7 +81,17 @@ class EncodeJob:
     target: Path
 
 
-Job: TypeAlias = LinkJob | EncodeJob
+@dataclass(frozen=True, slots=True)
+class PruneJob:
+    """Writes to ``target`` the graph without what is not present any more; a new one where that is better."""
+
+    rows: RowSource
+    graph: GraphSource
+    threads: int
+    target: Path
+
+
+Job: TypeAlias = LinkJob | EncodeJob | PruneJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,7 @@ class Built:
 
     first: int
     linked: int
+    pruned: int
 
 
 class Builder(Protocol):
@@ -143,9 +155,12 @@ def work(job: Job, progress: Progress) -> Built:
             segment = sealed.encode(segment, job.coding, threads=job.threads, progress=progress)
             assert segment.coded is not None
             sealed.save_codes(segment.coded, job.target)
+        case PruneJob():
+            segment = _pruned(job, rows, present, progress)
+            sealed.save_graph(segment, job.target)
         case _:
             assert_never(job)
-    return Built(segment.first, segment.linked)
+    return Built(segment.first, segment.linked, segment.pruned)
 
 
 def _linked(job: LinkJob, rows: Rows, present: Selection, progress: Progress) -> SealedSegment:
@@ -156,9 +171,23 @@ def _linked(job: LinkJob, rows: Rows, present: Selection, progress: Progress) ->
     return sealed.extend(base, rows, present, threads=threads, progress=progress)
 
 
+def _pruned(job: PruneJob, rows: Rows, present: Selection, progress: Progress) -> SealedSegment:
+    distance, threads, params = job.rows.distance, job.threads, job.graph.params
+    segment = _loaded(job.graph, rows, present, distance)
+    pruned = sealed.prune(segment, present, threads=threads, progress=progress)
+    if pruned is not None:
+        return pruned
+    return sealed.seal(rows, present, distance=distance, params=params, threads=threads, progress=progress)
+
+
 def _loaded(graph: GraphSource, rows: Rows, present: Selection, distance: Distance) -> SealedSegment:
     return sealed.load(
-        graph.path, rows, present, first=graph.first, distance=distance, params=graph.params, linked=graph.linked
+        *(graph.path, rows, present),
+        first=graph.first,
+        distance=distance,
+        params=graph.params,
+        linked=graph.linked,
+        pruned=graph.pruned,
     )
 
 

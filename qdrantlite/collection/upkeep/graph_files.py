@@ -50,6 +50,7 @@ class SavedSegment:
     linked: int
     params: GraphParams
     coding: Coding | None
+    pruned: int = 0
 
 
 def new_path(folder: Path, kind: Literal["graph", "codes"], vector_id: int) -> Path:
@@ -93,6 +94,7 @@ def load(
             distance=distance,
             params=saved.params,
             linked=saved.linked,
+            pruned=saved.pruned,
         )
     except Corrupted as error:
         logger.warning("%s; it will be built again", error.report)
@@ -163,6 +165,7 @@ def _entry(saved: SavedSegment) -> dict[str, object]:
         "codes": None if saved.codes is None else [saved.codes.name, saved.codes.crc],
         "first": saved.first,
         "linked": saved.linked,
+        "pruned": saved.pruned,
         "params": [saved.params.m, saved.params.ef_construct],
         "coding": None if coding is None else [*_kind_entry(coding.kind), coding.in_memory, coding.query_bits],
     }
@@ -178,6 +181,7 @@ def _segment(entry: dict[str, Any]) -> SavedSegment:
         entry["linked"],
         GraphParams(*entry["params"]),
         None if coding is None else Coding(_kind(coding[0], coding[1]), *coding[2:]),
+        entry.get("pruned", 0),  # Before graphs were pruned, nothing told of it.
     )
 
 

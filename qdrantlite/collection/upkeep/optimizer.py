@@ -1,5 +1,5 @@
-"""The optimizer of one collection: builds, extends, encodes and saves the graphs of its dense vectors, behind searches
-and writes.
+"""The optimizer of one collection: builds, extends, prunes, encodes and saves the graphs of its dense vectors, behind
+searches and writes.
 
 Runs on the database's optimizer thread; FAISS works in another process (``build_process``), and no lock is held
 meanwhile. A graph reads the stored rows, so its file holds links only; see ``graph_files``. Saved graphs are mapped
@@ -43,6 +43,13 @@ RETRY_S = 60.0
 RETRY_S_MAX = 3600.0
 
 INDEXING = "indexing"
+WORK = {
+    Sealing.BUILD: Work.GRAPH,
+    Sealing.EXTEND: Work.GRAPH,
+    Sealing.PRUNE: Work.PRUNED,
+    Sealing.ENCODE: Work.CODES,
+    Sealing.RELOAD: Work.CODES,
+}
 
 Stop: TypeAlias = Callable[[], bool]
 
@@ -186,6 +193,7 @@ class Optimizer:
             quiet_s=quiet_s,
             waiting_s=0.0 if since is None else monotonic() - since,
             polished_s=monotonic() - self._polished_at.get(slot.id, -inf),
+            pruned=0 if segment is None else segment.pruned,
         )
 
     def _tend(self, name: str, slot: DenseSlot, *, quiet_s: float, stop: Stop) -> None:
@@ -200,14 +208,16 @@ class Optimizer:
             for work in Work:
                 self._troubles.pop((slot.id, work), None)
         decision = choose(facts, config, wanted)
+        if decision is Sealing.PRUNE and self._is_put_off(slot, Work.PRUNED, wanted):
+            decision = Sealing.BUILD
         match decision:
             case Sealing.NOTHING:
                 self._renew(slot)
             case Sealing.DROP:
                 self._publish(name, slot, None)
                 self._record({vector_id: saved for vector_id, saved in self._saved.items() if vector_id != slot.id})
-            case Sealing.BUILD | Sealing.EXTEND | Sealing.ENCODE | Sealing.RELOAD:
-                work = Work.GRAPH if decision in (Sealing.BUILD, Sealing.EXTEND) else Work.CODES
+            case Sealing.BUILD | Sealing.EXTEND | Sealing.PRUNE | Sealing.ENCODE | Sealing.RELOAD:
+                work = WORK[decision]
                 if self._is_put_off(slot, work, wanted):
                     self._renew(slot)
                     return
@@ -218,6 +228,10 @@ class Optimizer:
                     with self.journal.entry(INDEXING, segment_of(self._shard, slot), given_up=Stopped):
                         if decision is not Sealing.RELOAD or not self._reload(name, slot, wanted):
                             self._seal(name, slot, wanted, stop, decision)
+                except Stopped:
+                    raise
+                except Exception as error:  # Whatever it is, it is this work's.
+                    self._failed(name, slot, work, error)
                 finally:
                     self.running = False
 
@@ -234,7 +248,9 @@ class Optimizer:
         saved = self._saved.get(slot.id)
         if saved is not None and not graph_files.is_there(saved, folder=self._folder, files=self._shard.files):
             saved = None
-        if saved is None or decision in (Sealing.BUILD, Sealing.EXTEND):
+        if saved is not None and decision is Sealing.PRUNE:
+            saved = self._sealer.prune(rows, points, saved=saved, threads=threads, progress=progress)
+        elif saved is None or decision in (Sealing.BUILD, Sealing.EXTEND):
             saved = self._sealer.link(
                 *(rows, points),
                 vector_id=slot.id,
@@ -243,12 +259,16 @@ class Optimizer:
                 threads=threads,
                 progress=progress,
             )
-            self._troubles.pop((slot.id, Work.GRAPH), None)
-        saved = replace(saved, codes=None, coding=None)
-        if wanted.coding is not None and not self._is_put_off(slot, Work.CODES, wanted):
+        else:
+            saved = replace(saved, codes=None, coding=None)
+        self._troubles.pop((slot.id, WORK[decision]), None)
+        coding = wanted.coding
+        if saved.coding != coding:
+            saved = replace(saved, codes=None, coding=None)
+        if coding is not None and saved.coding is None and not self._is_put_off(slot, Work.CODES, wanted):
             try:
                 saved = self._sealer.encode(
-                    *(rows, points), saved=saved, coding=wanted.coding, threads=threads, progress=progress
+                    *(rows, points), saved=saved, coding=coding, threads=threads, progress=progress
                 )
                 self._troubles.pop((slot.id, Work.CODES), None)
             except Stopped:

@@ -19,6 +19,7 @@ from qdrantlite.collection.upkeep.building import (
     Job,
     LinkJob,
     Progress,
+    PruneJob,
     RowSource,
 )
 from qdrantlite.collection.upkeep.graph_files import SavedFile, SavedSegment
@@ -67,7 +68,18 @@ class Sealer:
         job = LinkJob(rows, source, params, threads, file_names.temporary(path))
         attempt = (vector_id, Work.GRAPH, repr(params), points)
         built, file = self._attempted(job, path, attempt, progress)
-        return SavedSegment(vector_id, file, None, built.first, built.linked, params, None)
+        return SavedSegment(vector_id, file, None, built.first, built.linked, params, None, built.pruned)
+
+    def prune(
+        self, rows: RowSource, points: int, *, saved: SavedSegment, threads: int, progress: Progress
+    ) -> SavedSegment:
+        """The saved segment without the points that are not present any more; with its codes, unless built anew."""
+        path = graph_files.new_path(self._folder, "graph", saved.vector_id)
+        job = PruneJob(rows, self._graph_of(saved), threads, file_names.temporary(path))
+        attempt = (saved.vector_id, Work.PRUNED, repr(saved.params), points)
+        built, file = self._attempted(job, path, attempt, progress)
+        pruned = replace(saved, graph=file, first=built.first, linked=built.linked, pruned=built.pruned)
+        return pruned if built.pruned else replace(pruned, codes=None, coding=None)
 
     def encode(
         self, rows: RowSource, points: int, *, saved: SavedSegment, coding: Coding, threads: int, progress: Progress
@@ -80,7 +92,7 @@ class Sealer:
         return replace(saved, codes=file, coding=coding)
 
     def _graph_of(self, saved: SavedSegment) -> GraphSource:
-        return GraphSource(self._folder / saved.graph.name, saved.first, saved.linked, saved.params)
+        return GraphSource(self._folder / saved.graph.name, saved.first, saved.linked, saved.pruned, saved.params)
 
     def _attempted(
         self, job: Job, path: Path, attempt: tuple[int, Work, str, int], progress: Progress

@@ -2,7 +2,8 @@
 
 One graph per vector grows at its end: rows beyond it (the tail, scanned exactly) are linked in once they are worth
 it. Linking costs in proportion to the tail, saving in proportion to the graph: its file is written whole; there is
-nothing to merge. A graph with too many dead points, or built with other settings, is built anew.
+nothing to merge. A graph with too many dead points is pruned, which costs in proportion to them; when too much of it
+has been healed that way, or its settings have changed, it is built anew.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ after a longer rest, in proportion: a collection that rests comes to have no tai
 TAIL_POLISH_AGAIN = 0.03
 """One that has rested and been written to again must have a tail of this share, or ``POLISH_AGAIN_S`` must have passed:
 saving a graph takes as long as it is large, whatever was linked."""
+DEAD_MAX = 0.5
+"""Share of a graph's points up to which it is pruned: of more, healing takes as long as building what is left."""
+HEALED_MAX = 2 / 3
+"""Share that died, over time, of all points that were ever linked, up to which it is pruned. Measured on embeddings,
+recall at beam 64: half of 60,000 dead at once -.004 of a fresh graph, five rounds of a fifth of 40,000 -.002."""
 QUIET_S = 1.0
 POLISH_S = 3.0
 POLISH_AGAIN_S = 60.0
@@ -34,6 +40,7 @@ class Sealing(Enum):
     NOTHING = "nothing"
     BUILD = "build"
     EXTEND = "extend"
+    PRUNE = "prune"
     ENCODE = "encode"
     RELOAD = "reload"
     """The codes are right, but are to be held or asked otherwise."""
@@ -70,6 +77,8 @@ class SealingFacts:
     """Since there first was something to do."""
     polished_s: float = inf
     """Since a tail below the threshold was linked."""
+    pruned: int = 0
+    """Points pruned from the graph since it was built."""
 
 
 def wanted_of(config: CollectionConfig, vector: VectorParams) -> Wanted:
@@ -107,11 +116,22 @@ def _needed(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> Se
     total = facts.tail + facts.covered
     if facts.params is None:
         return Sealing.BUILD if total >= threshold else Sealing.NOTHING
-    if facts.params != wanted.params or _is_worn(facts, config):
-        return Sealing.BUILD if total else Sealing.DROP
+    if not total and (facts.params != wanted.params or _is_worn(facts, config)):
+        return Sealing.DROP
+    if facts.params != wanted.params:
+        return Sealing.BUILD
+    if _is_worn(facts, config):
+        return Sealing.PRUNE if is_healable(facts) else Sealing.BUILD
     if facts.tail >= threshold:
         return Sealing.EXTEND
     return _of_codes(facts.coding, wanted.coding)
+
+
+def is_healable(facts: SealingFacts) -> bool:
+    """Whether the graph is as good without its dead points as one built anew."""
+    dead = facts.covered_built - facts.covered
+    died = dead + facts.pruned
+    return dead <= DEAD_MAX * facts.covered_built and died <= HEALED_MAX * (facts.covered + died)
 
 
 def _is_worth_polishing(facts: SealingFacts) -> bool:

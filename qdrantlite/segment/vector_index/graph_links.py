@@ -16,12 +16,14 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Links", "adopt", "attach", "holes", "pack", "unpack", "widths"]
+__all__ = ["Layer", "Links", "Lists", "adopt", "attach", "holes", "layers_of", "pack", "unpack", "widths"]
 
 CHUNK_NODES = 1 << 12
 """Nodes packed at a time: some 4 MB of indices for ``m`` 16."""
 
 Ints = npt.NDArray[np.int64]
+Lists = npt.NDArray[np.int32]
+"""Links of some nodes, ``(k, width)``; what follows the first -1 of a row is free."""
 
 _UNOWNED = faiss.MaybeOwnedVectorInt32()
 """Lends its empty owner to every view. It must live as long as the process: the owner is a pointer into it."""
@@ -37,27 +39,58 @@ class Links:
     """Node numbers, -1 where there is none, ``(p,)``; the last ``2 m`` are free, so that every range ends inside."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One layer of links with all their places, to be read and changed in place; valid until nodes are added."""
+
+    places: Lists
+    starts: Ints
+    """Where the places of each node begin, ``(n,)``."""
+    width: int
+    """Places of a node in this layer, at its ``starts``."""
+
+    def of(self, nodes: Ints) -> Lists:
+        """The lists of nodes that are in this layer, copied."""
+        lists: Lists = self.places[self.starts[nodes, np.newaxis] + np.arange(self.width)]
+        return lists
+
+    def put(self, nodes: Ints, lists: Lists) -> None:
+        """Replaces the lists of these nodes."""
+        self.places[self.starts[nodes, np.newaxis] + np.arange(self.width)] = lists
+
+
+def layers_of(hnsw: faiss.HNSW) -> list[Layer]:
+    """The layers of links with all their places, from the lowest."""
+    places = _view(hnsw.neighbors, np.int32)
+    starts, bounds = _view(hnsw.offsets, np.uint64)[:-1].astype(np.int64), _layers(hnsw)
+    return [Layer(places, starts + bounds[at], int(bounds[at + 1] - bounds[at])) for at in range(hnsw.max_level + 1)]
+
+
 def pack(hnsw: faiss.HNSW, nodes: Ints, count: int) -> Links:
     """Pack the links of ``hnsw`` in place, node i becoming ``nodes[i]`` of ``count``, which may leave holes between.
 
-    ``nodes`` ascends, so the links of each node keep their order. A hole is a node of the lowest layer with one free
-    place. The index must be told its ``ntotal`` by the caller.
+    ``nodes`` ascends, so the links of each node keep their order; a node for which it is -1 is left out, and no other
+    must link to it. A hole is a node of the lowest layer with one free place. The index must be told its ``ntotal`` by
+    the caller.
     """
     layers = _layers(hnsw)
     starts, levels = _view(hnsw.offsets, np.uint64), _view(hnsw.levels, np.int32)
     source = _view(hnsw.neighbors, np.int32)
+    taken = np.flatnonzero(nodes >= 0)
     packed = np.ones(count, dtype=np.uint32)
-    for chunk in _chunks(len(nodes)):
-        packed[nodes[chunk]] = _packed_widths(source, starts[chunk].astype(np.int64), levels[chunk], layers)
+    for chunk in _chunks(len(taken)):
+        part = taken[chunk]
+        packed[nodes[part]] = _packed_widths(source, starts[part].astype(np.int64), levels[part], layers)
     targets = np.cumsum(packed, dtype=np.int64) - packed
     places = np.full(int(packed.sum(dtype=np.int64)) + int(layers[1]), -1, dtype=np.int32)
-    for chunk in _chunks(len(nodes)):
-        kept, into = packed[nodes[chunk]].astype(np.int64), targets[nodes[chunk]]
-        found = source[_ranges(starts[chunk].astype(np.int64), kept)]
+    for chunk in _chunks(len(taken)):
+        part = taken[chunk]
+        kept, into = packed[nodes[part]].astype(np.int64), targets[nodes[part]]
+        found = source[_ranges(starts[part].astype(np.int64), kept)]
         found[found >= 0] = nodes[found[found >= 0]]
         places[_ranges(into, kept)] = found
     all_levels = np.ones(count, dtype=np.uint8)
-    all_levels[nodes] = levels
+    all_levels[nodes[taken]] = levels[taken]
     links = Links(all_levels, places)
     entry_point = int(nodes[hnsw.entry_point]) if hnsw.entry_point >= 0 else -1
     attach(hnsw, links, packed, entry_point=entry_point, max_level=hnsw.max_level)

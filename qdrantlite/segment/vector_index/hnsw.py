@@ -31,7 +31,7 @@ from qdrantlite.segment.vector_index.row_view import RowView, is_viewable, view_
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.vector import F32, U32
 
-__all__ = ["Graph", "build", "extend", "load", "over", "rescored_unasked", "save"]
+__all__ = ["Graph", "build", "extend", "load", "over", "packed", "rescored_unasked", "save", "squared_norms"]
 
 SAMPLED_ROWS = 100_000
 """Rows of a graph looked at when codes are chosen for extending it."""
@@ -205,7 +205,7 @@ def build(
     assert len(offsets)
     first = int(offsets[0])
     count = int(offsets[-1]) - first + 1
-    squares = _squared_norms(rows, offsets)
+    squares = squared_norms(rows, offsets)
     linked = offsets[preconditions.are_tame(squares)]
     largest = np.max(squares, where=preconditions.are_tame(squares), initial=0)
     use_cores(threads)
@@ -222,7 +222,7 @@ def build(
         if progress is not None:
             progress(min(at + batch, len(linked)), len(linked))
     nodes = linked.astype(np.int64) - first
-    return _packed(index, storage, nodes, count, rows=rows, first=first, distance=distance)
+    return packed(index, storage, nodes, count, rows=rows, first=first, distance=distance)
 
 
 def extend(
@@ -247,7 +247,7 @@ def extend(
         return build(
             *(rows, both), m=m, ef_construct=ef_construct, distance=graph.distance, threads=threads, progress=progress
         )
-    squares = _squared_norms(rows, offsets)
+    squares = squared_norms(rows, offsets)
     new = offsets[preconditions.are_tame(squares)]
     use_cores(threads)
     storage = choose_codes(rows, np.concatenate((_linked_sample(graph), new)), graph.distance)
@@ -269,7 +269,7 @@ def extend(
             progress(min(at + batch, len(new)), len(new))
     covered = int(offsets[-1]) + 1 - graph.first if len(offsets) else count
     nodes = np.concatenate((np.arange(count), new.astype(np.int64) - graph.first))
-    return _packed(index, storage, nodes, covered, rows=rows, first=graph.first, distance=graph.distance)
+    return packed(index, storage, nodes, covered, rows=rows, first=graph.first, distance=graph.distance)
 
 
 def over(graph: Graph, rows: Rows) -> Graph:
@@ -340,7 +340,7 @@ def _read_by_faiss(path: Path) -> faiss.Index:
         raise Corrupted("a graph cannot be read", detail=f"{path}: {error}") from error
 
 
-def _packed(
+def packed(
     index: faiss.IndexHNSW,
     storage: faiss.IndexFlatCodes,
     nodes: npt.NDArray[np.int64],
@@ -350,7 +350,10 @@ def _packed(
     first: int,
     distance: Distance,
 ) -> Graph:
-    """The graph of a FAISS index over ``storage``: node i becomes ``nodes[i]`` of ``count``, as the rows are stored."""
+    """The graph of a FAISS index over ``storage``: node i becomes ``nodes[i]`` of ``count``, as the rows are stored.
+
+    Those for which that is -1 are left out; see ``graph_links.pack``.
+    """
     links = pack(index.hnsw, nodes, count)
     index.ntotal = count
     if is_viewable(rows, distance):
@@ -371,7 +374,7 @@ def _reserve(codes: faiss.MaybeOwnedVectorUInt8, size: int) -> None:
     codes.resize(0)
 
 
-def _squared_norms(rows: Rows, offsets: U32) -> F32:
+def squared_norms(rows: Rows, offsets: U32) -> F32:
     """Squared norms of the rows at ``offsets``."""
     squares = np.empty(len(offsets), dtype=np.float32)
     batch = preconditions.batch_rows(rows.shape[1])
@@ -383,10 +386,11 @@ def _squared_norms(rows: Rows, offsets: U32) -> F32:
 
 
 def _spread_codes(storage: faiss.IndexFlatCodes, nodes: npt.NDArray[np.int64], count: int) -> None:
-    """Move code i to place ``nodes[i]`` of ``count``, zeros between."""
-    if len(nodes) == count:
+    """Move code i to place ``nodes[i]`` of ``count``, zeros between; where that is -1, nowhere."""
+    taken = np.flatnonzero(nodes >= 0)
+    if len(nodes) == count and np.array_equal(nodes[taken], taken):
         return
     codes = np.zeros((count, storage.code_size), dtype=np.uint8)
-    codes[nodes] = faiss.vector_to_array(storage.codes).reshape(-1, storage.code_size)
+    codes[nodes[taken]] = faiss.vector_to_array(storage.codes).reshape(-1, storage.code_size)[taken]
     faiss.copy_array_to_vector(codes.reshape(-1), storage.codes)
     storage.ntotal = count

@@ -114,13 +114,13 @@ def test_the_child_builds_extends_and_encodes_as_the_process_itself_would(
     made = []
     for name, run in (("child", builder.run), ("self", work)):
         first = LinkJob(part, None, PARAMS, 1, tmp_path / f"{name}-200")
-        assert run(first, unwatched) == Built(0, 200)
-        base = GraphSource(first.target, 0, 200, PARAMS)
+        assert run(first, unwatched) == Built(0, 200, 0)
+        base = GraphSource(first.target, 0, 200, 0, PARAMS)
         whole = LinkJob(source, base, PARAMS, 1, tmp_path / f"{name}-300")
-        assert run(whole, lambda done, total: told.append((done, total))) == Built(0, COUNT)
-        graph = GraphSource(whole.target, 0, COUNT, PARAMS)
+        assert run(whole, lambda done, total: told.append((done, total))) == Built(0, COUNT, 0)
+        graph = GraphSource(whole.target, 0, COUNT, 0, PARAMS)
         encoded = EncodeJob(source, graph, Coding(BitCodes(1), in_memory=True), 1, tmp_path / f"{name}-codes")
-        assert run(encoded, unwatched) == Built(0, COUNT)
+        assert run(encoded, unwatched) == Built(0, COUNT, 0)
         made.append([job.target.read_bytes() for job in (first, whole, encoded)])
     assert made[0] == made[1]
     assert (COUNT, COUNT) in told
@@ -132,6 +132,7 @@ def test_the_child_builds_extends_and_encodes_as_the_process_itself_would(
         distance=Distance.DOT,
         params=PARAMS,
         linked=COUNT,
+        pruned=0,
     )
     found, _ = segment.walk(rows[:5], limit=1, ef=COUNT, passing=None)
     np.testing.assert_array_equal(found[:, 0], np.argmax(rows[:5] @ rows.T, axis=1))
@@ -169,7 +170,7 @@ def test_a_job_that_ends_the_child_is_an_error_and_the_next_has_another(
     with pytest.raises(error, match=text):
         builder.run(link(tmp_path), unwatched)
     monkeypatch.setattr(build_process, "COMMAND", COMMAND)
-    assert builder.run(link(tmp_path), unwatched) == Built(0, COUNT)
+    assert builder.run(link(tmp_path), unwatched) == Built(0, COUNT, 0)
 
 
 def test_what_a_job_raises_comes_back_and_the_child_stays(tmp_path: Path, builder: BuildProcess) -> None:
@@ -213,7 +214,7 @@ def test_a_child_that_idles_goes_and_leaves_no_zombie(
     while psutil.pid_exists(gone.pid):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert builder.run(link(tmp_path), unwatched) == Built(0, COUNT)
+    assert builder.run(link(tmp_path), unwatched) == Built(0, COUNT, 0)
 
 
 def test_without_a_child_nothing_is_built(

@@ -85,7 +85,7 @@ def test_rows_beyond_the_graph_are_found_and_later_linked(tmp_path: Path) -> Non
         assert len(graph_names(tmp_path / "c")) == 1
 
 
-def test_graph_with_many_dead_points_is_built_anew(tmp_path: Path) -> None:
+def test_graph_with_many_dead_points_is_pruned_and_one_with_most_of_them_built_anew(tmp_path: Path) -> None:
     rows = vectors(ROWS)
     with collection(tmp_path / "c") as target:
         put(target, rows)
@@ -97,9 +97,16 @@ def test_graph_with_many_dead_points_is_built_anew(tmp_path: Path) -> None:
         assert status(target)[0] is YELLOW
         tend(target)
         assert status(target) == (GREEN, ROWS - 120, 2)
-        assert target.shard.state.dense[""].sealed[0].first == 120
+        pruned = target.shard.state.dense[""].sealed[0]
+        assert (pruned.first, pruned.stop, pruned.linked, pruned.pruned) == (0, ROWS, ROWS - 120, 120)
+        assert pruned.graph.holes().tolist() == list(range(120))
         assert_finds(target, rows, gone=range(120))
-        delete(target, range(120, ROWS))
+        delete(target, range(120, 300))
+        tend(target)
+        built = target.shard.state.dense[""].sealed[0]
+        assert (built.first, built.stop, built.linked, built.pruned) == (300, ROWS, ROWS - 300, 0)
+        assert_finds(target, rows, gone=range(300))
+        delete(target, range(300, ROWS))
         tend(target)
         assert status(target) == (GREEN, 0, 1)
 

@@ -62,7 +62,15 @@ SEALED = replace(FRESH, covered=20_000, covered_built=20_000, params=PARAMS)
         (SEALED, Sealing.NOTHING),
         (replace(SEALED, tail=THRESHOLD), Sealing.EXTEND),
         (replace(SEALED, covered=16_000), Sealing.NOTHING),
-        (replace(SEALED, covered=15_999), Sealing.BUILD),
+        (replace(SEALED, covered=15_999), Sealing.PRUNE),
+        (replace(SEALED, covered=15_999, tail=THRESHOLD), Sealing.PRUNE),
+        (replace(SEALED, covered=10_000), Sealing.PRUNE),
+        (replace(SEALED, covered=9_999), Sealing.BUILD),
+        (replace(SEALED, covered=15_000, pruned=25_000), Sealing.PRUNE),
+        (replace(SEALED, covered=15_000, pruned=25_001), Sealing.BUILD),
+        (replace(SEALED, covered=16_000, pruned=10**6), Sealing.NOTHING),
+        (replace(SEALED, covered=15_000, params=GraphParams(32, 100)), Sealing.BUILD),
+        (replace(SEALED, covered=0, tail=1), Sealing.BUILD),
         (replace(SEALED, covered=0), Sealing.DROP),
         (replace(SEALED, params=GraphParams(32, 100)), Sealing.BUILD),
         (replace(SEALED, params=GraphParams(16, 200)), Sealing.BUILD),
@@ -78,6 +86,25 @@ def test_few_dead_points_do_not_wear_a_small_graph() -> None:
     small = replace(SEALED, covered=100, covered_built=999)
     assert choose(small, CONFIG, WANTED) is Sealing.NOTHING
     assert choose(replace(small, covered_built=1000), CONFIG, WANTED) is Sealing.BUILD
+    assert choose(replace(small, covered=700, covered_built=1000), CONFIG, WANTED) is Sealing.PRUNE
+
+
+def test_a_graph_that_is_pruned_again_and_again_is_built_anew_some_day() -> None:
+    """A fifth of the points is replaced each time: the new ones are linked as in a fresh graph."""
+    facts, done = SEALED, list[Sealing]()
+    for _ in range(12):
+        facts = replace(facts, covered=15_900, tail=4_100)
+        while (choice := choose(facts, CONFIG, WANTED)) is not Sealing.NOTHING:
+            done.append(choice)
+            died = facts.covered_built - facts.covered
+            match choice:
+                case Sealing.PRUNE:
+                    facts = replace(facts, covered_built=facts.covered, pruned=facts.pruned + died)
+                case Sealing.EXTEND:
+                    facts = replace(facts, tail=0, covered=20_000, covered_built=facts.covered_built + 4_100)
+                case _:
+                    facts = replace(facts, tail=0, covered=20_000, covered_built=20_000, pruned=0)
+    assert [done.count(each) for each in (Sealing.BUILD, Sealing.PRUNE, Sealing.EXTEND)] == [1, 11, 11]
 
 
 def test_codes_follow_their_settings() -> None:
