@@ -1,7 +1,7 @@
 """What commits, checkpoints and searches cost each other, on a collection with three indexes and a sparse vector.
 
-In process, no network. No two searches and no two filters are alike but for values drawn again. The indexes are off, so
-that no graph is built beside.
+In process, no network. No two searches and no two filters are alike but for values drawn again. Graphs are off, so that
+none is built beside, unless asked for with ``--graph``: then searches without a filter are measured, too.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import show
+from qdrantlite import startup
 from qdrantlite.collection.collection import Collection
 from qdrantlite.collection.shard.checkpoint import write_checkpoint
 from qdrantlite.database import Database
@@ -23,6 +24,7 @@ from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
 from qdrantlite.query.filter import FieldCondition, Filter, MatchKeyword
 from qdrantlite.values.distance import Distance
+from qdrantlite.values.record import CollectionStatus
 from qdrantlite.values.schema import (
     OPTIMIZERS_DEFAULT,
     CollectionConfig,
@@ -37,7 +39,6 @@ NAME, DIMENSION, WORDS, NONZEROS = "points", 32, 5000, 8
 CONFIG = CollectionConfig(
     vectors={"": VectorParams(DIMENSION, Distance.DOT)},
     sparse_vectors={"words": SparseVectorParams()},
-    optimizer_config=replace(OPTIMIZERS_DEFAULT, indexing_threshold=0),
 )
 FIELDS = {"color": FieldKind.KEYWORD, "tenant": FieldKind.KEYWORD, "size": FieldKind.INTEGER}
 COLORS, TENANTS = 50, 10_000
@@ -104,9 +105,11 @@ def rate(search: Callable[[], float], seconds: float) -> tuple[float, float, flo
     return len(times) / seconds, 1e3 * statistics.median(times), 1e3 * max(times)
 
 
-def beside(load: Load, seconds: float) -> list[list[str]]:
+def beside(load: Load, seconds: float, *, plain: bool) -> list[list[str]]:
     """Rates without and with sixty commits a second."""
-    kinds: dict[str, Callable[[], Filter | None]] = {"tenant": load.tenant, "color": load.color}
+    kinds: dict[str, Callable[[], Filter | None]] = {"by tenant": load.tenant, "by color": load.color}
+    if plain:
+        kinds["without a filter"] = lambda: None
     alone = {name: rate(lambda draw=draw: load.search(draw()), seconds) for name, draw in kinds.items()}
     stop, commits = threading.Event(), list[float]()
 
@@ -125,14 +128,14 @@ def beside(load: Load, seconds: float) -> list[list[str]]:
     writer.join()
     rows = [
         [
-            f"filter by {name}",
+            name,
             *(f"{value:,.1f}" for value in alone[name]),
             *(f"{value:,.1f}" for value in with_writer[name]),
             f"{with_writer[name][0] / alone[name][0]:.2f}",
         ]
         for name in kinds
     ]
-    done = f"{len(commits) / (2 * seconds):.0f} commits/s, median {1e3 * statistics.median(commits):.1f} ms"
+    done = f"{len(commits) / (len(kinds) * seconds):.0f} commits/s, median {1e3 * statistics.median(commits):.1f} ms"
     return [*rows, ["meanwhile", done, "", "", "", "", "", ""]]
 
 
@@ -164,18 +167,26 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--points", type=int, default=200_000)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--graph", action="store_true")
     given = parser.parse_args()
+    startup.finish()  # Memory and garbage are kept as the server keeps them.
+    optimizers = OPTIMIZERS_DEFAULT if given.graph else replace(OPTIMIZERS_DEFAULT, indexing_threshold=0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "data"
         database = Database(folder)
-        database.create_collection(NAME, CONFIG)
+        database.create_collection(NAME, replace(CONFIG, optimizer_config=optimizers))
         for key, kind in FIELDS.items():
             database.alter(NAME, o.CreateFieldIndex(key, FieldIndex(kind)))
         load = Load(database)
-        times = [load.write(1000) for _ in range(given.points // 1000)]
+        times = [load.write(1000) for _ in range(given.points // 2000)]
+        half, points_half = private_bytes(), load.points
+        times += [load.write(1000) for _ in range(given.points // 2000)]
+        grown = (private_bytes() - half) / (load.points - points_half)
         large = [load.write(5000) for _ in range(6)]
+        while given.graph and database.collection_info(NAME).status is not CollectionStatus.GREEN:
+            time.sleep(0.5)
         columns = ["search", "alone /s", "median ms", "longest", "beside commits /s", "median ms", "longest", "ratio"]
-        show("Searches beside commits", columns, beside(load, given.seconds))
+        show("Searches beside commits", columns, beside(load, given.seconds, plain=given.graph))
         collection = database._on(NAME, lambda collection: collection)
         rows = [
             [
@@ -188,8 +199,8 @@ def main() -> None:
             ],
             checkpoint_row(collection, load, folder),
             [
-                "private memory a point",
-                f"{private_bytes() / load.points:.0f} B, process and all",
+                "private memory",
+                f"{private_bytes() / 2**20:.0f} MiB, {grown:.0f} B for each point of the second half",
             ],
         ]
         database.close()

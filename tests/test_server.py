@@ -308,3 +308,19 @@ def test_start_loads_nothing_superfluous_and_sets_threads_before_numpy() -> None
     loaded = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
     first_of_numpy = next(position for position, name in enumerate(loaded) if name.partition(".")[0] == "numpy")
     assert loaded.index("qdrantlite.startup") < first_of_numpy
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has such a bound")
+def test_large_arrays_go_back_to_the_system_after_larger_ones_did() -> None:
+    """Left alone, glibc takes a quarter of what was freed once from its heap, and keeps it."""
+    program = (
+        "from qdrantlite import startup; import numpy as np;"
+        "size = lambda: next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith('RssAnon'));"
+        "first = np.ones(30 << 20, np.uint8); del first;"
+        "large = np.ones(20 << 20, np.uint8); pin = np.ones(1 << 20, np.uint8); before = size(); del large;"
+        "print(before - size())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=_environment(), text=True, capture_output=True, check=True
+    )
+    assert int(done.stdout) > 15 << 10
