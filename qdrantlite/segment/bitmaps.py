@@ -10,6 +10,7 @@ serialised form instead (https://github.com/RoaringBitmap/RoaringFormatSpec), al
 """
 
 from array import array
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from struct import pack
 from typing import TypeAlias
@@ -106,6 +107,12 @@ def _assembled(keys: list[int], counts: list[int], containers: list[bytes], posi
     heads = (number for key, count in zip(keys, counts, strict=True) for number in (key, count - 1))
     opening = pack(f"<II{2 * many}H{many}I", PLAIN, many, *heads, *(first + position for position in positions))
     return BitMap.deserialize(b"".join((opening, *containers)))
+
+
+def union_of(pieces: Sequence[tuple[Bitmap, Bitmap]]) -> Bitmap:
+    """Offsets in some first set and not in the second beside it; perhaps one of the sets itself, not to be changed."""
+    kept = [found - forgotten if forgotten else found for found, forgotten in pieces if found]
+    return kept[0].union(*kept[1:]) if len(kept) > 1 else kept[0] if kept else BitMap()
 
 
 def offsets_in(bitmap: AbstractBitMap) -> Offsets:

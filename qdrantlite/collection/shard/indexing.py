@@ -10,11 +10,12 @@ from itertools import chain
 import numpy as np
 
 from qdrantlite.collection.shard.changes import Changes
-from qdrantlite.segment.bitmaps import Bitmap, Offsets, bitmap_of, offsets_in
+from qdrantlite.segment.bitmaps import Bitmap, Offsets, bitmap_of
 from qdrantlite.segment.column import Column, bounded
 from qdrantlite.segment.ids import NO_IDS, IdIndex
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.row_bounds import BoundsIndex, RowBounds
+from qdrantlite.segment.runs import alive
 from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.values.payload import Payload, elements_of, parse_path
 from qdrantlite.values.point_ids import PointIds
@@ -42,31 +43,34 @@ class Indexes:
         ids = _ids_after(self.ids, changes)
         if not self.fields and not self.columns:
             return Indexes({}, sparse, {}, ids, bounds)
-        touched, offsets, payloads = _payloads_of(changes, dead)
+        # Of what is new nothing is here yet.
+        older = bitmap_of(np.concatenate([_NO_OFFSETS, *(part.offsets for part in changes.payloads)])) | dead
+        fields, columns = self.fields, self.columns
+        if older:
+            fields = {key: index.without(older) for key, index in fields.items()}
+            columns = {key: column.without(older) for key, column in columns.items()}
+        offsets, payloads = _payloads_of(changes, dead)
         return Indexes(
-            {key: reindexed(index.without(touched), offsets, payloads, key=key) for key, index in self.fields.items()},
+            {key: reindexed(index, offsets, payloads, key=key) for key, index in fields.items()},
             sparse,
-            bounded(
-                {key: column.without(touched).with_points(offsets, payloads) for key, column in self.columns.items()}
-            ),
+            bounded({key: column.with_points(offsets, payloads) for key, column in columns.items()}),
             ids,
             bounds,
         )
 
 
-def _payloads_of(changes: Changes, dead: Bitmap) -> tuple[Bitmap, Offsets, list[Payload]]:
-    """Every offset touched; those that live now, ascending, and what they hold."""
+def _payloads_of(changes: Changes, dead: Bitmap) -> tuple[Offsets, list[Payload]]:
+    """The offsets inserted or changed that live now, ascending, and what they hold."""
     payloads: dict[int, Payload] = {}
     for inserted in changes.inserted:
         payloads.update(zip(inserted.offsets.tolist(), inserted.payloads, strict=True))
     for changed in changes.payloads:
         payloads.update(changed.pairs())
     offsets = np.fromiter(payloads, dtype=np.uint32, count=len(payloads))
-    touched = bitmap_of(offsets) | dead
-    living = np.flatnonzero(~np.isin(offsets, offsets_in(dead)))
+    living = alive(offsets, dead).nonzero()[0]
     living = living[np.argsort(offsets[living], kind="stable")]
     values = list(payloads.values())
-    return touched, offsets[living], [values[at] for at in living.tolist()]
+    return offsets[living], [values[at] for at in living.tolist()]
 
 
 def reindexed(index: PayloadIndex, offsets: Offsets, payloads: Sequence[Payload], *, key: str) -> PayloadIndex:

@@ -37,10 +37,16 @@ class Fresh:
 
 def together(pieces: Sequence[tuple[Fresh, AbstractBitMap]]) -> Fresh:
     """Several, at least one, each without the offsets forgotten there; no offset counts in two of them."""
-    kept = [alive(fresh.offsets, forgotten) for fresh, forgotten in pieces]
-    offsets = np.concatenate([fresh.offsets[mask] for (fresh, _), mask in zip(pieces, kept, strict=True)])
-    elements = list(
-        chain.from_iterable(compress(fresh.elements, mask) for (fresh, _), mask in zip(pieces, kept, strict=True))
-    )
-    order = np.argsort(offsets, kind="stable")
-    return Fresh(pieces[0][0].kind, offsets[order], [elements[at] for at in order.tolist()])
+    kept = [_without(fresh, forgotten) if forgotten else (fresh.offsets, fresh.elements) for fresh, forgotten in pieces]
+    offsets = np.concatenate([some for some, _ in kept])
+    elements = list(chain.from_iterable([some for _, some in kept]))
+    if (offsets[1:] < offsets[:-1]).any():  # Seldom: what is changed has an older offset than what is new.
+        order = np.argsort(offsets, kind="stable")
+        offsets, elements = offsets[order], [elements[at] for at in order.tolist()]
+    return Fresh(pieces[0][0].kind, offsets, elements)
+
+
+def _without(fresh: Fresh, forgotten: AbstractBitMap) -> tuple[Offsets, list[list[Json]]]:
+    """The offsets that are not forgotten, and their elements."""
+    kept = alive(fresh.offsets, forgotten)
+    return fresh.offsets[kept], list(compress(fresh.elements, kept))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
-from pyroaring import AbstractBitMap, BitMap
+from pyroaring import AbstractBitMap
 
 from qdrantlite.query.elements import instant_of
 from qdrantlite.query.filter import (
@@ -17,7 +17,7 @@ from qdrantlite.query.filter import (
     MatchSubstring,
     Predicate,
 )
-from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.bitmaps import Offsets, union_of
 from qdrantlite.segment.cache import Cache
 from qdrantlite.segment.merge_policy import is_tiny
 from qdrantlite.segment.payload_index.bool import BoolKind, Flags
@@ -147,14 +147,14 @@ class PayloadIndex:
         ``valued``.
         """
         if predicate == IsNullFlag(True):
-            return _union([(layer.segment.presence.nulls, layer.forgotten) for layer in self.stack])
+            return union_of([(layer.segment.presence.nulls, layer.forgotten) for layer in self.stack])
         found: list[tuple[AbstractBitMap, AbstractBitMap]] = []
         for layer in self._layers():
             holding = layer.segment.match(predicate)
             if holding is None:
                 return None
             found.append((holding, layer.forgotten))
-        return _union(found)
+        return union_of(found)
 
     def valued(self) -> tuple[AbstractBitMap, AbstractBitMap]:
         """Points with some value that is not null, whatever its type; and points with nothing but nulls.
@@ -162,8 +162,8 @@ class PayloadIndex:
         All other points are empty at this field. Of those with nothing but nulls a bare null is empty and an array of
         nulls is not, which only the payload tells.
         """
-        valued = _union([(layer.segment.presence.valued, layer.forgotten) for layer in self.stack])
-        return valued, _union([(layer.segment.presence.null_only, layer.forgotten) for layer in self.stack])
+        valued = union_of([(layer.segment.presence.valued, layer.forgotten) for layer in self.stack])
+        return valued, union_of([(layer.segment.presence.null_only, layer.forgotten) for layer in self.stack])
 
     def points(self, live: AbstractBitMap) -> int:
         """Number of live points with at least one value of this kind."""
@@ -208,12 +208,6 @@ class PayloadIndex:
 
 
 _NO_OFFSETS: Offsets = np.empty(0, dtype=np.uint32)
-
-
-def _union(pieces: Sequence[tuple[AbstractBitMap, AbstractBitMap]]) -> AbstractBitMap:
-    """Offsets in some first set and not in the second beside it."""
-    kept = [found - forgotten if forgotten else found for found, forgotten in pieces if found]
-    return kept[0].union(*kept[1:]) if len(kept) > 1 else kept[0] if kept else BitMap()
 
 
 def make_index(schema: FieldIndex) -> PayloadIndex:

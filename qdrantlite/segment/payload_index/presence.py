@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from pyroaring import AbstractBitMap, BitMap
 
-from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.bitmaps import Offsets, union_of
 from qdrantlite.segment.payload_index.parts import Part, Parts, bitmap_from, bitmap_part
 from qdrantlite.values.payload import Json
 
@@ -41,12 +41,11 @@ class Presence:
     @staticmethod
     def merged(pieces: "Sequence[tuple[Presence, Bitmap]]") -> "Presence":
         """Of several segments, each without what is forgotten there."""
-        valued, null_only, nulls = BitMap(), BitMap(), BitMap()
-        for presence, forgotten in pieces:
-            valued |= presence.valued - forgotten
-            null_only |= presence.null_only - forgotten
-            nulls |= presence.nulls - forgotten
-        return Presence(valued, null_only, nulls)
+        return Presence(
+            union_of([(presence.valued, forgotten) for presence, forgotten in pieces]),
+            union_of([(presence.null_only, forgotten) for presence, forgotten in pieces]),
+            union_of([(presence.nulls, forgotten) for presence, forgotten in pieces]),
+        )
 
     @staticmethod
     def load(parts: Parts) -> "Presence":
