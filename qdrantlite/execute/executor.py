@@ -16,6 +16,7 @@ from qdrantlite.execute.custom import as_similarities, passing_custom_threshold,
 from qdrantlite.execute.dense_leaves import (
     Found,
     as_selection,
+    ask_as_one,
     ask_rows,
     ask_together,
     compare_all,
@@ -112,7 +113,7 @@ class _Run:
             return self.rows(node.otherwise)  # A leaf of its own, which is sifted as all are.
         self.deadline.pause()
         started = perf_counter_ns()
-        sources = [self.rows(source) for source in node.sources]
+        sources = self._sources(node)
         sieve = self._sieve_of(node)
         if sieve is not None and isinstance(node, ReadingLeaf):
             leaf = possible(node)
@@ -123,6 +124,12 @@ class _Run:
             rows_in = sum(map(len, sources)) if sources else self._read(node)
             self.trace.add(Step(rows_in, len(ranking), (perf_counter_ns() - started) / 1000))
         return ranking
+
+    def _sources(self, node: Node) -> list[Ranking]:
+        run = self
+        if isinstance(node, GuidedScan) and node.sources[0] not in self.known:
+            run = replace(self, known={**self.known, **ask_as_one(node.sources, self.view, self.deadline)})
+        return [run.rows(source) for source in node.sources]
 
     def _sieve_of(self, node: Node) -> Sieve | None:
         """What tells which rows of a leaf pass; None where all do."""
@@ -297,7 +304,8 @@ def _guided(node: GuidedScan, sources: Sequence[Ranking], view: ShardView, deadl
     for wider in range(node.wider + 1):
         if wider:
             walks = tuple([replace(walk, ef=walk.ef * WIDER, limit=walk.limit * WIDER) for walk in walks])
-            sources = [_dense(walk, view, None, deadline) for walk in walks]
+            known = ask_as_one(walks, view, deadline)
+            sources = [_dense(walk, view, known.get(walk), deadline) for walk in walks]
         found = scored(leaf.query, view, leaf.using, _union(sources), deadline=deadline)
         ranking = _best_custom(leaf.query, replace(leaf, threshold=None), found, view)
         ends = [

@@ -62,10 +62,10 @@ CUSTOM_EXAMPLE_US = 0.00011
 """A component of a point that is scored, and what each example compared with it adds."""
 GUIDE_SPARE = 2
 """How many times the limit are sought about each guide where examples may reject what is found."""
-GUIDE_SHARING = 0.5
-"""A beam is shared by guides as if it grew with their number to the power of so much: with three of them 0.997 of what
-is best is found with 0.58 of the beam each."""
-SHARED_MIN = 0.5
+GUIDE_SHARING = 0.9
+"""A beam is shared by guides as if it grew with their number to the power of so much: with three of them 0.995 of what
+is best is found with 0.37 of the beam each."""
+SHARED_MIN = 1 / 3
 """Of the beam, whatever the number of guides."""
 SCORED_SHARE = 0.5
 """Of a beam, best first: what is scored where pairs may reject what is near; towards its end ever more is missing."""

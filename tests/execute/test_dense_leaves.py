@@ -9,7 +9,7 @@ import pytest
 
 from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import TimedOut
-from qdrantlite.execute.dense_leaves import ask_together
+from qdrantlite.execute.dense_leaves import ask_as_one, ask_together
 from qdrantlite.execute.executor import execute, execute_all
 from qdrantlite.plan.bound import NearestDense
 from qdrantlite.plan.nodes import Estimate, ExactScan, Fuse, GraphScan, Node, SubsetScan
@@ -17,6 +17,7 @@ from qdrantlite.query.search import FusionKind
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.sealed import GraphParams, seal
 from qdrantlite.segment.selection import Selection
+from qdrantlite.segment.vector_index import cores, hnsw
 from qdrantlite.segment.vector_index.row_encoding import prepare_query, prepare_rows
 from qdrantlite.values.cardinality import Cardinality
 from qdrantlite.values.distance import Datatype, Distance
@@ -105,6 +106,38 @@ def test_graphs_alone_answer_with_all_that_pass_behind_them(selection: Selection
         if selection is not None and len(covered) <= 10:
             expected = execute(SubsetScan("", query, covered, LIMIT, None, EXPECTED), shard)
             assert found.offsets.tolist() == expected.offsets.tolist()
+
+
+@pytest.mark.parametrize("selection", [None, FEW])
+def test_leaves_of_one_search_are_asked_as_one_on_one_core(
+    selection: Selection | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = GraphShard(Distance.COSINE, Datatype.FLOAT32)
+    leaves = [
+        GraphScan("", shard.query(vector), selection, LIMIT, None, COUNT, True, True, EXPECTED)
+        for vector in QUERIES[:3]
+    ]
+    alone = [execute(leaf, shard) for leaf in leaves]
+    told: list[int] = []
+    monkeypatch.setattr(hnsw, "CORES", 4)
+    monkeypatch.setattr("faiss.omp_set_num_threads", told.append)
+    cores.use_cores(2)
+    found = ask_as_one(leaves, shard, FOREVER)
+    assert set(told[1:]) == {1}
+    for leaf, ranking in zip(leaves, alone, strict=True):
+        offsets, scores = found[leaf]
+        assert offsets[:LIMIT].tolist() == ranking.offsets.tolist()
+        assert scores[:LIMIT].tolist() == ranking.scores.tolist()
+    cores.use_cores(4)
+    assert told[-1] == 4, "others are not held back"
+    cores.use_cores(1)
+
+
+def test_leaves_are_not_asked_as_one_where_that_shows() -> None:
+    shard = GraphShard(Distance.MANHATTAN, Datatype.FLOAT32)
+    walks = [GraphScan("", shard.query(v), None, LIMIT, None, 48, True, True, EXPECTED) for v in QUERIES[:2]]
+    assert ask_as_one(walks, shard, FOREVER) == {}
+    assert ask_as_one(walks[:1], GraphShard(Distance.DOT, Datatype.FLOAT32), FOREVER) == {}
 
 
 def test_leaves_that_differ_are_not_asked_together() -> None:

@@ -10,7 +10,6 @@ where ``is_repeatable`` holds, a query gets the same scores, bit for bit, alone 
 Knows no ids, no files, and does not choose between scan and subset.
 """
 
-import os
 from collections.abc import Iterator
 
 import faiss
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrantlite.segment.best import are_hits, best_of
-from qdrantlite.segment.vector_index.cores import use_cores
+from qdrantlite.segment.vector_index.cores import CORES, use_cores
 from qdrantlite.segment.vector_index.row_encoding import (
     Rows,
     as_compared,
@@ -271,7 +270,7 @@ def _compare(block: Rows, queries: F32, distance: Distance, *, exact: bool = Tru
         products: F32 = queries @ floats.T
         return products if norms is None else np.divide(products, norms, out=products)
     if exact or distance is Distance.MANHATTAN:
-        return _compare_exactly(floats, queries, distance, cores=1 if len(queries) == 1 else os.cpu_count() or 1)
+        return _compare_exactly(floats, queries, distance, cores=1 if len(queries) == 1 else CORES)
     # Moving the origin among the queries keeps the squares small, so that little is lost in their difference.
     origin = queries.mean(axis=0, dtype=np.float32)
     near, far = queries - origin, floats - origin

@@ -10,7 +10,6 @@ Fewer than ``limit`` rows may come back, above all under a narrow selector: choo
 ``ef`` for selectors, is the caller's. Knows no plans, ids or deleted points.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -22,7 +21,7 @@ import numpy.typing as npt
 
 from qdrantlite.errors import Corrupted
 from qdrantlite.segment.vector_index import graph_format, preconditions
-from qdrantlite.segment.vector_index.cores import use_cores
+from qdrantlite.segment.vector_index.cores import CORES, use_cores
 from qdrantlite.segment.vector_index.exact import as_best, rescore
 from qdrantlite.segment.vector_index.graph_codes import choose_codes, lift, shares_direction
 from qdrantlite.segment.vector_index.graph_links import Links, adopt, attach, holes, pack, unpack
@@ -147,7 +146,7 @@ class Graph:
         if self.is_empty:
             shape = (len(queries), width)
             return np.zeros(shape, dtype=np.float32), np.full(shape, -1, dtype=np.int64)
-        use_cores(1 if len(queries) == 1 else os.cpu_count() or 1)
+        use_cores(1 if len(queries) == 1 else CORES)
         raw, ids = self.index.search(unit_query(queries, self.rows, self.distance), width, params=parameters)
         return raw, ids
 
