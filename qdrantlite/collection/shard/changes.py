@@ -72,17 +72,21 @@ class Changes:
     dead: list[U32] = field(default_factory=list)
     payloads: list[PayloadsChanged] = field(default_factory=list)
     vectors_removed: list[VectorsRemoved] = field(default_factory=list)
+    versions: list[U32] = field(default_factory=list)
+    """Offsets that got a new version where they are, beside those of ``payloads``: they need not have lost a vector."""
 
-    def mark(self) -> tuple[int, int, int, int]:
+    def mark(self) -> tuple[int, int, int, int, int]:
         """The present state, for ``undo_to``."""
-        return len(self.inserted), len(self.dead), len(self.payloads), len(self.vectors_removed)
+        removed, versions = len(self.vectors_removed), len(self.versions)
+        return len(self.inserted), len(self.dead), len(self.payloads), removed, versions
 
-    def undo_to(self, mark: tuple[int, int, int, int]) -> None:
+    def undo_to(self, mark: tuple[int, int, int, int, int]) -> None:
         """Forgets what was added since ``mark``."""
         del self.inserted[mark[0] :]
         del self.dead[mark[1] :]
         del self.payloads[mark[2] :]
         del self.vectors_removed[mark[3] :]
+        del self.versions[mark[4] :]
 
     @property
     def is_empty(self) -> bool:

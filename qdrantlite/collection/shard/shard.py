@@ -192,7 +192,7 @@ class Shard:
                 slot.add(inserted, name)
         for removed in changes.vectors_removed:
             self.slots[removed.name].drop(Selection.from_offsets(removed.offsets))
-        if changes.payloads or changes.vectors_removed:
+        if changes.payloads or changes.versions:
             self.record_cache = RecordCache()
         if changes.dead:
             dead = Selection.from_offsets(np.concatenate(changes.dead))

@@ -267,6 +267,7 @@ class Transaction:
             self.changes.vectors_removed.append(VectorsRemoved(name, owners))
         if len(offsets):
             self.writer.set_presence(offsets, presence.tolist(), version=self.operation_id)
+            self.changes.versions.append(offsets)
 
     # -- payloads
 

@@ -30,10 +30,12 @@ def test_every_kind_of_write_is_seen_by_a_search_asked_before(tmp_path: Path) ->
         assert seen(database) == [(1, {"size": 1}, 1), (2, {"size": 3}, 2)]
         write(database, o.DeleteVectors(ids(1), ("words",)))
         assert seen(database) == [(1, {"size": 1}, 3), (2, {"size": 3}, 2)]
+        write(database, o.DeleteVectors(ids(1), ("words",)))  # It has none any more, but has been written to.
+        assert seen(database) == [(1, {"size": 1}, 4), (2, {"size": 3}, 2)]
         write(database, upsert(point(1, size=9)))
-        assert seen(database) == [(1, {"size": 9}, 4), (2, {"size": 3}, 2)]
+        assert seen(database) == [(1, {"size": 9}, 5), (2, {"size": 3}, 2)]
         write(database, o.DeletePoints(ids(2)))
-        assert seen(database) == [(1, {"size": 9}, 4)]
+        assert seen(database) == [(1, {"size": 9}, 5)]
 
 
 def test_a_view_keeps_what_it_began_with(tmp_path: Path) -> None:
