@@ -109,7 +109,7 @@ def _assembled(keys: list[int], counts: list[int], containers: list[bytes], posi
     return BitMap.deserialize(b"".join((opening, *containers)))
 
 
-def union_of(pieces: Sequence[tuple[Bitmap, Bitmap]]) -> Bitmap:
+def visible_union(pieces: Sequence[tuple[Bitmap, Bitmap]]) -> Bitmap:
     """Offsets in some first set and not in the second beside it; perhaps one of the sets itself, not to be changed."""
     kept = [found - forgotten if forgotten else found for found, forgotten in pieces if found]
     return kept[0].union(*kept[1:]) if len(kept) > 1 else kept[0] if kept else BitMap()

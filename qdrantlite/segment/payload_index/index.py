@@ -17,7 +17,7 @@ from qdrantlite.query.filter import (
     MatchSubstring,
     Predicate,
 )
-from qdrantlite.segment.bitmaps import Offsets, union_of
+from qdrantlite.segment.bitmaps import Offsets, visible_union
 from qdrantlite.segment.cache import Cache
 from qdrantlite.segment.merge_policy import is_tiny
 from qdrantlite.segment.payload_index.bool import BoolKind, Flags
@@ -147,14 +147,14 @@ class PayloadIndex:
         ``valued``.
         """
         if predicate == IsNullFlag(True):
-            return union_of([(layer.segment.presence.nulls, layer.forgotten) for layer in self.stack])
+            return visible_union([(layer.segment.presence.nulls, layer.forgotten) for layer in self.stack])
         found: list[tuple[AbstractBitMap, AbstractBitMap]] = []
         for layer in self._layers():
             holding = layer.segment.match(predicate)
             if holding is None:
                 return None
             found.append((holding, layer.forgotten))
-        return union_of(found)
+        return visible_union(found)
 
     def valued(self) -> tuple[AbstractBitMap, AbstractBitMap]:
         """Points with some value that is not null, whatever its type; and points with nothing but nulls.
@@ -162,8 +162,8 @@ class PayloadIndex:
         All other points are empty at this field. Of those with nothing but nulls a bare null is empty and an array of
         nulls is not, which only the payload tells.
         """
-        valued = union_of([(layer.segment.presence.valued, layer.forgotten) for layer in self.stack])
-        return valued, union_of([(layer.segment.presence.null_only, layer.forgotten) for layer in self.stack])
+        valued = visible_union([(layer.segment.presence.valued, layer.forgotten) for layer in self.stack])
+        return valued, visible_union([(layer.segment.presence.null_only, layer.forgotten) for layer in self.stack])
 
     def points(self, live: AbstractBitMap) -> int:
         """Number of live points with at least one value of this kind."""

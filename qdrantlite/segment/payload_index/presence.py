@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from pyroaring import AbstractBitMap, BitMap
 
-from qdrantlite.segment.bitmaps import Offsets, union_of
+from qdrantlite.segment.bitmaps import Offsets, visible_union
 from qdrantlite.segment.payload_index.parts import Part, Parts, bitmap_from, bitmap_part
 from qdrantlite.values.payload import Json
 
@@ -42,9 +42,9 @@ class Presence:
     def merged(pieces: "Sequence[tuple[Presence, Bitmap]]") -> "Presence":
         """Of several segments, each without what is forgotten there."""
         return Presence(
-            union_of([(presence.valued, forgotten) for presence, forgotten in pieces]),
-            union_of([(presence.null_only, forgotten) for presence, forgotten in pieces]),
-            union_of([(presence.nulls, forgotten) for presence, forgotten in pieces]),
+            visible_union([(presence.valued, forgotten) for presence, forgotten in pieces]),
+            visible_union([(presence.null_only, forgotten) for presence, forgotten in pieces]),
+            visible_union([(presence.nulls, forgotten) for presence, forgotten in pieces]),
         )
 
     @staticmethod
