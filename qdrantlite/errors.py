@@ -163,9 +163,12 @@ def told(error: BaseException) -> str:
 
 def fresh(error: Exception) -> Exception:
     """An equal error for another thread to raise: traceback and context belong to one raising alone."""
+    again: Exception
     try:
-        again: Exception = copy(error)
-    except Exception:  # A class with a constructor of its own.
-        again = RuntimeError(str(error))
+        again = copy(error)
+    except Exception:  # Its constructor does not take what Python would give it; and nothing need be constructed.
+        again = error.__class__.__new__(error.__class__)
+        again.args = error.args
+        vars(again).update(vars(error))
     again.__cause__ = error
     return again

@@ -21,6 +21,7 @@ from qdrantlite.storage.point_store import PointStore
 from qdrantlite.storage.row_format import RowFormat
 from qdrantlite.storage.sqlite_file import SqliteErrors
 from qdrantlite.storage.vector_file import VectorFile
+from qdrantlite.storage.wal_sync import StoreClosed
 from qdrantlite.values.schema_format import config_from_json
 from tests.tidy.sources import Source, package_sources
 
@@ -158,7 +159,7 @@ def test_of_errors_that_are_not_ours_no_word_is_told() -> None:
     "error",
     [
         *(Corrupted("damaged", detail="where"), NotFound("gone"), BadInput("x"), MemoryError(), OSError(2, "no", "x")),
-        *(KeyError("a"), StandaloneMode()),
+        *(KeyError("a"), StandaloneMode(), StoreClosed()),
     ],
 )
 def test_an_error_told_twice_is_two_objects_that_say_the_same(error: Exception) -> None:
@@ -166,6 +167,6 @@ def test_an_error_told_twice_is_two_objects_that_say_the_same(error: Exception) 
     assert again is not error
     assert again.__cause__ is error
     assert str(again) == str(error)
-    if not isinstance(error, StandaloneMode):  # Its constructor takes no text.
-        assert type(again) is type(error)
-        assert vars(again) == vars(error)
+    assert type(again) is type(error)
+    assert again.args == error.args
+    assert vars(again) == vars(error)
