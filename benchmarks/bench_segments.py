@@ -19,6 +19,7 @@ from benchmarks.measure import show
 from qdrantlite import startup
 from qdrantlite.collection.collection import Collection
 from qdrantlite.collection.shard.checkpoint import write_checkpoint
+from qdrantlite.collection.threads import IDLE_S, MAINTENANCE_S
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
@@ -139,6 +140,14 @@ def beside(load: Load, seconds: float, *, plain: bool) -> list[list[str]]:
     return [*rows, ["meanwhile", done, "", "", "", "", "", ""]]
 
 
+def rest(database: Database) -> None:
+    """Returns when nothing is merged, written or built any more of what was written before."""
+    time.sleep(IDLE_S + 2 * MAINTENANCE_S)
+    collection = database._on(NAME, lambda collection: collection)
+    while collection.shard.changed_since_checkpoint or collection.info().status is not CollectionStatus.GREEN:
+        time.sleep(MAINTENANCE_S)
+
+
 def checkpoint_row(collection: Collection, load: Load, folder: Path) -> list[str]:
     """A checkpoint after one point."""
     write_checkpoint(collection.shard)
@@ -183,8 +192,7 @@ def main() -> None:
         times += [load.write(1000) for _ in range(given.points // 2000)]
         grown = (private_bytes() - half) / (load.points - points_half)
         large = [load.write(5000) for _ in range(6)]
-        while given.graph and database.collection_info(NAME).status is not CollectionStatus.GREEN:
-            time.sleep(0.5)
+        rest(database)
         columns = ["search", "alone /s", "median ms", "longest", "beside commits /s", "median ms", "longest", "ratio"]
         show("Searches beside commits", columns, beside(load, given.seconds, plain=given.graph))
         collection = database._on(NAME, lambda collection: collection)
