@@ -255,6 +255,38 @@ def prune(
     return _pruned(segment, pruned, len(living), present)
 
 
+def carry(
+    segment: SealedSegment,
+    copied: Offsets,
+    rows: Rows,
+    present: Selection,
+    *,
+    threads: int,
+    progress: Progress | None = None,
+) -> SealedSegment | None:
+    """The segment, without codes, over copies of its rows: row ``i`` of ``rows`` is that at ``copied[i]``, ascending.
+
+    ``present`` are the copies that have the vector; what was not copied is pruned. None and ``progress``: as ``prune``.
+    """
+    offsets = present.offsets()
+    origins = copied[offsets]
+    inside = slice(*np.searchsorted(origins, (segment.first, segment.stop)))
+    offsets, origins = offsets[inside], origins[inside]
+    if not len(offsets):
+        return None
+    first = int(offsets[0])
+    carried = graph_prune.prune(
+        *(segment.graph, origins),
+        rows=rows,
+        offsets=offsets,
+        first=first,
+        count=int(offsets[-1]) + 1 - first,
+        threads=threads,
+        progress=progress,
+    )
+    return _pruned(segment, carried, len(offsets), present)
+
+
 def _pruned(segment: SealedSegment, graph: Graph | None, living: int, present: Selection) -> SealedSegment | None:
     if graph is None:
         return None

@@ -91,7 +91,22 @@ class PruneJob:
     target: Path
 
 
-Job: TypeAlias = LinkJob | EncodeJob | PruneJob
+@dataclass(frozen=True, slots=True)
+class CarryJob:
+    """Writes to ``target`` the graph over ``origin`` in the numbers of ``rows``, which were copied from there: without
+    those that were not, and a new one where that is better.
+    """
+
+    rows: RowSource
+    origin: RowSource
+    copied: bytes
+    """A ``Selection`` of the rows of ``origin``: the n-th of them is row n."""
+    graph: GraphSource
+    threads: int
+    target: Path
+
+
+Job: TypeAlias = LinkJob | EncodeJob | PruneJob | CarryJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +173,9 @@ def work(job: Job, progress: Progress) -> Built:
         case PruneJob():
             segment = _pruned(job, rows, present, progress)
             sealed.save_graph(segment, job.target)
+        case CarryJob():
+            segment = _carried(job, rows, present, progress)
+            sealed.save_graph(segment, job.target)
         case _:
             assert_never(job)
     return Built(segment.first, segment.linked, segment.pruned)
@@ -177,6 +195,17 @@ def _pruned(job: PruneJob, rows: Rows, present: Selection, progress: Progress) -
     pruned = sealed.prune(segment, present, threads=threads, progress=progress)
     if pruned is not None:
         return pruned
+    return sealed.seal(rows, present, distance=distance, params=params, threads=threads, progress=progress)
+
+
+def _carried(job: CarryJob, rows: Rows, present: Selection, progress: Progress) -> SealedSegment:
+    distance, threads, params = job.rows.distance, job.threads, job.graph.params
+    origin = map_rows(job.origin.path, job.origin.row_format, job.origin.count)
+    segment = _loaded(job.graph, origin, Selection.from_bytes(job.origin.present), distance)
+    copied = Selection.from_bytes(job.copied).offsets()
+    carried = sealed.carry(segment, copied, rows, present, threads=threads, progress=progress)
+    if carried is not None:
+        return carried
     return sealed.seal(rows, present, distance=distance, params=params, threads=threads, progress=progress)
 
 

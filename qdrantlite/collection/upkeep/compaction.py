@@ -3,11 +3,12 @@
 Rows are never rewritten, so every replaced or deleted point leaves one behind: in the vector files, in the bounds of
 multivectors, in the space of offsets, in pages of the point store. ``is_due`` says when that is worth an end.
 
-Steps: a copy follows the shard (``shard_copy``) until little is left; its graphs are built and saved, its derived state
-is written; then, under the maintenance lock and the writer lock, it follows for the last time, is made durable, and the
-catalogue is told of its folder in one commit. Before that commit the copy's folder is garbage, after it the old one is,
-and garbage is removed when the database opens: so a crash at any moment leaves one whole shard. Searches under way
-finish on the old shard, whose folder goes when the last of them has; those that come begin on the new one.
+Steps: a copy follows the shard (``shard_copy``) until little is left; the shard's graphs are carried over, pruned and
+in the copy's numbers, or built where that is better; its derived state is written. Then, under the maintenance lock and
+the writer lock, it follows for the last time, is made durable, and the catalogue is told of its folder in one commit.
+Before that commit the copy's folder is garbage, after it the old one is, and garbage is removed when the database
+opens: so a crash at any moment leaves one whole shard. Searches under way finish on the old shard, whose folder goes
+when the last of them has; those that come begin on the new one.
 
 A failure leaves the shard as it was. When the catalogue's own commit fails, nobody can say which folder the disk names:
 then the old one is written there again, and if that fails too, writes are refused until the database is opened anew.
@@ -29,8 +30,9 @@ from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.upkeep.active import ActiveShard
 from qdrantlite.collection.upkeep.backoff import Backoff
 from qdrantlite.collection.upkeep.journal import Journal, segment_of
-from qdrantlite.collection.upkeep.optimizer import RETRY_S, RETRY_S_MAX, Optimizer, Stop
+from qdrantlite.collection.upkeep.optimizer import Optimizer, Stop
 from qdrantlite.collection.upkeep.shard_copy import Abandoned, ShardCopy
+from qdrantlite.collection.upkeep.trouble import RETRY_S, RETRY_S_MAX
 from qdrantlite.errors import Corrupted, NotFound, StorageFailed
 from qdrantlite.storage.store_reader import MISSING
 from qdrantlite.values.schema import OptimizersConfig
@@ -166,7 +168,9 @@ class Compactor:
         try:
             copy = ShardCopy(shard, folder, check=check)
             _draw_near(copy)
-            optimizer = self._active.crew.optimizer.successor(copy.shard)
+            former = self._active.crew.optimizer
+            optimizer = former.successor(copy.shard)
+            optimizer.inherit(former, copy.origins, stop=stop)
             optimizer.step(quiet_s=inf, stop=stop)
             check()
             if optimizer.failure is not None:

@@ -11,8 +11,8 @@ until settings or points have changed (``attempts``). Meanwhile searches do with
 
 import logging
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from threading import Event, Lock
 from time import monotonic
@@ -20,27 +20,33 @@ from typing import TypeAlias
 
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import DenseSlot
-from qdrantlite.collection.upkeep import graph_files
-from qdrantlite.collection.upkeep.attempts import DIFFERENCE_MIN, Work
-from qdrantlite.collection.upkeep.backoff import Backoff
-from qdrantlite.collection.upkeep.build_process import Lost
+from qdrantlite.collection.upkeep.attempts import Work
 from qdrantlite.collection.upkeep.building import Builder, RowSource
 from qdrantlite.collection.upkeep.graph_files import SavedSegment
 from qdrantlite.collection.upkeep.journal import Journal, segment_of
-from qdrantlite.collection.upkeep.sealer import Refused, Sealer
-from qdrantlite.collection.upkeep.sealing import Sealing, SealingFacts, Wanted, choose, is_pending, wanted_of
+from qdrantlite.collection.upkeep.saved_graphs import SavedGraphs
+from qdrantlite.collection.upkeep.sealer import Sealer
+from qdrantlite.collection.upkeep.sealing import (
+    Sealing,
+    SealingFacts,
+    Wanted,
+    choose,
+    is_healable,
+    is_pending,
+    wanted_of,
+)
+from qdrantlite.collection.upkeep.trouble import Trouble
 from qdrantlite.errors import StorageFailed, told
 from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.storage import file_names
 from qdrantlite.values.optimization import Queued
 from qdrantlite.values.schema import merged
+from qdrantlite.values.vector import U32
 
 logger = logging.getLogger(__name__)
 
 LOGGED_ROWS = 100_000
-RETRY_S = 60.0
-RETRY_S_MAX = 3600.0
 
 INDEXING = "indexing"
 WORK = {
@@ -58,26 +64,6 @@ class Stopped(Exception):
     """The collection closes, or the vector is gone; the build is abandoned."""
 
 
-@dataclass(slots=True, eq=False)
-class _Trouble:
-    """Some work on one vector that failed; forgotten when it succeeds, or when something else is wanted."""
-
-    wanted: Wanted
-    points: int
-    error: Exception
-    shown: str = ""
-    backoff: Backoff = field(default_factory=lambda: Backoff(first_s=RETRY_S, last_s=RETRY_S_MAX))
-
-    def is_of(self, wanted: Wanted, points: int) -> bool:
-        """Whether the same work would be tried again."""
-        return self.wanted == wanted and abs(points - self.points) < DIFFERENCE_MIN * max(self.points, 1)
-
-    @property
-    def is_lasting(self) -> bool:
-        """Whether it is not even tried again."""
-        return isinstance(self.error, Lost | Refused)
-
-
 class Optimizer:
     """Keeps one shard's graphs as its settings want them. ``step`` is called now and then by one thread."""
 
@@ -93,22 +79,62 @@ class Optimizer:
         self._shard = shard
         self._name = name
         self._builder = builder
-        self._folder = file_names.derived(shard.folder)
-        self._sealer = sealer or Sealer(builder, self._folder, shard.files)
-        self._troubles: dict[tuple[int, Work], _Trouble] = {}
-        self._saved: dict[int, SavedSegment] = {}
+        self._sealer = sealer or Sealer(builder, file_names.derived(shard.folder), shard.files)
+        self._troubles: dict[tuple[int, Work], Trouble] = {}
+        self._saved = SavedGraphs(shard)
         self._waiting_since: dict[int, float] = {}
         self._polished_at: dict[int, float] = {}
         self._closing = Event()
         self._stepping = Lock()
         self.running = False
         self.journal = journal or Journal()
-        self._open_saved()
+        for slot, segment in self._saved.open():
+            self._publish(None, slot, segment)
 
     def successor(self, shard: Shard) -> "Optimizer":
         """That of a copy of the shard: it knows which attempts ended a process. Raises StorageFailed."""
         sealer = self._sealer.successor(file_names.derived(shard.folder))
         return Optimizer(shard, self._name, self._builder, sealer=sealer, journal=self.journal)
+
+    def inherit(self, origin: "Optimizer", copied: U32, *, stop: Stop) -> None:
+        """Takes over the graphs of the shard that this one's is a copy of, where that is better than to build others.
+
+        Its point ``n`` was at ``copied[n]``. What cannot be taken over is built by the next step.
+        """
+        points = Selection.from_offsets(copied).to_bytes()
+        with self._stepping:
+            for name, slot in self._shard.dense_slots():
+                before, saved = origin._shard.slots.get(name), origin._saved.of(slot)
+                if not isinstance(before, DenseSlot) or saved is None:
+                    continue
+                facts = origin._facts(before, quiet_s=0.0)
+                if facts.params != wanted_of(self._shard.config, slot.params).params or not is_healable(facts):
+                    continue
+                try:
+                    self._inherit(name, slot, origin, saved, points, stop)
+                except Stopped:
+                    return
+                except Exception as error:  # Whatever it is, it is this work's.
+                    self._failed(name, slot, Work.PRUNED, error)
+
+    def _inherit(
+        self, name: str, slot: DenseSlot, origin: "Optimizer", saved: SavedSegment, copied: bytes, stop: Stop
+    ) -> None:
+        source, former = self._source(name), origin._source(name)
+        if source is None or former is None:
+            return
+        started, progress = monotonic(), self._progress(name, slot, stop)
+        carried = self._sealer.carry(
+            *source,
+            saved=saved,
+            before=origin._sealer,
+            origin=former[0],
+            copied=copied,
+            threads=self._threads(slot),
+            progress=progress,
+        )
+        self._use(name, slot, carried)
+        logger.info("%s: graph of vector %r carried over, %.1f s", self._name, name, monotonic() - started)
 
     @property
     def error(self) -> str | None:
@@ -163,7 +189,7 @@ class Optimizer:
         wanted, points = wanted_of(self._shard.config, slot.params), len(slot.present)
         trouble = self._troubles.get((slot.id, work))
         if trouble is None or not trouble.is_of(wanted, points):
-            trouble = self._troubles[slot.id, work] = _Trouble(wanted, points, error)
+            trouble = self._troubles[slot.id, work] = Trouble(wanted, points, error)
         shown = f"{told(error)} ({work.value} of vector {name!r} over {points} points; searches do without)"
         if shown != trouble.shown:
             logger.error("%s: %s", self._name, shown, exc_info=error)
@@ -215,7 +241,7 @@ class Optimizer:
                 self._renew(slot)
             case Sealing.DROP:
                 self._publish(name, slot, None)
-                self._record({vector_id: saved for vector_id, saved in self._saved.items() if vector_id != slot.id})
+                self._saved.drop(slot)
             case Sealing.BUILD | Sealing.EXTEND | Sealing.PRUNE | Sealing.ENCODE | Sealing.RELOAD:
                 work = WORK[decision]
                 if self._is_put_off(slot, work, wanted):
@@ -237,17 +263,12 @@ class Optimizer:
 
     def _seal(self, name: str, slot: DenseSlot, wanted: Wanted, stop: Stop, decision: Sealing) -> None:
         """Makes the segment over all rows committed by now, saves it and puts it to use."""
-        state = self._shard.state
-        view, present = state.dense.get(name), state.present.get(name)
-        if view is None or present is None or self._shard.slots.get(name) is not slot or len(present) == 0:
+        source = self._source(name)
+        if source is None or self._shard.slots.get(name) is not slot:
             return
-        started, threads, points = monotonic(), self._threads(slot), len(present)
+        (rows, points), started, threads = source, monotonic(), self._threads(slot)
         progress = self._progress(name, slot, stop)
-        view.verify(slice(0, len(view.rows)))
-        rows = RowSource(slot.file.path, slot.file.row_format, len(view.rows), view.distance, present.to_bytes())
-        saved = self._saved.get(slot.id)
-        if saved is not None and not graph_files.is_there(saved, folder=self._folder, files=self._shard.files):
-            saved = None
+        saved = self._saved.of(slot)
         if saved is not None and decision is Sealing.PRUNE:
             saved = self._sealer.prune(rows, points, saved=saved, threads=threads, progress=progress)
         elif saved is None or decision in (Sealing.BUILD, Sealing.EXTEND):
@@ -261,7 +282,8 @@ class Optimizer:
             )
         else:
             saved = replace(saved, codes=None, coding=None)
-        self._troubles.pop((slot.id, WORK[decision]), None)
+        for work in {WORK[decision], Work.PRUNED} if decision is Sealing.BUILD else {WORK[decision]}:
+            self._troubles.pop((slot.id, work), None)
         coding = wanted.coding
         if saved.coding != coding:
             saved = replace(saved, codes=None, coding=None)
@@ -280,10 +302,24 @@ class Optimizer:
             *(self._name, decision.value, name, saved.linked, monotonic() - started),
         )
         progress(0, points)
-        segment = self._loaded(saved, slot)
+        self._use(name, slot, saved)
+
+    def _source(self, name: str) -> tuple[RowSource, int] | None:
+        """The rows of a vector that are committed by now, verified, and how many points have it; None without any."""
+        state, slot = self._shard.state, self._shard.slots.get(name)
+        view, present = state.dense.get(name), state.present.get(name)
+        if view is None or not present or not isinstance(slot, DenseSlot):
+            return None
+        view.verify(slice(0, len(view.rows)))
+        file = slot.file
+        return RowSource(file.path, file.row_format, len(view.rows), view.distance, present.to_bytes()), len(present)
+
+    def _use(self, name: str, slot: DenseSlot, saved: SavedSegment) -> None:
+        """Puts a segment to use whose files are there, durably."""
+        segment = self._saved.loaded(saved, slot)
         if segment is None:
             raise StorageFailed("the files of a graph were removed before they could be used")
-        self._record({**self._saved, slot.id: saved})
+        self._saved.put(slot, saved)
         self._publish(name, slot, segment)
 
     def _reload(self, name: str, slot: DenseSlot, wanted: Wanted) -> bool:
@@ -291,12 +327,12 @@ class Optimizer:
 
         They are read anew because searches that run now still ask the old ones.
         """
-        before = self._saved.get(slot.id)
+        before = self._saved.of(slot)
         saved = None if before is None else replace(before, coding=wanted.coding)
-        segment = None if saved is None else self._loaded(saved, slot)
+        segment = None if saved is None else self._saved.loaded(saved, slot)
         if saved is None or segment is None or segment.coding is None:
             return False
-        self._record({**self._saved, slot.id: saved})
+        self._saved.put(slot, saved)
         self._publish(name, slot, segment)
         return True
 
@@ -334,53 +370,6 @@ class Optimizer:
                 raise Stopped
             slot.sealed = segment
             shard.freeze(rows=shard.state.rows, operation_id=shard.state.operation_id)
-
-    # -- files
-
-    def _loaded(self, saved: SavedSegment, slot: DenseSlot) -> SealedSegment | None:
-        return graph_files.load(
-            saved,
-            rows=slot.file.rows(slot.file.rows_appended),
-            present=slot.present,
-            distance=slot.params.distance,
-            folder=self._folder,
-            files=self._shard.files,
-        )
-
-    def _record(self, saved: Mapping[int, SavedSegment]) -> None:
-        """Names, durably, what is in use from now on, of the vectors that there still are. Raises StorageFailed."""
-        kept = {slot.id for _, slot in self._shard.dense_slots()}
-        saved = {vector_id: each for vector_id, each in saved.items() if vector_id in kept}
-        graph_files.write_manifest(tuple(saved.values()), folder=self._folder, files=self._shard.files)
-        self._saved = saved
-
-    def _open_saved(self) -> None:
-        """Maps the graphs that were in use when the collection was last open.
-
-        What cannot be used is forgotten at once: its rows may belong to other points after the next write.
-        """
-        slots = {slot.id: slot for _, slot in self._shard.dense_slots()}
-        listed = graph_files.read_manifest(folder=self._folder, files=self._shard.files)
-        for saved in listed:
-            slot = slots.get(saved.vector_id)
-            segment = None if slot is None else self._loaded(saved, slot)
-            if slot is not None and segment is not None:
-                self._publish(None, slot, segment)
-                self._saved[slot.id] = saved
-        if len(self._saved) < len(listed):
-            self._forget_others()
-
-    def _forget_others(self) -> None:
-        """Of a manifest that names more than what is in use. While it does, nothing must be written: a graph would be
-        taken at the next start for one of the rows that were written in the place of its own.
-        """
-        try:
-            self._record(self._saved)
-        except StorageFailed:
-            try:
-                graph_files.forget_manifest(folder=self._folder, files=self._shard.files)
-            except StorageFailed as error:
-                self._shard.store.refuse_writes(error)
 
 
 def indexed_points(present: Selection, segment: SealedSegment | None) -> int:

@@ -14,6 +14,7 @@ from qdrantlite.collection.upkeep.build_process import Lost
 from qdrantlite.collection.upkeep.building import (
     Builder,
     Built,
+    CarryJob,
     EncodeJob,
     GraphSource,
     Job,
@@ -80,6 +81,27 @@ class Sealer:
         built, file = self._attempted(job, path, attempt, progress)
         pruned = replace(saved, graph=file, first=built.first, linked=built.linked, pruned=built.pruned)
         return pruned if built.pruned else replace(pruned, codes=None, coding=None)
+
+    def carry(
+        self,
+        rows: RowSource,
+        points: int,
+        *,
+        saved: SavedSegment,
+        before: "Sealer",
+        origin: RowSource,
+        copied: bytes,
+        threads: int,
+        progress: Progress,
+    ) -> SavedSegment:
+        """The segment saved ``before`` over ``origin``, without codes, over copies of its rows; see ``CarryJob``."""
+        path = graph_files.new_path(self._folder, "graph", saved.vector_id)
+        job = CarryJob(rows, origin, copied, before._graph_of(saved), threads, file_names.temporary(path))
+        attempt = (saved.vector_id, Work.PRUNED, repr(saved.params), points)
+        built, file = self._attempted(job, path, attempt, progress)
+        return SavedSegment(
+            *(saved.vector_id, file, None, built.first, built.linked, saved.params, None), pruned=built.pruned
+        )
 
     def encode(
         self, rows: RowSource, points: int, *, saved: SavedSegment, coding: Coding, threads: int, progress: Progress

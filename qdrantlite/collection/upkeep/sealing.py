@@ -136,7 +136,11 @@ def is_healable(facts: SealingFacts) -> bool:
 
 def _is_worth_polishing(facts: SealingFacts) -> bool:
     """Whether to link a tail that need not be linked."""
-    if facts.quiet_s < POLISH_S or facts.tail * facts.quiet_s <= TAIL_POLISH * POLISH_S * facts.covered:
+    if (
+        not facts.tail
+        or facts.quiet_s < POLISH_S
+        or facts.tail * facts.quiet_s <= TAIL_POLISH * POLISH_S * facts.covered
+    ):
         return False
     return facts.polished_s >= POLISH_AGAIN_S or facts.tail > TAIL_POLISH_AGAIN * facts.covered
 

@@ -83,6 +83,11 @@ class ShardCopy:
     def _view(self) -> ReadView:
         return open_view(self._original)
 
+    @property
+    def origins(self) -> U32:
+        """Where the copy's points were in the original, those included that have died since, in order."""
+        return self._copied
+
     def backlog(self) -> int:
         """Points that the next round would look at."""
         with self._view() as view:

@@ -5,6 +5,8 @@ linked anew (``graph_core``). A graph that is not worth it, because too much of 
 that is; the caller builds another then.
 """
 
+from functools import partial
+
 import faiss
 import numpy as np
 
@@ -14,13 +16,15 @@ from qdrantlite.segment.vector_index.graph_codes import shares_direction
 from qdrantlite.segment.vector_index.graph_heal import Apart, Mask
 from qdrantlite.segment.vector_index.graph_links import Ints, layers_of, unpack
 from qdrantlite.segment.vector_index.hnsw import Graph, Progress
-from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
+from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, squared_norms, unit_query
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.vector import F32, U32
 
 __all__ = ["prune"]
 
 WALK_BEAM = 64
+DECODED_BATCHES = 8
+"""Pairs compared at a time, where rows have to be converted, in batches of rows: they share many."""
 
 
 def prune(
@@ -108,62 +112,41 @@ def _nearest(graph: Graph, index: faiss.IndexHNSW, threads: int) -> graph_core.N
 def _apart(graph: Graph, lives: Mask) -> Apart:
     """How far nodes are apart as they are linked: by distance, by minus the inner product, or lifted."""
     covered = graph.rows[graph.first : graph.first + graph.count]
-    compared = _in_place(covered, graph.distance) or _gathered(covered, graph.distance)
+    bare = partial(_apart_decoded, covered, graph.distance)
+    if covered.dtype == np.float32:
+        bare = partial(_apart_in_floats, np.asarray(covered, dtype=np.float32), graph.distance)
     nodes = np.flatnonzero(lives).astype(np.uint32)
     if graph.distance is not Distance.DOT or not shares_direction(covered, nodes):
-        return compared
-    squares = hnsw.squared_norms(covered, nodes)
+        return bare
+    squares = squared_norms(covered, nodes)
     missing = np.zeros(graph.count, dtype=np.float32)
     missing[nodes] = np.sqrt(squares.max() - squares)
-    return lambda ones, others: compared(ones, others) - missing[ones] * missing[others]
+    return lambda ones, others: bare(ones, others) - missing[ones] * missing[others]
 
 
-def _in_place(rows: Rows, distance: Distance) -> Apart | None:
-    """Compares rows where they lie; None where FAISS cannot."""
-    if rows.dtype != np.float32 or distance is Distance.MANHATTAN:
-        return None
-    compare = faiss.pairwise_indexed_inner_product if distance.larger_is_better else faiss.pairwise_indexed_L2sqr
-
-    def apart(ones: Ints, others: Ints) -> F32:
-        found = np.empty(len(ones), dtype=np.float32)
-        ones, others, each = np.ascontiguousarray(ones), np.ascontiguousarray(others), faiss.swig_ptr(rows)
-        if len(ones):
-            compare(
-                rows.shape[1],
-                len(ones),
-                each,
-                faiss.swig_ptr(ones),
-                each,
-                faiss.swig_ptr(others),
-                faiss.swig_ptr(found),
-            )
-        return -found if distance.larger_is_better else found
-
-    return apart
-
-
-def _gathered(rows: Rows, distance: Distance) -> Apart:
-    """Compares rows as floats, some at a time."""
-    batch = preconditions.batch_rows(rows.shape[1])
-
-    def apart(ones: Ints, others: Ints) -> F32:
-        found = np.empty(len(ones), dtype=np.float32)
-        for at in range(0, len(ones), batch):
-            one = as_float32(rows[ones[at : at + batch]], distance)
-            other = as_float32(rows[others[at : at + batch]], distance)
-            found[at : at + batch] = _differ(one, other, distance)
-        return found
-
-    return apart
-
-
-def _differ(one: F32, other: F32, distance: Distance) -> F32:
-    if distance.larger_is_better:
-        products: F32 = -np.einsum("ij,ij->i", one, other)
-        return products
-    differences = one - other
+def _apart_in_floats(rows: F32, distance: Distance, ones: Ints, others: Ints) -> F32:
+    """Compares rows ``(n, dim)`` where they lie."""
+    found, dim = np.empty(len(ones), dtype=np.float32), rows.shape[1]
     if distance is Distance.MANHATTAN:
-        sums: F32 = np.abs(differences, out=differences).sum(axis=1)
-        return sums
-    squares: F32 = np.einsum("ij,ij->i", differences, differences)
-    return squares
+        batch = preconditions.batch_rows(dim)
+        for at in range(0, len(ones), batch):
+            differences = rows[ones[at : at + batch]] - rows[others[at : at + batch]]
+            found[at : at + batch] = np.abs(differences, out=differences).sum(axis=1)
+    elif len(ones):
+        ones, others, each = np.ascontiguousarray(ones), np.ascontiguousarray(others), faiss.swig_ptr(rows)
+        compare = faiss.pairwise_indexed_inner_product if distance.larger_is_better else faiss.pairwise_indexed_L2sqr
+        pairs = (each, faiss.swig_ptr(ones), each, faiss.swig_ptr(others))
+        compare(dim, len(ones), *pairs, faiss.swig_ptr(found))
+    return -found if distance.larger_is_better else found
+
+
+def _apart_decoded(rows: Rows, distance: Distance, ones: Ints, others: Ints) -> F32:
+    """Compares rows as floats, some at a time, each converted once among them."""
+    found = np.empty(len(ones), dtype=np.float32)
+    step = DECODED_BATCHES * preconditions.batch_rows(rows.shape[1])
+    for at in range(0, len(ones), step):
+        both = np.concatenate((ones[at : at + step], others[at : at + step]))
+        nodes, which = np.unique(both, return_inverse=True)
+        floats = as_float32(rows[nodes], distance)
+        found[at : at + step] = _apart_in_floats(floats, distance, *np.split(which, 2))
+    return found

@@ -25,15 +25,18 @@ from qdrantlite.segment.vector_index.cores import CORES, use_cores
 from qdrantlite.segment.vector_index.exact import as_best, rescore
 from qdrantlite.segment.vector_index.graph_codes import choose_codes, lift, shares_direction
 from qdrantlite.segment.vector_index.graph_links import Links, adopt, attach, holes, pack, unpack
-from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, unit_query
+from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32, squared_norms, unit_query
 from qdrantlite.segment.vector_index.row_view import RowView, is_viewable, view_rows
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.vector import F32, U32
 
-__all__ = ["Graph", "build", "extend", "load", "over", "packed", "rescored_unasked", "save", "squared_norms"]
+__all__ = ["Graph", "build", "extend", "load", "over", "packed", "rescored_unasked", "save"]
 
 SAMPLED_ROWS = 100_000
 """Rows of a graph looked at when codes are chosen for extending it."""
+
+LONGER_MAX = 1.2
+"""Of squared norms: by how much rows may be longer than all before without changing who is linked to whom."""
 
 RESCORED_MIN = 16
 """Candidates rescored beyond twice the limit where the graph walks lossy codes."""
@@ -209,7 +212,7 @@ def build(
     largest = np.max(squares, where=preconditions.are_tame(squares), initial=0)
     use_cores(threads)
     lifted = distance is Distance.DOT and shares_direction(rows, linked)
-    storage = faiss.IndexFlat(rows.shape[1] + 1, faiss.METRIC_L2) if lifted else choose_codes(rows, linked, distance)
+    storage = _lifted(rows) if lifted else choose_codes(rows, linked, distance)
     _reserve(storage.codes, len(linked) * storage.code_size)
     index = faiss.IndexHNSW(storage, preconditions.links(m))
     index.hnsw.efConstruction = preconditions.construction_beam(ef_construct, len(linked))
@@ -235,26 +238,29 @@ def extend(
 ) -> Graph:
     """Link the rows at ``offsets``, ascending and beyond the graph, into a copy of it; costs as their number does.
 
-    ``rows`` begin with those of ``graph``. Rows under Dot are linked anew from the first on, because how they are
-    linked depends on the longest of them. Else as ``build``.
+    ``rows`` begin with those of ``graph``. Rows under Dot that point one way are all linked anew when some are much
+    longer than those before, because how they are linked depends on the longest, and when they begin or cease to.
+    Else as ``build``.
     """
-    count = graph.count
-    m = graph.index.hnsw.nb_neighbors(1)
-    if graph.distance is Distance.DOT:
-        linked = np.setdiff1d(np.arange(graph.first, graph.first + count, dtype=np.uint32), graph.holes())
+    count, distance, m = graph.count, graph.distance, graph.index.hnsw.nb_neighbors(1)
+    linked = np.setdiff1d(np.arange(graph.first, graph.first + count, dtype=np.uint32), graph.holes())
+    new = offsets[preconditions.are_tame(squared_norms(rows, offsets))]
+    lifted = distance is Distance.DOT and shares_direction(rows, np.concatenate((linked, new)))
+    before, after = (squared_norms(rows, some).max(initial=0) if lifted else np.float32(0) for some in (linked, new))
+    if after > LONGER_MAX * before or lifted != (distance is Distance.DOT and shares_direction(rows, linked)):
         both = np.concatenate((linked, offsets))
         return build(
-            *(rows, both), m=m, ef_construct=ef_construct, distance=graph.distance, threads=threads, progress=progress
+            *(rows, both), m=m, ef_construct=ef_construct, distance=distance, threads=threads, progress=progress
         )
-    squares = squared_norms(rows, offsets)
-    new = offsets[preconditions.are_tame(squares)]
+    largest = np.maximum(before, after)
     use_cores(threads)
-    storage = choose_codes(rows, np.concatenate((_linked_sample(graph), new)), graph.distance)
+    sample = linked[:: max(1, len(linked) // SAMPLED_ROWS)]
+    storage = _lifted(rows) if lifted else choose_codes(rows, np.concatenate((sample, new)), distance)
     _reserve(storage.codes, (count + len(new)) * storage.code_size)
     batch = preconditions.batch_rows(rows.shape[1])
     for at in range(graph.first, graph.first + count, batch):
-        floats = as_float32(rows[at : min(at + batch, graph.first + count)], graph.distance)
-        storage.add(preconditions.tame(floats))
+        floats = preconditions.tame(as_float32(rows[at : min(at + batch, graph.first + count)], distance))
+        storage.add(lift(floats, largest) if lifted else floats)
         if progress is not None:
             progress(0, len(new))
     index = faiss.IndexHNSW(storage, m)
@@ -263,12 +269,18 @@ def extend(
     index.ntotal = count
     for at in range(0, len(new), batch):
         use_cores(threads)
-        index.add(as_float32(rows[new[at : at + batch]], graph.distance))
+        floats = as_float32(rows[new[at : at + batch]], distance)
+        index.add(lift(floats, largest) if lifted else floats)
         if progress is not None:
             progress(min(at + batch, len(new)), len(new))
     covered = int(offsets[-1]) + 1 - graph.first if len(offsets) else count
     nodes = np.concatenate((np.arange(count), new.astype(np.int64) - graph.first))
-    return packed(index, storage, nodes, covered, rows=rows, first=graph.first, distance=graph.distance)
+    return packed(index, storage, nodes, covered, rows=rows, first=graph.first, distance=distance)
+
+
+def _lifted(rows: Rows) -> faiss.IndexFlat:
+    """An empty storage for ``lift``ed rows."""
+    return faiss.IndexFlat(rows.shape[1] + 1, faiss.METRIC_L2)
 
 
 def over(graph: Graph, rows: Rows) -> Graph:
@@ -276,13 +288,6 @@ def over(graph: Graph, rows: Rows) -> Graph:
     if graph.view is None:
         return replace(graph, rows=rows)
     return _over_rows(graph.index, graph.links, rows, first=graph.first, distance=graph.distance)
-
-
-def _linked_sample(graph: Graph) -> U32:
-    """Offsets the graph can find, thinned to a few for learning codes."""
-    step = max(1, graph.count // SAMPLED_ROWS)
-    sample = np.arange(graph.first, graph.first + graph.count, step, dtype=np.uint32)
-    return np.setdiff1d(sample, graph.holes())
 
 
 def walk_over(storage: faiss.Index, index: faiss.IndexHNSW) -> faiss.IndexHNSW:
@@ -371,17 +376,6 @@ def _reserve(codes: faiss.MaybeOwnedVectorUInt8, size: int) -> None:
     """Make room at once: a vector that doubles holds its bytes three times while it grows. Shrinking keeps the room."""
     codes.resize(size)
     codes.resize(0)
-
-
-def squared_norms(rows: Rows, offsets: U32) -> F32:
-    """Squared norms of the rows at ``offsets``."""
-    squares = np.empty(len(offsets), dtype=np.float32)
-    batch = preconditions.batch_rows(rows.shape[1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        for at in range(0, len(offsets), batch):
-            block = rows[offsets[at : at + batch]].astype(np.float32, copy=False)
-            squares[at : at + batch] = np.einsum("ij,ij->i", block, block)
-    return squares
 
 
 def _spread_codes(storage: faiss.IndexFlatCodes, nodes: npt.NDArray[np.int64], count: int) -> None:

@@ -10,8 +10,9 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from qdrantlite.segment.vector_index.preconditions import batch_rows
 from qdrantlite.values.distance import Datatype, Distance
-from qdrantlite.values.vector import F32
+from qdrantlite.values.vector import F32, U32
 
 Rows = npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.uint8]
 
@@ -103,6 +104,17 @@ def norms_of(rows: Rows) -> F32:
 def unit_query(queries: F32, rows: Rows, distance: Distance) -> F32:
     """Queries as ``as_float32`` rows expect them: of norm 1 for uint8 cosine, else unchanged."""
     return _unit(queries) if distance is Distance.COSINE and rows.dtype == np.uint8 else queries
+
+
+def squared_norms(rows: Rows, offsets: U32) -> F32:
+    """Squared norms of the rows at ``offsets``."""
+    squares = np.empty(len(offsets), dtype=np.float32)
+    batch = batch_rows(rows.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        for at in range(0, len(offsets), batch):
+            block = rows[offsets[at : at + batch]].astype(np.float32, copy=False)
+            squares[at : at + batch] = np.einsum("ij,ij->i", block, block)
+    return squares
 
 
 def _unit(floats: F32) -> F32:

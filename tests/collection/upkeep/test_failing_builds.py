@@ -27,6 +27,7 @@ from tests.collection.tended import (
     YELLOW,
     assert_finds,
     collection,
+    delete,
     open_in,
     put,
     status,
@@ -70,6 +71,24 @@ def test_failed_build_is_told_and_tried_again_later(tmp_path: Path, monkeypatch:
                 put_off_no_longer(target)
         tend(target)
         assert status(target) == (GREEN, ROWS, 2)
+
+
+def test_a_graph_that_cannot_be_pruned_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = vectors(ROWS)
+    with collection(tmp_path / "c") as target:
+        put(target, rows)
+        tend(target)
+        delete(target, range(100))
+        monkeypatch.setattr(sealed, "prune", failing)
+        tend(target)
+        assert status(target)[0] is RED
+        assert target.info().optimizer_error is not None
+        assert_finds(target, rows, gone=range(100))
+        tend(target)
+        assert status(target) == (GREEN, ROWS - 100, 2)
+        assert target.info().optimizer_error is None
+        assert target.shard.state.dense[""].sealed[0].pruned == 0
+        assert_finds(target, rows, gone=range(100))
 
 
 def test_changed_settings_try_a_failed_build_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

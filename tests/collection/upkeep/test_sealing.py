@@ -1,6 +1,7 @@
 """When a vector's rows get a graph: decisions from counts and settings alone."""
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -122,6 +123,10 @@ def test_small_tail_is_linked_when_writes_have_rested_but_is_not_waited_for() ->
     assert not is_pending(tail, CONFIG, WANTED)
     assert choose(replace(tail, quiet_s=POLISH_S / 2), CONFIG, WANTED) is Sealing.NOTHING
     assert choose(replace(tail, tail=100), CONFIG, WANTED) is Sealing.NOTHING
+
+
+def test_without_a_tail_there_is_nothing_to_polish_however_long_the_rest() -> None:
+    assert choose(replace(SEALED, quiet_s=inf), CONFIG, WANTED) is Sealing.NOTHING
 
 
 def test_a_collection_at_rest_comes_to_have_no_tail() -> None:

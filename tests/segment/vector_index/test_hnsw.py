@@ -11,7 +11,7 @@ from qdrantlite.errors import Corrupted
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index import graph_codes
 from qdrantlite.segment.vector_index.exact import MISSING, Bitmap, prepare_query, prepare_rows, scan
-from qdrantlite.segment.vector_index.hnsw import Graph, build, load, save
+from qdrantlite.segment.vector_index.hnsw import Graph, build, extend, load, save
 from qdrantlite.segment.vector_index.preconditions import BATCH_ROWS
 from qdrantlite.segment.vector_index.row_encoding import Rows
 from qdrantlite.values.distance import Datatype, Distance
@@ -147,6 +147,29 @@ def test_graph_reads_rows_from_a_read_only_file(tmp_path: Path) -> None:
     graph = load(tmp_path / "graph", mapped, first=case.graph.first, distance=case.distance)
     found = graph.search(case.queries, limit=10, ef=64)
     np.testing.assert_array_equal(found[0], case.graph.search(case.queries, limit=10, ef=64)[0])
+
+
+@pytest.mark.parametrize("longer", [1.0, 1.05, 3.0])
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+def test_rows_under_dot_are_linked_to_those_before_unless_they_are_much_longer(shift: float, longer: float) -> None:
+    """Those that point one way are linked by how much shorter they are than the longest."""
+    rng = np.random.default_rng(12)
+    rows = (rng.normal(shift, 1.0, (COUNT, DIM)) * rng.uniform(0.5, 1.0, (COUNT, 1))).astype(np.float32)
+    rows[1000:] *= np.float32(longer)
+    queries, everything = rng.normal(shift, 1.0, (50, DIM)).astype(np.float32), np.arange(COUNT, dtype=np.uint32)
+    told: list[tuple[int, int]] = []
+    base = build_over(rows[:1000], everything[:1000], Distance.DOT)
+    grown = extend(*(base, rows, everything[1000:]), ef_construct=64, threads=1, progress=lambda *at: told.append(at))
+    anew = shift > 0 and longer > 2
+    assert told[-1] == ((COUNT, COUNT) if anew else (COUNT - 1000, COUNT - 1000))
+    case = Case(rows, queries, everything, Distance.DOT, grown)
+    assert recall(grown.search(queries, limit=10, ef=128)[0], case, everything, 10) >= 0.97
+    passing = everything[rng.random(COUNT) < 0.05]
+    grown_finds, built_finds = (
+        recall(each.search(queries, limit=10, ef=128, selector=bitmap(passing, each))[0], case, passing, 10)
+        for each in (grown, build_over(rows, everything, Distance.DOT))
+    )
+    assert grown_finds >= built_finds - 0.02
 
 
 def test_progress_is_told_and_abandons_a_build() -> None:
