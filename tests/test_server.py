@@ -324,3 +324,17 @@ def test_large_arrays_go_back_to_the_system_after_larger_ones_did() -> None:
         [sys.executable, "-c", program], env=_environment(), text=True, capture_output=True, check=True
     )
     assert int(done.stdout) > 15 << 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has such a bound")
+def test_arrays_of_one_search_serve_the_next_without_the_system() -> None:
+    program = (
+        "from qdrantlite import startup; import numpy as np; from resource import RUSAGE_SELF, getrusage\n"
+        "compare = lambda: len([np.ones(1 << 20, np.uint8) for _ in range(8)])\n"
+        "compare(); before = getrusage(RUSAGE_SELF).ru_minflt; sum(compare() for _ in range(100))\n"
+        "print(getrusage(RUSAGE_SELF).ru_minflt - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=_environment(), text=True, capture_output=True, check=True
+    )
+    assert int(done.stdout) < 10_000, "200,000 if each search gave its arrays back"
