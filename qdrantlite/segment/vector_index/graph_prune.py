@@ -23,6 +23,13 @@ from qdrantlite.values.vector import F32, U32
 __all__ = ["prune"]
 
 WALK_BEAM = 64
+OLDEST_SHARE = 0.1
+OLDEST_LIVING_MIN = 1 / 3
+"""Of the oldest nodes, whose links lead far: without them walks do not come from one cluster to the next. Measured on
+30,000 rows in clusters, the oldest 30 % deleted, beams of 64 and 128: recall .969, .988, along a new graph .987, .999.
+"""
+FAR_FROM = 4096
+"""In a graph of fewer nodes nothing is far: a walk meets a good part of them."""
 DECODED_BATCHES = 8
 """Pairs compared at a time, where rows have to be converted, in batches of rows: they share many."""
 
@@ -51,6 +58,8 @@ def prune(
         return None
     lives = np.zeros(graph.count + 1, dtype=np.bool_)
     lives[at] = True
+    if _have_oldest_died(linked, lives):
+        return None
     storage = graph.view.index if graph.view is not None else _copied_codes(graph)
     index = _open(graph, storage)
     _heal_layers(graph, index, linked, lives, threads, progress)
@@ -59,6 +68,13 @@ def prune(
     nodes = np.full(graph.count, -1, dtype=np.int64)
     nodes[at] = offsets.astype(np.int64) - first
     return hnsw.packed(index, storage, nodes, count, rows=rows, first=first, distance=graph.distance)
+
+
+def _have_oldest_died(linked: Mask, lives: Mask) -> bool:
+    """Whether most of the nodes are gone that were linked while there were few to link to."""
+    nodes = np.flatnonzero(linked)
+    oldest = nodes[: int(OLDEST_SHARE * len(nodes))]
+    return len(nodes) >= FAR_FROM and int(np.count_nonzero(lives[oldest])) < OLDEST_LIVING_MIN * len(oldest)
 
 
 def _copied_codes(graph: Graph) -> faiss.IndexFlatCodes:

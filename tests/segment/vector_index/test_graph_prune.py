@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdrantlite.segment.vector_index import graph_core, graph_heal, hnsw
+from qdrantlite.segment.vector_index import graph_core, graph_heal, graph_prune, hnsw
 from qdrantlite.segment.vector_index.exact import MISSING, prepare_query, prepare_rows, subset
 from qdrantlite.segment.vector_index.graph_links import Layer
 from qdrantlite.segment.vector_index.graph_prune import prune
@@ -178,6 +178,20 @@ def test_a_graph_that_falls_apart_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(graph_core, "STRAYS_FEW", 0)
     monkeypatch.setattr(graph_core, "STRAYS_SHARE", 0.0)
     assert pruned(graph, np.arange(0, COUNT, 2, dtype=np.uint32)) is None
+
+
+def test_a_graph_whose_oldest_died_is_built_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, _ = clusters(0.3)
+    graph = built(rows, np.arange(COUNT, dtype=np.uint32), Distance.EUCLID)
+    youngest = np.arange(COUNT // 10, COUNT, dtype=np.uint32)
+    assert pruned(graph, youngest) is not None, "it is small"
+    monkeypatch.setattr(graph_prune, "FAR_FROM", COUNT)
+    assert pruned(graph, youngest) is None
+    old = COUNT // 10
+    healed = pruned(graph, np.arange(6 * old // 10, COUNT, dtype=np.uint32))
+    assert healed is not None
+    healed = pruned(healed, np.arange(8 * old // 10, COUNT, dtype=np.uint32))
+    assert healed is not None, "those that died before are not counted among its oldest"
 
 
 def test_embeddings_are_found_as_along_a_new_graph() -> None:
