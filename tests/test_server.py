@@ -320,10 +320,7 @@ def test_large_arrays_go_back_to_the_system_after_larger_ones_did() -> None:
         "large = np.ones(20 << 20, np.uint8); pin = np.ones(1 << 20, np.uint8); before = size(); del large;"
         "print(before - size())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=_environment(), text=True, capture_output=True, check=True
-    )
-    assert int(done.stdout) > 15 << 10
+    assert _printed(program) > 15 << 10
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc has such a bound")
@@ -334,7 +331,10 @@ def test_arrays_of_one_search_serve_the_next_without_the_system() -> None:
         "compare(); before = getrusage(RUSAGE_SELF).ru_minflt; sum(compare() for _ in range(100))\n"
         "print(getrusage(RUSAGE_SELF).ru_minflt - before)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=_environment(), text=True, capture_output=True, check=True
-    )
-    assert int(done.stdout) < 10_000, "200,000 if each search gave its arrays back"
+    assert _printed(program) < 10_000, "200,000 if each search gave its arrays back"
+
+
+def _printed(program: str) -> int:
+    """The number that a program prints."""
+    command = [sys.executable, "-c", program]
+    return int(subprocess.run(command, env=_environment(), text=True, capture_output=True, check=True).stdout)

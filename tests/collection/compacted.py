@@ -102,3 +102,9 @@ def compacted(database: Database, **options: Callable[[], object]) -> bool:
     before = collection_of(database).shard
     compact(database, **options)
     return collection_of(database).shard is not before
+
+
+def let_go(database: Database) -> None:
+    """Ends a database whose disk is gone, without a word to it."""
+    database._upkeep.stop()
+    database._folder_lock.release()

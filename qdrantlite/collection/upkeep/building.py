@@ -190,22 +190,22 @@ def _linked(job: LinkJob, rows: Rows, present: Selection, progress: Progress) ->
 
 
 def _pruned(job: PruneJob, rows: Rows, present: Selection, progress: Progress) -> SealedSegment:
-    distance, threads, params = job.rows.distance, job.threads, job.graph.params
-    segment = _loaded(job.graph, rows, present, distance)
-    pruned = sealed.prune(segment, present, threads=threads, progress=progress)
-    if pruned is not None:
-        return pruned
-    return sealed.seal(rows, present, distance=distance, params=params, threads=threads, progress=progress)
+    segment = _loaded(job.graph, rows, present, job.rows.distance)
+    pruned = sealed.prune(segment, present, threads=job.threads, progress=progress)
+    return pruned or _anew(job, rows, present, progress)
 
 
 def _carried(job: CarryJob, rows: Rows, present: Selection, progress: Progress) -> SealedSegment:
-    distance, threads, params = job.rows.distance, job.threads, job.graph.params
     origin = map_rows(job.origin.path, job.origin.row_format, job.origin.count)
-    segment = _loaded(job.graph, origin, Selection.from_bytes(job.origin.present), distance)
+    segment = _loaded(job.graph, origin, Selection.from_bytes(job.origin.present), job.rows.distance)
     copied = Selection.from_bytes(job.copied).offsets()
-    carried = sealed.carry(segment, copied, rows, present, threads=threads, progress=progress)
-    if carried is not None:
-        return carried
+    carried = sealed.carry(segment, copied, rows, present, threads=job.threads, progress=progress)
+    return carried or _anew(job, rows, present, progress)
+
+
+def _anew(job: PruneJob | CarryJob, rows: Rows, present: Selection, progress: Progress) -> SealedSegment:
+    """A graph built over all rows, as that of the job was."""
+    distance, threads, params = job.rows.distance, job.threads, job.graph.params
     return sealed.seal(rows, present, distance=distance, params=params, threads=threads, progress=progress)
 
 

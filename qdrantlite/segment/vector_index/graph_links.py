@@ -16,6 +16,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from qdrantlite.segment.runs import ranges
+
 __all__ = ["Layer", "Links", "Lists", "adopt", "attach", "holes", "layers_of", "pack", "unpack", "widths"]
 
 CHUNK_NODES = 1 << 12
@@ -86,9 +88,9 @@ def pack(hnsw: faiss.HNSW, nodes: Ints, count: int) -> Links:
     for chunk in _chunks(len(taken)):
         part = taken[chunk]
         kept, into = packed[nodes[part]].astype(np.int64), targets[nodes[part]]
-        found = source[_ranges(starts[part].astype(np.int64), kept)]
+        found = source[ranges(starts[part].astype(np.int64), kept)]
         found[found >= 0] = nodes[found[found >= 0]]
-        places[_ranges(into, kept)] = found
+        places[ranges(into, kept)] = found
     all_levels = np.ones(count, dtype=np.uint8)
     all_levels[nodes[taken]] = levels[taken]
     links = Links(all_levels, places)
@@ -128,7 +130,7 @@ def unpack(source: faiss.HNSW, links: Links, target: faiss.HNSW) -> None:
         bounds = packed[chunk.start : chunk.stop + 1].astype(np.int64)
         into = starts[chunk.start : chunk.stop + 1].astype(np.int64)
         places[into[0] : into[-1]] = -1
-        places[_ranges(into[:-1], np.diff(bounds))] = links.places[bounds[0] : bounds[-1]]
+        places[ranges(into[:-1], np.diff(bounds))] = links.places[bounds[0] : bounds[-1]]
     faiss.copy_array_to_vector(links.levels.astype(np.int32), target.levels)
     faiss.copy_array_to_vector(starts, target.offsets)
     target.entry_point, target.max_level = source.entry_point, source.max_level
@@ -166,12 +168,6 @@ def _layers(hnsw: faiss.HNSW) -> Ints:
     """Places of a node that is in so many layers."""
     layers: Ints = faiss.vector_to_array(hnsw.cum_nneighbor_per_level).astype(np.int64)
     return layers
-
-
-def _ranges(starts: Ints, lengths: Ints) -> Ints:
-    """The numbers of all ranges one after the other, range i being ``lengths[i]`` numbers from ``starts[i]``."""
-    ends = np.cumsum(lengths)
-    return np.repeat(starts - (ends - lengths), lengths) + np.arange(int(lengths.sum()))
 
 
 def _chunks(count: int) -> list[slice]:

@@ -23,7 +23,7 @@ from qdrantlite.values.distance import Distance
 from qdrantlite.values.schema import CollectionConfig, CollectionUpdate, HnswConfig, ScalarQuantization, VectorParams
 from qdrantlite.values.vector import F32
 from tests.collection.compacted import compact as compact_database
-from tests.collection.compacted import untended
+from tests.collection.compacted import let_go, untended
 from tests.collection.small import NAME, collection_of
 from tests.collection.tended import (
     CONFIG,
@@ -278,6 +278,5 @@ def _compacted_until_the_cut(root: Path, files: FaultyFiles) -> bool:
         pass
     finally:
         if database is not None:
-            database._upkeep.stop()
-            database._folder_lock.release()
+            let_go(database)
     return not files.lost_power

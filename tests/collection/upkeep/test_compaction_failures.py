@@ -26,7 +26,7 @@ from qdrantlite.storage.catalogue import Catalogue
 from qdrantlite.storage.files import PosixFiles
 from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.record import CollectionStatus
-from tests.collection.compacted import change, compact, compacted, folders, seen, untended, worn
+from tests.collection.compacted import change, compact, compacted, folders, let_go, seen, untended, worn
 from tests.collection.small import NAME, collection_of, color, passing, point, size, upsert, write
 from tests.faulty_files import FaultyFiles, PowerLost
 
@@ -270,8 +270,7 @@ class Life:
             pass
         finally:
             if database is not None:
-                database._upkeep.stop()
-                database._folder_lock.release()
+                let_go(database)
 
 
 KILLED = """
