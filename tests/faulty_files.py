@@ -4,8 +4,8 @@ It works on real files, so that maps and SQLite work too, and remembers what was
 raises ``PowerLost``, and at every call after. ``crash_state`` then writes, into another folder, what a disk may hold
 after the cut:
 
-* of a file's bytes: those of its last sync, with any of the 512-byte sectors written since, and its old or its new
-  length;
+* of a file's bytes: those of its last sync, with any of the 512-byte sectors written or punched since, and its old or
+  its new length;
 * of a folder's entries: those of its last sync, with some first part of the creations, renames and removals since.
 
 Files that were there at the start are durable. Files made behind its back (SQLite's) are copied as they are, until they
@@ -193,6 +193,14 @@ class _FaultyFile:
             self._file.write_at(memoryview(data).cast("B")[: len(data) // 2], position)
             raise
         self._file.write_at(data, position)
+
+    def punch(self, size: int, position: int) -> bool:
+        try:
+            self._files.tick()
+        except PowerLost:
+            self._file.punch(size // 2, position)
+            raise
+        return self._file.punch(size, position)
 
     def sync(self) -> None:
         self._files.tick()

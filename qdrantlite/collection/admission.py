@@ -90,7 +90,7 @@ def _stored(shard: Shard, limits: StrictMode) -> strict.Stored:
     """What is there; what no limit asks about is not looked up."""
     vectors = 0
     if limits.max_collection_vector_size_bytes is not None:
-        vectors = sum(slot.file.rows_appended * slot.file.row_format.width for slot in shard.row_slots())
+        vectors = sum(slot.file.held_bytes for slot in shard.row_slots())
     payloads = 0
     if limits.max_collection_payload_size_bytes is not None:
         with shard.store.open_view() as reader:

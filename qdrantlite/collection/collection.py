@@ -25,6 +25,7 @@ from qdrantlite.collection.read.filter_source import selections_of, sieve
 from qdrantlite.collection.read.matrix import sample_matrix
 from qdrantlite.collection.read.prepare import prepare
 from qdrantlite.collection.read.view import ReadView, open_view
+from qdrantlite.collection.shard import vacating
 from qdrantlite.collection.shard.checkpoint import verify_segments, write_checkpoint
 from qdrantlite.collection.shard.recovery import create_shard, open_shard
 from qdrantlite.collection.shard.shard import Shard, ShardBehind
@@ -356,6 +357,7 @@ class Collection:
         verify_segments(shard, VERIFY_ENTRIES)
         for slot in shard.row_slots():
             slot.file.verify_step(VERIFY_BYTES)
+        vacating.finish(shard)
 
     def optimize(self, stop: Callable[[], bool]) -> None:
         """Compacts and builds graphs, where due; called now and then by one thread, takes as long as it takes."""

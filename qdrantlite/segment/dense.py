@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +15,15 @@ from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index import exact
 from qdrantlite.segment.vector_index.row_encoding import Rows, as_float32
 from qdrantlite.segment.vector_index.row_norms import RowNorms, have_norms
+from qdrantlite.storage.vacant import NO_RANGES, Ranges, between
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32
 
 STRETCH_COMPONENTS = 16 << 20
 """Compared between two looks at the deadline by one query: some 10 ms where float32 rows are read in order."""
+
+Spans: TypeAlias = tuple[tuple[int, int], ...]
+"""Ranges of rows ``start <= row < stop``, ascending; none is empty."""
 
 QUERIES_AS_ONE = 8
 """So many queries of a batch take as long as one alone."""
@@ -27,12 +33,12 @@ QUERIES_AS_ONE = 8
 class DenseView:
     """One dense vector of all points at one moment; row number = offset.
 
-    ``present`` are the live points that have the vector, ``None`` when that is every row. ``sealed`` is empty until
-    graphs exist. ``verify`` is called with offsets or a slice of them before their rows are served and raises
-    Corrupted. Queries ``(dim,)`` or ``(q, dim)`` float32 are prepared already (``row_encoding.prepare_query``).
-    Results for one query are ``(offsets (k,) uint32, scores (k,) float32)``; for several ``(q, k)``, missing hits
-    padded with ``exact.MISSING``. Best first, ties by offset, scores as Qdrant reports them. ``ask`` is called between
-    stretches of rows.
+    ``present`` are the live points that have the vector, ``None`` when that is every row; in ``vacant`` ranges of rows
+    there are none and never will be, and no scan reads them. ``sealed`` is empty until graphs exist. ``verify`` is
+    called with offsets or a slice of them before their rows are served and raises Corrupted. Queries ``(dim,)`` or
+    ``(q, dim)`` float32 are prepared already (``row_encoding.prepare_query``). Results for one query are ``(offsets
+    (k,) uint32, scores (k,) float32)``; for several ``(q, k)``, missing hits padded with ``exact.MISSING``. Best first,
+    ties by offset, scores as Qdrant reports them. ``ask`` is called between stretches of rows.
     """
 
     rows: Rows
@@ -40,17 +46,26 @@ class DenseView:
     datatype: Datatype
     present: Selection | None
     sealed: tuple[SealedSegment, ...]
-    unsealed: tuple[tuple[int, int], ...] = field(init=False)
-    """Ranges of rows that no graph covers."""
+    held: Spans = field(init=False)
+    """Ranges of rows that are not vacant."""
+    unsealed: Spans = field(init=False)
+    """Those, or parts of them, that no graph covers."""
     verify: Callable[[Offsets | slice], None]
     norms: RowNorms = field(default_factory=RowNorms)
     """Of the rows, where products with them are divided by norms; found when they are first compared in order."""
+    vacant: Ranges = field(default_factory=lambda: NO_RANGES)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "held", between(self.vacant, 0, len(self.rows)))
         starts = (0, *(segment.stop for segment in self.sealed))
         stops = (*(segment.first for segment in self.sealed), len(self.rows))
-        spans = tuple([span for span in zip(starts, stops, strict=True) if span[0] < span[1]])
-        object.__setattr__(self, "unsealed", spans)
+        spans = [between(self.vacant, *span) for span in zip(starts, stops, strict=True)]
+        object.__setattr__(self, "unsealed", tuple(chain.from_iterable(spans)))
+
+    @property
+    def rows_held(self) -> int:
+        """Rows that a scan of everything passes over."""
+        return sum([stop - start for start, stop in self.held])
 
     @property
     def points(self) -> int:
@@ -60,11 +75,13 @@ class DenseView:
     def scan(
         self, queries: F32, *, limit: int, selection: Selection | None = None, ask: Ask = FOREVER.check
     ) -> tuple[Offsets, F32]:
-        """Best of the selection (``None`` = all present) by reading all rows in order."""
+        """Best of the selection (``None`` = all present) by reading all rows in order, but the vacant."""
         passing = self._present_in(selection)
         width = min(limit, len(self.rows) if passing is None else len(passing))
-        parts = self._scanned(np.atleast_2d(queries), (0, len(self.rows)), width, passing, ask)
-        return self._best(list(parts), limit=width, single=queries.ndim == 1)
+        several = np.atleast_2d(queries)
+        spans = self.held or ((0, 0),)
+        parts = [part for span in spans for part in self._scanned(several, span, width, passing, ask)]
+        return self._best(parts, limit=width, single=queries.ndim == 1)
 
     def walk(
         self,

@@ -27,12 +27,28 @@ class BlockChecks:
         self._blocks = -(-len(view) // block_rows)
         self._checksums: NDArray[np.uint32] | None = None
         self._verified = np.zeros(self._blocks, np.bool_)
+        self._vacant: NDArray[np.bool_] | None = None
         self._next = 0
         self._done = self._blocks == 0
 
+    def vacate(self, first: int, stop: int) -> None:
+        """Nothing that lives is in the blocks ``first <= block < stop``: from now on they are not compared."""
+        known = np.empty(0, np.bool_) if self._vacant is None else self._vacant
+        vacant = np.zeros(max(len(known), stop), np.bool_)
+        vacant[: len(known)] = known
+        vacant[first:stop] = True
+        self._vacant = vacant  # Before the blocks count as compared: whoever finds zeros looks here.
+        self._verified[first:stop] = True
+        self._finish()
+
     def verify_rows(self, rows: NDArray[np.integer[Any]] | slice) -> None:
-        """Compares the blocks of these rows, those not compared before. Raises Corrupted."""
+        """Compares the blocks of these rows, those not compared before. Raises Corrupted.
+
+        A slice passes over what is vacant; a row that is asked for by its number must not be.
+        """
         view = self._view  # Taken first: it goes once all is done.
+        if self._vacant is not None and not isinstance(rows, slice):
+            self._require_held(rows, self._vacant)
         if self._done:
             return
         if isinstance(rows, slice):
@@ -46,9 +62,8 @@ class BlockChecks:
             todo = np.flatnonzero(asked & ~self._verified).tolist()
         for block in todo:
             self._verify(block, view)
-        if todo and self._verified.all():
-            self._done = True
-            self._view = self._view[:0].copy()  # The mapping may go.
+        if todo:
+            self._finish()
 
     def step(self, blocks: int) -> bool:
         """Compares so many further blocks; True when none are left. Raises Corrupted."""
@@ -58,18 +73,32 @@ class BlockChecks:
         self._next = stop
         return self._next == self._blocks or self._done
 
+    def _finish(self) -> None:
+        if self._verified.all():
+            self._done = True
+            self._view = self._view[:0].copy()  # The mapping may go.
+
+    def _require_held(self, rows: NDArray[np.integer[Any]], vacant: NDArray[np.bool_]) -> None:
+        """What is asked for by number is believed to live: zeros must never be taken for it."""
+        blocks = rows // self._block_rows
+        assert not vacant[blocks[blocks < len(vacant)]].any(), "rows were asked for that have been given back"
+
     def _verify(self, block: int, view: NDArray[Any]) -> None:
         start = block * self._block_rows
         stop = min(start + self._block_rows, self._rows)
         rows = view[start:stop]
         found = zlib.crc32(rows.reshape(-1).view(np.uint8).data)
-        if found != self._expected(block):
+        if found != self._expected(block) and not self._is_vacant(block):
             raise Corrupted(
                 f"a vector file is damaged: block {block} (rows {start} to {stop - 1}) has checksum {found:08x},"
                 f" {self._expected(block):08x} was written",
                 detail=str(self._path),
             )
         self._verified[block] = True
+
+    def _is_vacant(self, block: int) -> bool:
+        """Whether it became so, perhaps while it was compared."""
+        return self._vacant is not None and block < len(self._vacant) and bool(self._vacant[block])
 
     def _expected(self, block: int) -> int:
         finished = self._rows // self._block_rows

@@ -14,10 +14,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Lock
 from typing import Protocol, TypeAlias
 
 from qdrantlite.errors import StorageFailed
+from qdrantlite.storage import punching
 
 Bytes: TypeAlias = bytes | memoryview
 
@@ -54,6 +56,12 @@ class OpenFile(Protocol):
     def read_at(self, size: int, position: int) -> bytes:
         """Up to ``size`` bytes; fewer only at the end of the file."""
 
+    def punch(self, size: int, position: int) -> bool:
+        """Gives the disk of these bytes back: they read as zeros, or as they were, and take none. The length stays.
+
+        False, and nothing is done, where the system has no holes.
+        """
+
     def sync(self) -> None:
         """Returns when bytes and length are on the disk itself."""
 
@@ -87,6 +95,9 @@ class Files(Protocol):
 
     def free_bytes(self, path: Path) -> int:
         """What may still be written on the disk of this folder."""
+
+    def can_punch(self, path: Path) -> bool:
+        """Whether files of this folder can give back parts of their disk; tried with one that has no name."""
 
     def sync_directory(self, path: Path) -> None:
         """Makes the folder's entries durable; does nothing where the system offers no way (Windows)."""
@@ -165,6 +176,10 @@ class PosixFile:
             os.lseek(descriptor, position, os.SEEK_SET)
             return os.read(descriptor, size)
 
+    def punch(self, size: int, position: int) -> bool:
+        with self._held() as descriptor:
+            return punching.punch(descriptor, position, size)
+
     def sync(self) -> None:
         with self._held() as descriptor:
             sync_descriptor(descriptor)
@@ -236,6 +251,10 @@ class PosixFiles:
     def free_bytes(self, path: Path) -> int:
         with os_errors(path):
             return shutil.disk_usage(path).free
+
+    def can_punch(self, path: Path) -> bool:
+        with os_errors(path), TemporaryFile(dir=path) as file:
+            return punching.punch(file.fileno(), 0, CHECKED_BYTES)
 
     def sync_directory(self, path: Path) -> None:
         if sys.platform == "win32":

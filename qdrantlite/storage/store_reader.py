@@ -31,6 +31,7 @@ from qdrantlite.storage.store_schema import (
     decode_presence,
     encode_id,
 )
+from qdrantlite.storage.vacant import NOTHING_VACANT, Vacant
 from qdrantlite.values.point_id import PointId
 
 Offsets: TypeAlias = NDArray[np.uint32]
@@ -182,6 +183,11 @@ class StoreReader:
                 "the database is damaged: a checksum is missing", detail=f"{self._path}, of vector file {file}"
             )
         return np.fromiter((crc for _, crc in rows), np.uint32, len(rows))
+
+    def vacant(self) -> Vacant:
+        """What was recorded as vacant; nothing before the first."""
+        recorded = self._value("vacant", None)
+        return NOTHING_VACANT if recorded is None else Vacant.from_json(recorded)
 
     def payload_schema(self) -> bytes:
         """JSON text as it was put; ``{}`` before the first."""

@@ -8,7 +8,8 @@ does.
     ragged(vector, offset, start, count)             multivectors: rows [start, start+count) of the vector's file
     touched(seq, offset)                             log of offsets changed or dead; dead = no longer in points
     row_checksums(file, block, crc)                  CRC-32 of finished blocks of the vector files
-    state(key, value)                                counters, vector ids, payload schema, committed rows per file
+    state(key, value)                                counters, vector ids, payload schema, committed rows per file,
+                                                     what is vacant
 
 Ids: an integer below 2**63 is an INTEGER, one above is TEXT of 20 digits, a UUID is a BLOB of 16 bytes. SQLite orders
 INTEGER < TEXT < BLOB, each ascending: all integers, then all UUIDs. The id column has no affinity, so nothing is

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from qdrantlite.storage.store_reader import Offsets, RaggedRows, StoredPoints, StoreReader, StoreState
 from qdrantlite.storage.store_schema import encode_ids, encode_presence
+from qdrantlite.storage.vacant import Vacant
 from qdrantlite.storage.wal_sync import WalSync
 from qdrantlite.values.point_id import PointId
 
@@ -201,6 +202,10 @@ class StoreWriter(StoreReader):
             blocks = ((file, block, block_crc) for block, block_crc in finished)
             self._many("INSERT INTO row_checksums VALUES(?, ?, ?)", blocks)
 
+    def put_vacant(self, vacant: Vacant) -> None:
+        """What is vacant from now on, all that was before included; nothing may live there."""
+        self._put_state("vacant", vacant.to_json())
+
     def put_operation(self, operation_id: int) -> None:
         """The newest operation applied."""
         self._counters = replace(self._counters, operation_id=operation_id)
@@ -242,6 +247,9 @@ class StoreWriter(StoreReader):
         self._run("DELETE FROM ragged WHERE vector=?", number)
         self._run("DELETE FROM row_checksums WHERE file=?", number)
         self._run("DELETE FROM state WHERE key=?", f"rows:{number}")
+        vacant = self.vacant()
+        if number in vacant.rows:
+            self.put_vacant(vacant.among(ids.values()))
         return number
 
     def trim_touched(self, seq: int) -> None:

@@ -12,6 +12,8 @@ Invariants:
   until dropped.
 * A block that was there at open is compared with its checksum before its rows are first trusted (``verify_rows``).
   Opening costs the same for any number of rows.
+* Of blocks in which nothing lives any more (``vacant``) the disk may be given back (``punch``), once the record of that
+  is durable; whatever they hold then, nobody compares or reads it.
 
 One writer at a time; any number of readers, also while appends go on, of rows below a count they got from a commit.
 """
@@ -30,9 +32,12 @@ from qdrantlite.errors import Corrupted, StorageFailed
 from qdrantlite.storage.block_checks import BlockChecks
 from qdrantlite.storage.files import Bytes, Files, OpenFile, os_errors
 from qdrantlite.storage.row_format import HEADER_BYTES, RowFormat, Rows, map_open
+from qdrantlite.storage.vacant import NO_RANGES, Ranges, blocks_within, joined, size_of
 
 _GROWTH_BYTES_MIN = 64 * 1024
 _GROWTH_BYTES_MAX = 64 * 1024 * 1024
+_PUNCHED_BYTES_MAX = 16 * 1024 * 1024
+"""At a time: a file is not written to, nor its pages brought in, while a hole is made. Some 5 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,11 @@ class VectorFile:
         crc: int,
         checksums: Callable[[], NDArray[np.uint32]],
         files: Files,
+        vacant: Ranges = NO_RANGES,
     ) -> None:
         """Opens with what the store has committed: ``rows``, ``crc`` of the unfinished block, ``checksums()`` of the
-        finished ones (called at most once, at the first verification). With no rows there need be no file: the first
-        append makes it.
+        finished ones (called at most once, at the first verification), rows that are ``vacant``. With no rows there
+        need be no file: the first append makes it.
         """
         self.path = path
         self.row_format = row_format
@@ -86,11 +92,18 @@ class VectorFile:
         if rows:
             self._open(rows)
         self._checks = BlockChecks(path, self._view, row_format.block_rows, crc=crc, checksums=checksums)
+        self._vacant = NO_RANGES
+        self.vacate(vacant)
 
     @property
     def rows_appended(self) -> int:
         """Rows committed and pending: the number the next row gets."""
         return self._rows
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of its rows, without the blocks that are given back, or about to be."""
+        return (self._rows - size_of(self._vacant) * self.row_format.block_rows) * self.row_format.width
 
     def append(self, rows: Rows) -> None:
         """Writes rows after the last; pending until a commit counts them."""
@@ -180,18 +193,35 @@ class VectorFile:
         """Compares further blocks, about ``budget_bytes`` of them; True when none are left. Raises Corrupted."""
         return self._checks.step(max(1, budget_bytes // (self.row_format.block_rows * self.row_format.width)))
 
-    def copy_rows(self, target: Path, count: int) -> None:
-        """The first ``count`` rows as a new file, verified and synced (its entry in the folder is the caller's)."""
-        self.verify_rows(slice(0, count))
-        flat = self.rows(count).reshape(-1).view(np.uint8)
-        file = self._files.open(target, create=True)
-        try:
-            file.write_at(self.row_format.header, 0)
-            for start in range(0, len(flat), 1 << 22):
-                file.write_at(flat[start : start + (1 << 22)].data, HEADER_BYTES + start)
-            file.sync()
-        finally:
-            file.close()
+    def vacate(self, ranges: Ranges) -> None:
+        """Nothing lives in these rows, nor ever will: the blocks that lie wholly within are not compared any more, and
+        may be punched. Rows beyond those appended are passed over. One thread at a time.
+        """
+        blocks = self._blocks_within(ranges)
+        for first, stop in blocks.tolist():
+            self._checks.vacate(first, stop)
+        self._vacant = joined(self._vacant, blocks)
+
+    def punch(self, ranges: Ranges) -> int:
+        """Gives the blocks within these rows, all vacant, back to the file system; returns their bytes.
+
+        The record that they are vacant must be durable. It may be done again. Beside readers and a writer.
+        """
+        file, punched = self._file, 0
+        if file is None:
+            return 0
+        block_bytes = self.row_format.block_rows * self.row_format.width
+        at_once = max(1, _PUNCHED_BYTES_MAX // block_bytes)
+        for first, stop in self._blocks_within(ranges).tolist():
+            for block in range(first, stop, at_once):
+                size = min(at_once, stop - block) * block_bytes
+                if not file.punch(size, HEADER_BYTES + block * block_bytes):
+                    return punched
+                punched += size
+        return punched
+
+    def _blocks_within(self, ranges: Ranges) -> Ranges:
+        return blocks_within(np.minimum(ranges, self._rows), self.row_format.block_rows)
 
     def close(self) -> None:
         """Cuts the hole at the end and lets go of the file; views in use stay valid. Idempotent."""

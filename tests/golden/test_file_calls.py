@@ -110,6 +110,10 @@ class _LoggedFile:
     def read_at(self, size: int, position: int) -> bytes:
         return self._file.read_at(size, position)
 
+    def punch(self, size: int, position: int) -> bool:
+        self._files.log(f"punch       {self._files.name(self.path)}")
+        return self._file.punch(size, position)
+
     def sync(self) -> None:
         self._files.log(f"sync        {self._files.name(self.path)}")
         self._file.sync()

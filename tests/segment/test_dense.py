@@ -13,6 +13,7 @@ from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index import row_norms
 from qdrantlite.segment.vector_index.exact import MISSING
+from qdrantlite.storage.vacant import ranges_of
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32
 
@@ -64,6 +65,36 @@ def test_single_query_is_trimmed_and_several_are_padded() -> None:
     assert [row[row != MISSING].tolist() for row in many] == [[4, 5], [4, 5]]
     assert view(Distance.DOT).scan(query(1), limit=5, selection=Selection.of_range(0, 0))[0].tolist() == []
     assert view(Distance.DOT).subset(query(1), few.offsets()[:0], limit=5)[0].tolist() == []
+
+
+@pytest.mark.parametrize("vacant", [((0, 40),), ((40, 64), (96, 100)), ((0, 20), (30, 31), (99, 100)), ((0, 100),)])
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("queries", [1, 3])
+def test_scans_pass_over_vacant_rows(dtype: str, vacant: tuple[tuple[int, int], ...], queries: int) -> None:
+    ranges = ranges_of(vacant)
+    gone = np.concatenate([np.arange(*span) for span in vacant])
+    left = np.setdiff1d(np.arange(COUNT), gone).astype(np.uint32)
+    present = Selection.from_offsets(left[left % 3 > 0])
+    plain = replace(view(Distance.COSINE, present), rows=view(Distance.DOT).rows.astype(dtype))
+
+    def require_held(rows: Offsets | slice) -> None:
+        assert not np.isin(np.arange(COUNT)[rows], gone).any()
+
+    holed = replace(plain, vacant=ranges, verify=require_held)
+    asked = np.stack([query(value) for value in range(1, queries + 1)])
+    asked = asked[0] if queries == 1 else asked
+    with patch.object(module, "STRETCH_COMPONENTS", 7 * DIM):
+        for selection in (None, Selection.of_range(10, 70)):
+            expected, found = [each.scan(asked, limit=12, selection=selection) for each in (plain, holed)]
+            np.testing.assert_array_equal(found[0], expected[0])
+            np.testing.assert_array_equal(found[1], expected[1])
+        if len(left):
+            expected, found = [each.walk(asked, limit=12, ef=12) for each in (plain, holed)]
+            np.testing.assert_array_equal(found[0], expected[0])
+            np.testing.assert_array_equal(found[1], expected[1])
+    assert holed.rows_held == len(left)
+    assert plain.rows_held == COUNT
+    assert len(holed.behind_graphs(None)) == 0
 
 
 def test_rows_are_verified_before_they_are_served() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from qdrantlite.storage.point_store import PointStore, create_store
 from qdrantlite.storage.store_reader import MISSING, CommittedRows, IdBound, Offsets, RaggedRows
+from qdrantlite.storage.vacant import Vacant, ranges_of
 from qdrantlite.values.point_id import PointId, id_order
 from tests.storage.stored_points import FILES, all_ids, insert, put
 
@@ -178,6 +179,26 @@ def test_vector_ids_are_never_reused_and_take_their_rows_along(store: PointStore
     assert writer.vector_ids() == {"": 0, "b": 2}
     assert writer.committed_rows(1) == CommittedRows(0, 0)
     assert writer.row_checksums(1).tolist() == []
+
+
+def test_vacant_ranges_are_kept_until_their_vector_goes(tmp_path: Path, store: PointStore) -> None:
+    writer = store.writer
+    assert not writer.vacant()
+    writer.begin()
+    for name in "ab":
+        writer.create_vector(name)
+    writer.put_vacant(Vacant(ranges_of([(0, 64), (128, 256)]), {0: ranges_of([(3, 9)]), 1: ranges_of([(0, 7)])}))
+    writer.commit()
+    writer.begin()
+    writer.drop_vector("a")
+    writer.commit()
+    store.close()
+    store = PointStore(tmp_path / "points.sqlite3", files=FILES)
+    with store.open_view() as view:
+        vacant = view.vacant()
+    assert vacant.offsets.tolist() == [[0, 64], [128, 256]]
+    assert {vector: ranges.tolist() for vector, ranges in vacant.rows.items()} == {1: [[0, 7]]}
+    store.close()
 
 
 def test_presence_holds_any_number_of_vectors(store: PointStore) -> None:

@@ -1,8 +1,10 @@
 """Append-only rows: what was appended is read, what was flipped is found."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from qdrantlite.errors import Corrupted, StorageFailed
+from qdrantlite.storage import punching
 from qdrantlite.storage.files import PosixFiles
 from qdrantlite.storage.row_format import HEADER_BYTES, RowFormat
+from qdrantlite.storage.vacant import NO_RANGES, Ranges, between, ranges_of
 from qdrantlite.storage.vector_file import RowTail, VectorFile
 from tests.faulty_files import FaultyFiles, PowerLost
 
@@ -27,6 +31,7 @@ class Ledger:
     def __init__(self) -> None:
         self.tail = RowTail(0, 0, ())
         self.checksums: list[int] = []
+        self.vacant = NO_RANGES
 
     def commit(self, file: VectorFile) -> None:
         file.sync()
@@ -36,7 +41,9 @@ class Ledger:
             self.checksums.append(crc)
         file.settle()
 
-    def open(self, path: Path, row_format: RowFormat, files: PosixFiles = FILES) -> VectorFile:
+    def open(
+        self, path: Path, row_format: RowFormat, files: PosixFiles = FILES, vacant: Ranges = NO_RANGES
+    ) -> VectorFile:
         return VectorFile(
             path,
             row_format,
@@ -44,6 +51,7 @@ class Ledger:
             crc=self.tail.crc,
             checksums=lambda: np.array(self.checksums, np.uint32),
             files=files,
+            vacant=vacant,
         )
 
 
@@ -230,22 +238,97 @@ def test_garbage_beyond_the_committed_rows_is_cut(committed: Iterator[tuple[Path
     assert path.stat().st_size == size
 
 
-def test_copy_is_a_file_of_the_first_rows(committed: Iterator[tuple[Path, Ledger]]) -> None:
-    path, ledger = next(committed)
+def vacated(*pairs: tuple[int, int]) -> Ranges:
+    return ranges_of(pairs)
+
+
+def disk_bytes(path: Path) -> int:
+    return path.stat().st_blocks * 512
+
+
+def test_vacant_blocks_take_no_disk_and_the_rest_stays(tmp_path: Path) -> None:
+    ledger, path = Ledger(), tmp_path / "0.rows"
     file = ledger.open(path, WIDE)
-    file.copy_rows(path.with_name("copy"), 16)
-    copy = VectorFile(
-        path.with_name("copy"),
-        WIDE,
-        rows=16,
-        crc=0,
-        checksums=lambda: np.array(ledger.checksums, np.uint32),
-        files=FILES,
-    )
-    copy.verify_rows(slice(0, 16))
-    np.testing.assert_array_equal(copy.rows(16), _rows(WIDE, 0, 16))
-    copy.close()
+    file.append(_rows(WIDE, 0, 100))
+    ledger.commit(file)
+    length, before, held = path.stat().st_size, disk_bytes(path), file.held_bytes
+    block = WIDE.block_rows * WIDE.width
+    ranges = vacated((3, 30), (41, 63), (99, 200))  # Blocks 1, 2 and 6; the last is not finished.
+    for _ in range(2):
+        file.vacate(ranges)
+        assert file.punch(ranges) == 3 * block
+    assert file.held_bytes == held - 3 * block
+    assert before - disk_bytes(path) >= 3 * block - 8192
+    assert path.stat().st_size == length
+    for start, stop in ((0, 8), (24, 48), (56, 100)):
+        np.testing.assert_array_equal(file.rows(100)[start:stop], _rows(WIDE, start, stop - start))
+    assert not file.rows(100)[8:24].any()
+    file.append(_rows(WIDE, 100, 4))
+    ledger.commit(file)
+    np.testing.assert_array_equal(file.rows(104)[99:], _rows(WIDE, 99, 5))
     file.close()
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_vacant_blocks_are_never_compared(committed: Iterator[tuple[Path, Ledger]], reopened: bool) -> None:
+    path, ledger = next(committed)
+    vacant = vacated((8, 16))
+    file = ledger.open(path, WIDE, vacant=vacant) if reopened else ledger.open(path, WIDE)
+    file.vacate(vacant)
+    file.punch(vacant)
+    while not file.verify_step(1):
+        pass
+    file.verify_rows(slice(0, 20))
+    file.verify_rows(np.array([0, 7, 16, 19], np.uint32))
+    with pytest.raises(AssertionError, match="given back"):
+        file.verify_rows(np.array([0, 15], np.uint32))
+    file.close()
+    with pytest.raises(Corrupted, match="block 1"):
+        ledger.open(path, WIDE).verify_rows(slice(0, 20))
+
+
+def test_damage_beside_vacant_blocks_is_found(committed: Iterator[tuple[Path, Ledger]]) -> None:
+    path, ledger = next(committed)
+    content = bytearray(path.read_bytes())
+    content[HEADER_BYTES + 16 * WIDE.width] ^= 16
+    path.write_bytes(content)
+    file = ledger.open(path, WIDE, vacant=vacated((0, 16)))
+    with pytest.raises(Corrupted, match="block 2"):
+        file.verify_rows(slice(0, 20))
+    file.close()
+
+
+def test_block_that_becomes_vacant_while_it_is_compared_is_no_damage(
+    committed: Iterator[tuple[Path, Ledger]],
+) -> None:
+    path, ledger = next(committed)
+    vacant = vacated((8, 16))
+
+    def checksums() -> NDArray[np.uint32]:
+        """Asked for in the middle of a comparison."""
+        file.vacate(vacant)
+        file.punch(vacant)
+        return np.array(ledger.checksums, np.uint32)
+
+    file = VectorFile(path, WIDE, rows=20, crc=ledger.tail.crc, checksums=checksums, files=FILES)
+    file.verify_rows(slice(0, 20))
+    file.close()
+
+
+def test_where_nothing_can_be_given_back_rows_stay(
+    committed: Iterator[tuple[Path, Ledger]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, ledger = next(committed)
+    refuse = Mock(side_effect=OSError(errno.EOPNOTSUPP, "Operation not supported"))
+    assert FILES.can_punch(path.parent)
+    monkeypatch.setattr(punching, "_punch", refuse)
+    assert not FILES.can_punch(path.parent)
+    file = ledger.open(path, WIDE, vacant=vacated((0, 16)))
+    assert file.punch(vacated((0, 16))) == 0
+    np.testing.assert_array_equal(file.rows(20), _rows(WIDE, 0, 20))
+    file.close()
+    monkeypatch.setattr(punching, "_punch", None)
+    assert not FILES.can_punch(path.parent)
 
 
 class _FailingSync(FaultyFiles):
@@ -272,10 +355,18 @@ def test_after_a_failed_sync_nothing_more_is_written(tmp_path: Path) -> None:
     file.close()
 
 
+GIVEN_BACK = ranges_of([(8, 24)])
+
+
 def _work(file: VectorFile, ledger: Ledger) -> None:
     for start in range(0, 30, 6):
         file.append(_rows(WIDE, start, 6))
         ledger.commit(file)
+    ledger.vacant = GIVEN_BACK
+    file.vacate(GIVEN_BACK)
+    file.punch(GIVEN_BACK)
+    file.append(_rows(WIDE, 30, 6))
+    ledger.commit(file)
 
 
 def test_power_cut_at_every_call_keeps_every_committed_row(tmp_path: Path) -> None:
@@ -295,10 +386,11 @@ def test_power_cut_at_every_call_keeps_every_committed_row(tmp_path: Path) -> No
             crashed = tmp_path / f"crash{fail_at}-{seed}"
             files.crash_state(crashed, seed=seed)
             count = ledger.tail.rows
-            after = ledger.open(crashed / "rows" / "0.rows", WIDE)
+            after = ledger.open(crashed / "rows" / "0.rows", WIDE, vacant=ledger.vacant)
             after.verify_rows(slice(0, count))
-            np.testing.assert_array_equal(after.rows(count), _rows(WIDE, 0, count))
+            after.punch(ledger.vacant)
             after.append(_rows(WIDE, count, 2))
-            np.testing.assert_array_equal(after.rows(count + 2), _rows(WIDE, 0, count + 2))
+            for start, stop in between(ledger.vacant, 0, count + 2):
+                np.testing.assert_array_equal(after.rows(count + 2)[start:stop], _rows(WIDE, start, stop - start))
             after.close()
-    assert fail_at > 12
+    assert fail_at > 14

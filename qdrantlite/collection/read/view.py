@@ -134,7 +134,7 @@ class ReadView:
                 row_bytes = rows.shape[1] * rows.dtype.itemsize
                 large = threshold_rows(self.state.config, row_bytes)
                 return VectorStatistics(
-                    points, len(rows), rows.shape[1], rows.dtype.itemsize, sealed, beam, full_scan, large
+                    points, view.rows_held, rows.shape[1], rows.dtype.itemsize, sealed, beam, full_scan, large
                 )
             case "multi":
                 rows = self.state.multi[name].rows

@@ -92,7 +92,8 @@ class ShardBehind(Exception):
 class Shard:
     """See the module. Made by ``recovery.open_shard``.
 
-    ``log_needed_seq``: the log of touched offsets after it is needed by somebody else than the checkpoint.
+    ``log_needed_seq``: the log of touched offsets after it is needed by somebody else than the checkpoint. ``vacant``:
+    what is recorded as such; ``unpunched``: of it, what may not have been given back yet (``vacating``).
     """
 
     def __init__(self, folder: Path, store: PointStore, files: Files) -> None:
@@ -111,6 +112,8 @@ class Shard:
         self.demand = ColumnDemand()
         self.changed_since_checkpoint = 0
         self.log_needed_seq: int | None = None
+        self.vacant = store.writer.vacant()
+        self.unpunched = self.vacant
         self.closed = False
         self.retired = False
         self.behind = False
@@ -143,6 +146,7 @@ class Shard:
             crc=committed.crc,
             checksums=checksums,
             files=self.files,
+            vacant=self.vacant.of(vector_id) if params.multivector else self.vacant.offsets,
         )
         if params.multivector:
             return MultiSlot(vector_id, NO_POINTS, params, file)
@@ -211,7 +215,7 @@ class Shard:
                 case DenseSlot():
                     if slot.file.rows_appended < rows:
                         slot.file.append_zeros(rows - slot.file.rows_appended)
-                    dense[name] = slot.view(rows)
+                    dense[name] = slot.view(rows, self.vacant.offsets)
                 case MultiSlot():
                     multi[name] = slot.view(self.indexes.bounds[name])
                 case SparseSlot():

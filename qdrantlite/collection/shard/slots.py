@@ -20,6 +20,7 @@ from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.row_norms import RowNorms
 from qdrantlite.storage.checkpoint import Part
 from qdrantlite.storage.store_reader import SparseRows
+from qdrantlite.storage.vacant import Ranges
 from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.distance import Datatype
 from qdrantlite.values.schema import SparseVectorParams, VectorParams
@@ -77,8 +78,8 @@ class DenseSlot(_Slot):
         """Takes in the offsets that brought this vector."""
         self.present = self.present.union(Selection.from_offsets(inserted.dense.get(name, NO_OFFSETS)))
 
-    def view(self, rows: int) -> DenseView:
-        """Frozen view of the first ``rows`` offsets."""
+    def view(self, rows: int, vacant: Ranges) -> DenseView:
+        """Frozen view of the first ``rows`` offsets, of which nothing lives in ``vacant`` ranges."""
         return DenseView(
             rows=self.file.rows(rows),
             distance=self.params.distance,
@@ -87,6 +88,7 @@ class DenseSlot(_Slot):
             sealed=() if self.sealed is None else (self.sealed,),
             verify=self.file.verify_rows,
             norms=self.norms,
+            vacant=vacant,
         )
 
 
