@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 from qdrantlite.collection.read import filter_source
-from qdrantlite.collection.shard import checkpoint
+from qdrantlite.collection.shard import checkpoint, indexing
 from qdrantlite.collection.upkeep import merging
 from qdrantlite.collection.upkeep.merging import merge_segments
 from qdrantlite.database import Database
@@ -16,11 +16,12 @@ from tests.collection.small import NAME
 
 @contextmanager
 def small_segments() -> Iterator[None]:
-    """Commits merge no more than two entries, the manifest holds segments of two at most, merges write a segment of
-    thirty to its file and take their entries and words a few at a time, and filters that read payloads are settled by
-    sifting.
+    """Two points wait for an index at most, commits merge no more than two entries, the manifest holds segments of two,
+    merges write a segment of thirty to its file and take their entries and words a few at a time, and filters that read
+    payloads are settled by sifting.
     """
     with (
+        patch.object(indexing, "WAITING_OFFSETS_MAX", 2),
         patch.multiple(merge_policy, TINY_MAX=2),
         patch.object(checkpoint, "INLINE_ENTRIES_MAX", 2),
         patch.object(merging, "FILED_ENTRIES_MIN", 30),

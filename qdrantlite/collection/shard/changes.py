@@ -93,6 +93,18 @@ class Changes:
         """True when derived state need not change."""
         return not (self.inserted or self.dead or self.payloads or self.vectors_removed)
 
+    @staticmethod
+    def joined(parts: "Sequence[Changes]") -> "Changes":
+        """Those of several transactions, in their order, as if one had made them all."""
+        joined = Changes()
+        for part in parts:
+            joined.inserted += part.inserted
+            joined.dead += part.dead
+            joined.payloads += part.payloads
+            joined.vectors_removed += part.vectors_removed
+            joined.versions += part.versions
+        return joined
+
     def touched(self) -> U32:
         """Every offset inserted, dead or changed, perhaps repeated."""
         parts = [part.offsets for part in self.inserted] + self.dead

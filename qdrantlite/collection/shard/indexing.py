@@ -1,11 +1,15 @@
 """Payload indexes, sparse postings, ids and bounds of rows after a commit: new values beside the old ones, which stay.
 
-Made before the commit, from what it wrote, without a lock that readers wait for.
+Made from what commits wrote, without a lock that readers wait for. What a small commit wrote waits: an index takes it
+up when it is first asked, together with what waits from commits before. So an index that nobody asks costs a commit
+next to nothing. What waits is bounded; a large commit is taken up before it is visible.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -19,6 +23,117 @@ from qdrantlite.segment.runs import alive
 from qdrantlite.segment.sparse import SparseIndex
 from qdrantlite.values.payload import Payload, elements_of, parse_path
 from qdrantlite.values.point_ids import PointIds
+
+WAITING_COMMITS_MAX = 64
+WAITING_OFFSETS_MAX = 256
+
+Index = TypeVar("Index")
+
+
+class Brought:
+    """What one or several commits changed, in the forms in which indexes take it up. Not to be changed any more."""
+
+    def __init__(self, changes: Changes) -> None:
+        self.changes = changes
+
+    @cached_property
+    def touched(self) -> int:
+        """Number of offsets, repetitions counted."""
+        return len(self.changes.touched())
+
+    @cached_property
+    def dead(self) -> Bitmap:
+        """Offsets that died."""
+        return bitmap_of(np.concatenate([_NO_OFFSETS, *self.changes.dead]))
+
+    @cached_property
+    def older(self) -> Bitmap:
+        """Offsets whose payloads in an index are not in force any more. Of what is new nothing is there yet."""
+        changed = np.concatenate([_NO_OFFSETS, *(part.offsets for part in self.changes.payloads)])
+        return bitmap_of(changed) | self.dead
+
+    @cached_property
+    def points(self) -> tuple[Offsets, Sequence[Payload]]:
+        """The offsets inserted or changed that live now, ascending, and what they hold."""
+        inserted, changed = self.changes.inserted, self.changes.payloads
+        if not changed and not self.changes.dead:
+            offsets = np.concatenate([_NO_OFFSETS, *(part.offsets for part in inserted)])
+            return offsets, list(chain.from_iterable([part.payloads for part in inserted]))
+        payloads: dict[int, Payload] = {}
+        for part in inserted:
+            payloads.update(zip(part.offsets.tolist(), part.payloads, strict=True))
+        for each in changed:
+            payloads.update(each.pairs())
+        offsets = np.fromiter(payloads, dtype=np.uint32, count=len(payloads))
+        living = alive(offsets, self.dead).nonzero()[0]
+        living = living[np.argsort(offsets[living], kind="stable")]
+        values = list(payloads.values())
+        return offsets[living], [values[at] for at in living.tolist()]
+
+
+class Lagging(Generic[Index]):
+    """An index of one commit that takes up what waits for it when it is first asked. Never changes as seen from
+    outside; threads may share it.
+    """
+
+    __slots__ = ("_known", "_take_up")
+
+    def __init__(
+        self, index: Index, take_up: Callable[[Index, Brought], Index], waiting: tuple[Brought, ...] = ()
+    ) -> None:
+        self._take_up = take_up
+        self._known: tuple[Index, tuple[Brought, ...]] = index, waiting
+        """Replaced as a whole: threads that ask at the same time may each take it up."""
+
+    def get(self) -> Index:
+        """The index."""
+        index, waiting = self._known
+        if waiting:
+            brought = waiting[0] if len(waiting) == 1 else Brought(Changes.joined([each.changes for each in waiting]))
+            index = self._take_up(index, brought)
+            self._known = index, ()
+        return index
+
+    def after(self, brought: Brought) -> "Lagging[Index]":
+        """What it is after one more commit."""
+        index, waiting = self._known
+        following = Lagging(index, self._take_up, (*waiting, brought))
+        if len(waiting) >= WAITING_COMMITS_MAX or sum([each.touched for each in waiting], brought.touched) > (
+            WAITING_OFFSETS_MAX
+        ):
+            following.get()
+        return following
+
+
+class Following(Mapping[str, Index]):
+    """Indexes of one kind by name, each of which may lag until it is asked for."""
+
+    def __init__(self, lagging: Mapping[str, Lagging[Index]]) -> None:
+        self._lagging = lagging
+
+    @staticmethod
+    def after(
+        indexes: Mapping[str, Index], take_up: Callable[[str], Callable[[Index, Brought], Index]], brought: Brought
+    ) -> "Following[Index]":
+        """These after a commit; ``take_up`` tells how the index of a name takes it up."""
+        known: Mapping[str, Lagging[Index]]
+        if isinstance(indexes, Following):
+            known = indexes._lagging
+        else:
+            known = {name: Lagging(index, take_up(name)) for name, index in indexes.items()}
+        return Following({name: index.after(brought) for name, index in known.items()})
+
+    def __getitem__(self, name: str) -> Index:
+        return self._lagging[name].get()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._lagging
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lagging)
+
+    def __len__(self) -> int:
+        return len(self._lagging)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,43 +149,17 @@ class Indexes:
     bounds: Mapping[str, BoundsIndex] = field(default_factory=dict)
 
     def after(self, changes: Changes) -> "Indexes":
-        """What they are when a transaction with these changes has committed."""
+        """What they are when a transaction with these changes, which never change again, has committed."""
         if changes.is_empty:
             return self
-        dead = bitmap_of(np.concatenate([_NO_OFFSETS, *changes.dead]))
-        sparse = {name: _sparse_after(name, index, changes, dead) for name, index in self.sparse.items()}
-        bounds = {name: _bounds_after(name, index, changes) for name, index in self.bounds.items()}
-        ids = _ids_after(self.ids, changes)
-        if not self.fields and not self.columns:
-            return Indexes({}, sparse, {}, ids, bounds)
-        # Of what is new nothing is here yet.
-        older = bitmap_of(np.concatenate([_NO_OFFSETS, *(part.offsets for part in changes.payloads)])) | dead
-        fields, columns = self.fields, self.columns
-        if older:
-            fields = {key: index.without(older) for key, index in fields.items()}
-            columns = {key: column.without(older) for key, column in columns.items()}
-        offsets, payloads = _payloads_of(changes, dead)
+        brought = Brought(changes)
         return Indexes(
-            {key: reindexed(index, offsets, payloads, key=key) for key, index in fields.items()},
-            sparse,
-            bounded({key: column.with_points(offsets, payloads) for key, column in columns.items()}),
-            ids,
-            bounds,
+            Following.after(self.fields, _taking_payloads, brought),
+            Following.after(self.sparse, _taking_postings, brought),
+            _columns_after(self.columns, brought) if self.columns else {},
+            _ids_after(self.ids, brought),
+            Following.after(self.bounds, _taking_bounds, brought),
         )
-
-
-def _payloads_of(changes: Changes, dead: Bitmap) -> tuple[Offsets, list[Payload]]:
-    """The offsets inserted or changed that live now, ascending, and what they hold."""
-    payloads: dict[int, Payload] = {}
-    for inserted in changes.inserted:
-        payloads.update(zip(inserted.offsets.tolist(), inserted.payloads, strict=True))
-    for changed in changes.payloads:
-        payloads.update(changed.pairs())
-    offsets = np.fromiter(payloads, dtype=np.uint32, count=len(payloads))
-    living = alive(offsets, dead).nonzero()[0]
-    living = living[np.argsort(offsets[living], kind="stable")]
-    values = list(payloads.values())
-    return offsets[living], [values[at] for at in living.tolist()]
 
 
 def reindexed(index: PayloadIndex, offsets: Offsets, payloads: Sequence[Payload], *, key: str) -> PayloadIndex:
@@ -80,29 +169,52 @@ def reindexed(index: PayloadIndex, offsets: Offsets, payloads: Sequence[Payload]
     return index.with_points(offsets, elements_of(payloads, parse_path(key)))
 
 
-def _ids_after(index: IdIndex, changes: Changes) -> IdIndex:
-    if not changes.inserted:
+def _taking_payloads(key: str) -> Callable[[PayloadIndex, Brought], PayloadIndex]:
+    def take_up(index: PayloadIndex, brought: Brought) -> PayloadIndex:
+        forgotten = index.without(brought.older) if brought.older else index
+        return reindexed(forgotten, *brought.points, key=key)
+
+    return take_up
+
+
+def _taking_postings(name: str) -> Callable[[SparseIndex, Brought], SparseIndex]:
+    def take_up(index: SparseIndex, brought: Brought) -> SparseIndex:
+        changes, dead = brought.changes, brought.dead
+        parts = [part for inserted in changes.inserted if (part := inserted.sparse.get(name)) is not None]
+        if parts:
+            offsets = np.concatenate([part.offsets for part in parts])
+            index = index.with_points(offsets, list(chain.from_iterable([part.vectors for part in parts])))
+        gone = [bitmap_of(removed.offsets) for removed in changes.vectors_removed if removed.name == name]
+        forgotten = dead.union(*gone) if gone else dead
+        return index.without(forgotten) if forgotten else index
+
+    return take_up
+
+
+def _taking_bounds(name: str) -> Callable[[BoundsIndex, Brought], BoundsIndex]:
+    def take_up(index: BoundsIndex, brought: Brought) -> BoundsIndex:
+        for inserted in brought.changes.inserted:
+            part = inserted.multi.get(name)
+            if part is not None:
+                index = index.with_points(part.offsets, RowBounds.of(part.starts, part.counts))
         return index
-    offsets = np.concatenate([inserted.offsets for inserted in changes.inserted])
-    return index.with_points(offsets, PointIds.joined([inserted.ids for inserted in changes.inserted]))
+
+    return take_up
 
 
-def _bounds_after(name: str, index: BoundsIndex, changes: Changes) -> BoundsIndex:
-    for inserted in changes.inserted:
-        part = inserted.multi.get(name)
-        if part is not None:
-            index = index.with_points(part.offsets, RowBounds.of(part.starts, part.counts))
-    return index
+def _columns_after(columns: Mapping[str, Column], brought: Brought) -> Mapping[str, Column]:
+    """Never lagging: how much they take together is looked at with each commit."""
+    if brought.older:
+        columns = {key: column.without(brought.older) for key, column in columns.items()}
+    return bounded({key: column.with_points(*brought.points) for key, column in columns.items()})
 
 
-def _sparse_after(name: str, index: SparseIndex, changes: Changes, dead: Bitmap) -> SparseIndex:
-    brought = [part for inserted in changes.inserted if (part := inserted.sparse.get(name)) is not None]
-    if brought:
-        offsets = np.concatenate([part.offsets for part in brought])
-        index = index.with_points(offsets, list(chain.from_iterable(part.vectors for part in brought)))
-    gone = [bitmap_of(removed.offsets) for removed in changes.vectors_removed if removed.name == name]
-    forgotten = dead.union(*gone) if gone else dead
-    return index.without(forgotten) if forgotten else index
+def _ids_after(index: IdIndex, brought: Brought) -> IdIndex:
+    inserted = brought.changes.inserted
+    if not inserted:
+        return index
+    offsets = np.concatenate([part.offsets for part in inserted])
+    return index.with_points(offsets, PointIds.joined([part.ids for part in inserted]))
 
 
 _NO_OFFSETS: Offsets = np.empty(0, dtype=np.uint32)
