@@ -179,6 +179,7 @@ def encode(segment: SealedSegment, coding: Coding, *, threads: int, progress: Pr
         coding.kind,
         first=graph.first,
         count=graph.count,
+        linked=graph.linked(),
         distance=graph.distance,
         threads=threads,
         query_bits=coding.query_bits,

@@ -75,6 +75,10 @@ class Graph:
         """Offsets inside the range that the graph can never find, ascending."""
         return (holes(self.index.hnsw, self.links) + self.first).astype(np.uint32)
 
+    def linked(self) -> U32:
+        """Offsets inside the range that are no holes, ascending."""
+        return np.setdiff1d(np.arange(self.first, self.first + self.count, dtype=np.uint32), self.holes())
+
     def search(
         self,
         queries: F32,
@@ -243,7 +247,7 @@ def extend(
     Else as ``build``.
     """
     count, distance, m = graph.count, graph.distance, graph.index.hnsw.nb_neighbors(1)
-    linked = np.setdiff1d(np.arange(graph.first, graph.first + count, dtype=np.uint32), graph.holes())
+    linked = graph.linked()
     new = offsets[preconditions.are_tame(squared_norms(rows, offsets))]
     lifted = distance is Distance.DOT and shares_direction(rows, np.concatenate((linked, new)))
     before, after = (squared_norms(rows, some).max(initial=0) if lifted else np.float32(0) for some in (linked, new))

@@ -39,6 +39,7 @@ from qdrantlite.values.vector import F32, U32
 
 __all__ = ["QUERY_BITS", "BitCodes", "CodeKind", "Codes", "ProductCodes", "ScalarCodes", "encode", "load", "save"]
 
+NO_OFFSETS: U32 = np.empty(0, dtype=np.uint32)
 CENTROIDS = 256
 TRAINING_ROWS = 40 * CENTROIDS
 """Rows from which ranges and centroids are learned: 40 for each centroid, as FAISS asks."""
@@ -153,13 +154,16 @@ def encode(
     *,
     first: int,
     count: int,
+    linked: U32 = NO_OFFSETS,
     distance: Distance,
     threads: int,
     query_bits: int = QUERY_BITS,
     progress: Progress | None = None,
 ) -> Codes:
-    """Learn codes of ``kind`` from ``rows[first : first + count]`` and encode all of them, holes included.
+    """Learn codes of ``kind`` from the rows at ``linked``, without any from ``rows[first : first + count]``, and encode
+    all of these.
 
+    What is not linked may be zeros in place of rows that nobody has any more, and so should teach nothing.
     ``query_bits`` (1 to 8, 0: not rounded) changes nothing in the codes. ``progress`` is called with rows done and rows
     in all after each batch, and abandons the work by raising.
     """
@@ -167,8 +171,9 @@ def encode(
     assert distance is not Distance.MANHATTAN
     covered = rows[first : first + count]
     use_cores(threads)
-    step = max(1, count // training_rows(TRAINING_ROWS, rows.shape[1]))
-    index = _trained(kind, trainable(as_float32(covered[::step], distance)), distance)
+    taught = linked if len(linked) else np.arange(first, first + count)
+    sample = taught[:: max(1, len(taught) // training_rows(TRAINING_ROWS, rows.shape[1]))]
+    index = _trained(kind, trainable(as_float32(rows[sample], distance)), distance)
     batch = batch_rows(rows.shape[1])
     for at in range(0, count, batch):
         use_cores(threads)

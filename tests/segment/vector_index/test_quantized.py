@@ -172,6 +172,19 @@ def test_codes_are_smaller_than_rows(tmp_path: Path) -> None:
     assert sizes[2] < 0.25
 
 
+@every_kind
+@every_distance
+def test_codes_learn_nothing_from_rows_that_nobody_has(kind: CodeKind, distance: Distance) -> None:
+    """Zeros among which every fourth row is one give the codes that these give alone."""
+    rows, _ = make(distance)
+    spread = np.zeros((4 * COUNT, DIM), dtype=rows.dtype)
+    linked = np.arange(2, 4 * COUNT, 4, dtype=np.uint32)
+    spread[linked] = rows
+    alone = encode(rows, kind, first=0, count=COUNT, distance=distance, threads=1).index
+    among = encode(spread, kind, first=0, count=4 * COUNT, linked=linked, distance=distance, threads=1).index
+    np.testing.assert_array_equal(among.sa_encode(np.float32(rows)), alone.sa_encode(np.float32(rows)))
+
+
 @pytest.mark.parametrize("dim", [1, 31, 100])
 @pytest.mark.parametrize("ratio", [4, 8, 16, 32, 64])
 @every_distance
