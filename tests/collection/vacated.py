@@ -18,9 +18,9 @@ BLOCK_ROWS = 8
 
 
 @contextmanager
-def small_blocks() -> Iterator[None]:
-    """Row files that are opened here have blocks of few rows."""
-    with patch.object(row_format, "BLOCK_BYTES_MAX", BLOCK_ROWS * 8):
+def small_blocks(*, rows: int = BLOCK_ROWS) -> Iterator[None]:
+    """Row files that are opened here have blocks of few rows of two components, of longer rows even fewer."""
+    with patch.object(row_format, "BLOCK_BYTES_MAX", rows * 8):
         yield
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
 from qdrantlite.query.search import ALL_VECTORS, Scroll
@@ -19,6 +21,7 @@ from tests.collection.small import (
     KEYWORD,
     NAME,
     checkpoint,
+    collection_of,
     color,
     contents,
     dense,
@@ -35,6 +38,7 @@ from tests.collection.small import (
     write,
 )
 from tests.collection.small_segments import merge, small_segments
+from tests.collection.vacated import small_blocks, vacate_dead
 from tests.faulty_files import FaultyFiles, PowerLost
 
 COLORS = ("red", "green", "blue")
@@ -84,10 +88,29 @@ STEPS = (
 )
 
 
+def give_back(database: Database) -> None:
+    vacate_dead(collection_of(database).shard)
+
+
+GIVING_BACK = (
+    Step(lambda database: database.create_collection(NAME, CONFIG)),
+    Step(synced(points(*range(24)))),
+    Step(unsynced(o.DeletePoints(ids(*range(18)))), durable=False),
+    Step(give_back),
+    Step(synced(points(*range(30, 40)), o.UpdateVectors((o.VectorsWrite(20, {"": dense(9, 9)}),)))),
+    Step(checkpoint, durable=False),
+    Step(unsynced(o.DeletePoints(ids(*range(21, 36)))), durable=False),
+    Step(give_back),
+    Step(synced(points(50))),
+)
+"""Blocks are of eight rows: each time some are punched in both files."""
+
+
 @dataclass
 class Life:
     """A database on a disk that fails at call ``fail_at``; ``done`` steps returned, the first ``kept`` must survive."""
 
+    steps: tuple[Step, ...]
     folder: Path
     fail_at: int | None
     done: int = 0
@@ -95,26 +118,29 @@ class Life:
     lost_power: bool = False
     files: FaultyFiles = field(init=False)
 
-    def live(self, watch: Callable[[Database], object]) -> None:
+    def live(self, watch: Callable[[Database], object], *, seeds: int = 1) -> None:
         self.folder.mkdir()
         self.files = FaultyFiles(self.folder, fail_at=self.fail_at)
         database = None
         try:
             database = Database(self.folder / "db", files=self.files)
-            for step in STEPS:
+            for step in self.steps:
                 step.run(database)
                 self.done += 1
                 self.kept = self.done if step.durable else self.kept
                 watch(database)
         except PowerLost:
             self.lost_power = True
-        self.files.crash_state(self.folder.with_suffix(".crashed"), seed=self.fail_at or 0)
+        for seed in range(seeds):
+            self.files.crash_state(self._crashed(seed), seed=(self.fail_at or 0) + 1_000 * seed)
         if database is not None:
             _let_go(database)
 
-    def survivor(self) -> Database:
-        crashed = self.folder.with_suffix(".crashed")
-        return Database(crashed / "db")
+    def survivor(self, seed: int = 0) -> Database:
+        return Database(self._crashed(seed) / "db")
+
+    def _crashed(self, seed: int) -> Path:
+        return self.folder.with_suffix(f".crashed{seed}")
 
 
 def _let_go(database: Database) -> None:
@@ -153,27 +179,60 @@ def require_consistent(database: Database) -> None:
 
 def test_power_cut_at_any_file_call_loses_nothing_acknowledged(tmp_path: Path) -> None:
     with small_segments():
-        _cut_power_everywhere(tmp_path)
+        _cut_power_everywhere(tmp_path, STEPS)
 
 
-def _cut_power_everywhere(tmp_path: Path) -> None:
+def test_power_cut_while_dead_rows_are_given_back_loses_nothing(tmp_path: Path) -> None:
+    with small_segments(), small_blocks():
+        _cut_power_everywhere(tmp_path, GIVING_BACK, after_step=2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_power_cut_while_dead_rows_are_given_back_loses_nothing_whatever_the_disk_keeps(tmp_path: Path) -> None:
+    with small_segments(), small_blocks():
+        _cut_power_everywhere(tmp_path, GIVING_BACK, seeds=20)
+
+
+def _cut_power_everywhere(tmp_path: Path, steps: tuple[Step, ...], *, after_step: int = 0, seeds: int = 1) -> None:
     states: list[object] = [None]
-    whole = Life(tmp_path / "whole", None)
-    whole.live(lambda database: states.append(state_of(database)))
-    assert whole.done == len(STEPS)
+    calls_then = [0]
+    whole = Life(steps, tmp_path / "whole", None)
+
+    def watch(database: Database) -> None:
+        states.append(state_of(database))
+        calls_then.append(whole.files.calls)
+
+    whole.live(watch)
+    assert whole.done == len(steps)
     calls = whole.files.calls
     assert calls > 40
-    for fail_at in range(1, calls + 1):
-        life = Life(tmp_path / str(fail_at), fail_at)
-        life.live(lambda _: None)
+    for fail_at in range(calls_then[after_step] + 1, calls + 1):
+        life = Life(steps, tmp_path / str(fail_at), fail_at)
+        life.live(lambda _: None, seeds=seeds)
         assert life.lost_power
         where_cut = f"at call {fail_at} of {calls}, after step {life.done}, {life.kept} acknowledged"
         try:
-            with life.survivor() as database:
-                assert state_of(database) in states[life.kept : life.done + 2], where_cut
-                if database.collection_exists(NAME):
-                    require_consistent(database)
-                    write(database, points(40, 41), o.DeletePoints(ids(2)))
-                    require_consistent(database)
+            for seed in range(seeds):
+                with life.survivor(seed) as database:
+                    assert state_of(database) in states[life.kept : life.done + 2], where_cut
+                    if database.collection_exists(NAME):
+                        require_consistent(database)
+                        require_useful(database)
         except Exception as error:
             raise AssertionError(where_cut) from error
+
+
+def require_useful(database: Database) -> None:
+    """It goes on: what was cut short is given back, what dies now is, and nothing else."""
+    collection = collection_of(database)
+    before = state_of(database)
+    collection.maintain(idle=False)
+    assert not collection.shard.unpunched
+    assert state_of(database) == before
+    write(database, points(40, 41), o.DeletePoints(ids(2)))
+    require_consistent(database)
+    give_back(database)
+    for slot in collection.shard.row_slots():
+        slot.file.verify_rows(slice(0, slot.file.rows_appended))
+    require_consistent(database)

@@ -8,8 +8,10 @@ the copy goes on).
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -27,15 +29,17 @@ from hypothesis.stateful import (
 from qdrantlite.collection.shard.checkpoint import write_checkpoint
 from qdrantlite.collection.upkeep.merging import merge_segments
 from qdrantlite.database import Database
-from qdrantlite.errors import AlreadyExists, BadInput, InvalidRequest, NotFound
+from qdrantlite.errors import AlreadyExists, BadInput, InvalidRequest, NotFound, StorageFailed
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
 from qdrantlite.storage import file_names
+from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.distance import Datatype
 from qdrantlite.values.record import AliasAction, CreateAlias, DeleteAlias, Record, RenameAlias
 from qdrantlite.values.schema import CollectionConfig, FieldIndex, VectorParams
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
 from tests.collection.small_segments import small_segments
+from tests.collection.vacated import small_blocks, vacate_dead
 from tests.congruence.compare import assert_same
 from tests.model.points_model import PointsModel, Refused
 from tests.model.write_strategies import CONFIG, EXTRAS, IDF, INDEXES, broken_operations, first_points, operations
@@ -171,7 +175,16 @@ class DatabaseMachine(RuleBasedStateMachine):
             self.aliases = after
         assert self.database.aliases() == tuple(sorted(self.aliases.items()))
 
-    # -- restarts
+    # -- upkeep and restarts
+
+    @rule(failing=st.booleans(), tended=st.booleans())
+    def give_back(self, failing: bool, tended: bool) -> None:
+        """What is dead, whatever it is; ``failing``: it is recorded, and not given back unless upkeep tries again."""
+        punch = patch.object(VectorFile, "punch", side_effect=StorageFailed("no")) if failing else nullcontext()
+        with punch, suppress(StorageFailed):
+            self.database._on(NAME, lambda collection: vacate_dead(collection.shard))
+        if tended:
+            self.database._on(NAME, lambda collection: collection.maintain(idle=False))
 
     @rule(way=st.sampled_from(["close_and_open", "checkpoint", "merge", "abandon", "delete_derived_files"]))
     def restart(self, way: str) -> None:
@@ -340,7 +353,7 @@ QUIET = settings(
 
 
 def test_database_holds_what_a_dict_holds() -> None:
-    with small_segments():
+    with small_segments(), small_blocks(rows=1):
         run_state_machine_as_test(DatabaseMachine, settings=QUIET)
 
 
@@ -348,5 +361,5 @@ def test_database_holds_what_a_dict_holds() -> None:
 @pytest.mark.timeout(1800)
 def test_database_holds_what_a_dict_holds_for_long() -> None:
     thorough = settings(QUIET, max_examples=1500, stateful_step_count=40)
-    with small_segments():
+    with small_segments(), small_blocks(rows=1):
         run_state_machine_as_test(DatabaseMachine, settings=thorough)
