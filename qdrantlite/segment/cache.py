@@ -1,8 +1,8 @@
 """What was found out about something immutable: kept as long as that lives, within bounds.
 
 The same few questions come again and again: a tenant's filter, a page of ten with this beam, the circle around a shop.
-A state of a shard keeps the answers to whole filters until the next commit; a segment of an index keeps those that were
-long to find until it is merged.
+A shard keeps the answers to whole filters and plans with the number of the commit they hold for (``segment.lately``); a
+segment of an index keeps those that were long to find until it is merged.
 """
 
 from collections import OrderedDict
@@ -33,12 +33,13 @@ class Cache(Generic[Key, Value]):
         return None if found is None else found[0]
 
     def keep(self, key: Key, value: Value, offsets: int) -> None:
-        """Remembers a value that holds so many offsets, unless they are too many."""
+        """Remembers a value that holds so many offsets, unless they are too many, in the place of an older one."""
         if offsets > self._offsets_max // 2:
             return
         with self._lock:
-            if key in self._found:
-                return
+            older = self._found.pop(key, None)
+            if older is not None:
+                self._offsets -= older[1]
             self._found[key] = value, offsets
             self._offsets += offsets
             while len(self._found) > ENTRIES_MAX or self._offsets > self._offsets_max:

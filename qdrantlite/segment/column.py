@@ -95,6 +95,10 @@ class Column:
         """With these points forgotten; those that are not here are no error."""
         return replace(self, stack=self.stack.without(offsets))
 
+    def among(self, offsets: AbstractBitMap) -> "Column":
+        """What can be asked for these points, and may be wrong for others: the segments that hold some of them."""
+        return replace(self, stack=self.stack.among(offsets))
+
     def settled(self) -> "Column":
         """With all segments merged that ought to be: answers do not change."""
         return replace(self, stack=self.stack.settled(self.merged))

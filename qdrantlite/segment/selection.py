@@ -73,6 +73,10 @@ class Selection:
             return np.array([offset in self.bitmap for offset in offsets.tolist()], dtype=np.bool_)
         return bits_at(self.mask(0, last + 1), offsets)
 
+    def is_apart_from(self, other: "Selection") -> bool:
+        """Whether no offset is in both."""
+        return self.bitmap.isdisjoint(other.bitmap)
+
     def intersection(self, other: "Selection") -> "Selection":
         """Offsets in both."""
         return Selection(self.bitmap & other.bitmap)

@@ -132,6 +132,10 @@ class Stack(Generic[S]):
         layers = tuple([layer.without(offsets) for layer in self.layers])
         return Stack(tuple([layer for layer in layers if layer.counts]))
 
+    def among(self, offsets: AbstractBitMap) -> "Stack[S]":
+        """Only the layers that hold some of these offsets."""
+        return Stack(tuple([layer for layer in self.layers if not layer.held.isdisjoint(offsets)]))
+
     def settled(self, merge: Merge[S]) -> "Stack[S]":
         """With all merged that is due."""
         stack = self

@@ -13,7 +13,7 @@ from qdrantlite.collection.read.filter_source import selections_of, sieve, sifte
 from qdrantlite.collection.read.formulas import bind_formula
 from qdrantlite.collection.read.texts import bind_text
 from qdrantlite.collection.read.view import ReadView
-from qdrantlite.collection.shard.shard import ShardState
+from qdrantlite.collection.shard.shard import KeptFilter, ShardState
 from qdrantlite.deadline import Deadline
 from qdrantlite.errors import BadInput
 from qdrantlite.execute.view import Doubtful
@@ -127,6 +127,15 @@ def filters_told(view: ReadView, stage: Prefetch, deadline: Deadline) -> list[st
     return own + [line for child in stage.prefetch for line in filters_told(view, child, deadline)]
 
 
+def leaf_filters(stage: Prefetch, outer: Filter | None = None) -> Iterator[Filter]:
+    """The filters of a tree that refers to no id, leaf by leaf as they flow down to it."""
+    merged = merge_filters(outer, stage.filter)
+    if not stage.prefetch and merged is not None and not merged.is_empty:
+        yield merged
+    for child in stage.prefetch:
+        yield from leaf_filters(child, merged)
+
+
 class _Needs:
     """What trees ask of the shard, gathered in one walk of each: leaf by leaf its merged filter, stage by stage its
     IDF corpus, and the keys by which they order. A filter may stand in the lists many times.
@@ -229,11 +238,11 @@ class _Binder:
             return selection
         if isinstance(selection, Doubtful):
             return Doubtful(selection.possible.intersection(present), selection.sieve)
-        found = state.filter_cache.find((filter, using))
-        if found is None:
-            found = selection.intersection(present)
-            state.filter_cache.keep((filter, using), found, len(found))
-        return found
+        kept = state.answers.filters.find((filter, using))
+        if kept is None or kept.number != state.lately.number:
+            kept = KeptFilter(state.lately.number, selection.intersection(present))
+            state.answers.filters.keep((filter, using), kept, len(kept.selection))
+        return kept.selection
 
     def _query(self, stage: Prefetch, query: Query, corpus: Selection | None) -> BoundQuery:
         match query:

@@ -13,7 +13,7 @@ from qdrantlite.collection.read.view import ReadView
 from qdrantlite.collection.shard.changes import Changes
 from qdrantlite.collection.shard.column_demand import ColumnDemand
 from qdrantlite.collection.shard.payload_text import payload_of
-from qdrantlite.collection.shard.shard import Shard, ShardState
+from qdrantlite.collection.shard.shard import KeptFilter, Shard, ShardState
 from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.execute.ranking import Bools
 from qdrantlite.execute.view import Doubtful
@@ -35,17 +35,26 @@ SIFTED_MIN = 1000
 class ShardFilterSource:
     """Answers for a state of a shard and ``reader``, which sees the same commit; ``live`` narrows the points.
 
-    ``indexed`` False hides what the state knows of fields and vectors: ``reader`` has gone on since.
+    ``indexed`` False hides what the state knows of fields and vectors: ``reader`` has gone on since. ``few``: there are
+    so few points in ``live`` that most segments need not be asked.
     """
 
     def __init__(
-        self, state: ShardState, reader: StoreReader, live: Selection, deadline: Deadline, *, indexed: bool = True
+        self,
+        state: ShardState,
+        reader: StoreReader,
+        live: Selection,
+        deadline: Deadline,
+        *,
+        indexed: bool = True,
+        few: bool = False,
     ) -> None:
         self._state = state
         self._reader = reader
         self._live = live
         self._deadline = deadline
         self._indexed = indexed
+        self._few = few
 
     @property
     def live(self) -> Bitmap:
@@ -54,13 +63,15 @@ class ShardFilterSource:
 
     def index(self, key: str) -> PayloadIndex | None:
         """The payload index on exactly this key."""
-        return self._state.fields.get(key) if self._indexed else None
+        index = self._state.fields.get(key) if self._indexed else None
+        return index.among(self.live) if index is not None and self._few else index
 
     def column(self, key: str) -> Column | None:
         """The column of the values under this first key of payloads."""
         column = self._state.columns.get(key) if self._indexed else None
         if column is not None:
             self._state.demand.used(key)
+            column = column.among(self.live) if self._few else column
         return column
 
     def offsets_of(self, ids: Sequence[PointId]) -> Offsets:
@@ -170,7 +181,7 @@ def sifted(view: ReadView, filter: Filter | None, deadline: Deadline) -> Selecti
     """
     if filter is None or filter.is_empty:
         return None
-    known = view.state.filter_cache.find((filter, None))
+    known = known_selection(view, filter, deadline)
     if known is not None:
         return known
     found = sieve(view, filter, deadline)
@@ -183,11 +194,11 @@ def selections_of(
     """What each filter lets through, None for one that lets everything through. Raises MalformedRequest, TimedOut,
     Cancelled.
     """
-    known, selections = view.state.filter_cache, list[Selection | None]()
+    selections = list[Selection | None]()
     for filter in filters:
         selection = None
         if filter is not None and not filter.is_empty:
-            selection = known.find((filter, None))
+            selection = known_selection(view, filter, deadline)
             if selection is None:
                 selection = _settled(view, filter, sieve(view, filter, deadline))
         selections.append(selection)
@@ -195,10 +206,43 @@ def selections_of(
 
 
 def _settled(view: ReadView, filter: Filter, found: PayloadSieve) -> Selection:
-    """All that pass, remembered for the state."""
+    """All that pass, remembered."""
     selection = found.settle()
-    view.state.filter_cache.keep((filter, None), selection, len(selection))
+    _keep(view, filter, selection)
     return selection
+
+
+def known_selection(view: ReadView, filter: Filter, deadline: Deadline) -> Selection | None:
+    """What a filter lets through, if that was found lately: the very selection found then, unless a point that was
+    touched since is or was among them. Raises TimedOut, Cancelled.
+    """
+    kept = view.state.answers.filters.find((filter, None))
+    touched = None if kept is None else view.state.lately.since(kept.number)
+    if kept is None or touched is None:
+        return None
+    if not len(touched):
+        return kept.selection
+    selection = _brought_forward(view, filter, kept.selection, touched, deadline)
+    _keep(view, filter, selection)
+    return selection
+
+
+def _brought_forward(
+    view: ReadView, filter: Filter, before: Selection, touched: Selection, deadline: Deadline
+) -> Selection:
+    """What a filter lets through, from what it did before these points were touched."""
+    living, passing = touched.intersection(view.live), NO_POINTS
+    if len(living):
+        source = ShardFilterSource(view.state, view.reader, living, deadline, few=True)
+        passing = bind_filter(filter, source).settle(StoredPoints(view.reader, deadline.pause))
+    if not len(passing) and before.is_apart_from(touched):
+        return before
+    return before.difference(touched).union(passing)
+
+
+def _keep(view: ReadView, filter: Filter, selection: Selection) -> None:
+    kept = KeptFilter(view.state.lately.number, selection)
+    view.state.answers.filters.keep((filter, None), kept, len(selection))
 
 
 def resolve_for_write(shard: Shard, filter: Filter, changes: Changes, deadline: Deadline) -> U32:

@@ -31,6 +31,7 @@ from qdrantlite.segment.cache import Cache
 from qdrantlite.segment.column import Column
 from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.ids import IdIndex
+from qdrantlite.segment.lately import Lately
 from qdrantlite.segment.multivector import MultiVectorView
 from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.selection import NO_POINTS, Selection
@@ -73,11 +74,39 @@ class ShardState:
     ids: IdIndex
     record_cache: RecordCache
     demand: ColumnDemand
-    filter_cache: Cache[tuple[Filter, str | None], Selection] = field(default_factory=Cache)
-    """What filters let through and, narrowed to the points that have it, by vector."""
+    lately: Lately
+    answers: "AnswerCache"
     statistics: dict[str, VectorStatistics] = field(default_factory=dict)
     """By vector, each put there by whoever asks for it first."""
-    plan_cache: Cache[Shape, Node] = field(default_factory=Cache)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptFilter:
+    """What a filter lets through, as of the commit of this number."""
+
+    number: int
+    selection: Selection
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptPlan:
+    """A plan that is known to hold as of the commit of this number; ``touched`` is what the commits before the one that
+    it was made for touched, ``made_from`` what its filters let through. ``None``: it holds for its own state alone.
+    """
+
+    node: Node
+    number: int
+    touched: int
+    made_from: tuple[tuple[Filter, Selection], ...] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnswerCache:
+    """What was found for states that follow one another by commits alone; ``lately`` tells what brings it forward."""
+
+    filters: Cache[tuple[Filter, str | None], KeptFilter] = field(default_factory=Cache)
+    """What filters let through and, narrowed to the points that have it, by vector."""
+    plans: Cache[Shape, KeptPlan] = field(default_factory=Cache)
     """Of searches alike, whatever vectors they name."""
 
 
@@ -109,6 +138,8 @@ class Shard:
         self.config = CollectionConfig()
         self.state: ShardState
         self.record_cache = RecordCache()
+        self.lately = Lately()
+        self.answers = AnswerCache()
         self.demand = ColumnDemand()
         self.changed_since_checkpoint = 0
         self.log_needed_seq: int | None = None
@@ -188,7 +219,7 @@ class Shard:
 
     def absorb(self, changes: Changes, indexes: Indexes) -> None:
         """Brings derived state up to a commit, after which the indexes are these. The caller holds the publish lock and
-        calls ``freeze`` afterwards.
+        calls ``freeze`` afterwards, with ``carrying``.
         """
         for inserted in changes.inserted:
             self.live = self.live.union(Selection.from_offsets(inserted.offsets))
@@ -204,10 +235,17 @@ class Shard:
             for slot in self.slots.values():
                 slot.drop(dead)
         self.indexes = indexes
-        self.changed_since_checkpoint += len(changes.touched()) if not changes.is_empty else 0
+        if not changes.is_empty:
+            touched = changes.touched()
+            self.lately = self.lately.after(touched)
+            self.changed_since_checkpoint += len(touched)
 
-    def freeze(self, *, rows: int, operation_id: int) -> None:
-        """Publishes derived state as it is now. The caller holds the publish lock."""
+    def freeze(self, *, rows: int, operation_id: int, carrying: bool = False) -> None:
+        """Publishes derived state as it is now. The caller holds the publish lock. ``carrying``: it differs from the
+        state in force by what was absorbed since and by nothing else, so that answers are brought forward.
+        """
+        if not carrying:
+            self.answers = AnswerCache()
         dense: dict[str, DenseView] = {}
         multi: dict[str, MultiVectorView] = {}
         for name, slot in self.slots.items():
@@ -235,6 +273,8 @@ class Shard:
             ids=self.indexes.ids,
             record_cache=self.record_cache,
             demand=self.demand,
+            lately=self.lately,
+            answers=self.answers,
         )
 
     def reshape(self, indexes: Indexes) -> None:

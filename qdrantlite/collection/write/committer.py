@@ -156,7 +156,7 @@ class Committer:
                     for slot in shard.row_slots():
                         slot.file.settle()
                     shard.absorb(changes, indexes)
-                    shard.freeze(rows=transaction.offset_next, operation_id=transaction.operation_id)
+                    shard.freeze(rows=transaction.offset_next, operation_id=transaction.operation_id, carrying=True)
         finally:
             if not committed:
                 writer.rollback()

@@ -113,6 +113,10 @@ class PayloadIndex:
         """With these points forgotten; those that are not here are no error."""
         return replace(self, stack=self.stack.without(offsets))
 
+    def among(self, offsets: AbstractBitMap) -> "PayloadIndex":
+        """What can be asked for these points, and may be wrong for others: the segments that hold some of them."""
+        return replace(self, stack=self.stack.among(offsets))
+
     def settled(self) -> "PayloadIndex":
         """With all segments merged that ought to be: answers do not change."""
         return replace(self, stack=self.stack.settled(self.merged))

@@ -101,7 +101,7 @@ def small_blocks() -> Iterator[None]:
 def forget(database: Database) -> None:
     """What was found out about the state is found out anew."""
     state = collection_of(database).shard.state
-    for known in (state.filter_cache, state.plan_cache):
+    for known in (state.answers.filters, state.answers.plans):
         known._found.clear()
 
 

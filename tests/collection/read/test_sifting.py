@@ -93,7 +93,7 @@ class Reads:
 def hits(database: Database, stage: s.Prefetch) -> list[tuple[object, float]]:
     collection = collection_of(database)
     state = collection.shard.state
-    for known in (state.filter_cache, state.plan_cache):
+    for known in (state.answers.filters, state.answers.plans):
         known._found.clear()  # Nothing is known of any filter.
     return [(hit.record.id, hit.score) for hit in database.search(NAME, s.Search(stage))]
 
