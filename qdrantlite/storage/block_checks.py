@@ -34,7 +34,7 @@ class BlockChecks:
     def vacate(self, first: int, stop: int) -> None:
         """Nothing that lives is in the blocks ``first <= block < stop``: from now on they are not compared."""
         known = np.empty(0, np.bool_) if self._vacant is None else self._vacant
-        vacant = np.zeros(max(len(known), stop), np.bool_)
+        vacant = np.zeros(max(len(known), stop + 1), np.bool_)  # Its last place stands for all blocks that follow.
         vacant[: len(known)] = known
         vacant[first:stop] = True
         self._vacant = vacant  # Before the blocks count as compared: whoever finds zeros looks here.
@@ -80,8 +80,8 @@ class BlockChecks:
 
     def _require_held(self, rows: NDArray[np.integer[Any]], vacant: NDArray[np.bool_]) -> None:
         """What is asked for by number is believed to live: zeros must never be taken for it."""
-        blocks = rows // self._block_rows
-        assert not vacant[blocks[blocks < len(vacant)]].any(), "rows were asked for that have been given back"
+        given_back = vacant.take(rows // self._block_rows, mode="clip").any()
+        assert not given_back, "rows were asked for that have been given back"
 
     def _verify(self, block: int, view: NDArray[Any]) -> None:
         start = block * self._block_rows
@@ -98,7 +98,7 @@ class BlockChecks:
 
     def _is_vacant(self, block: int) -> bool:
         """Whether it became so, perhaps while it was compared."""
-        return self._vacant is not None and block < len(self._vacant) and bool(self._vacant[block])
+        return self._vacant is not None and bool(self._vacant.take(block, mode="clip"))
 
     def _expected(self, block: int) -> int:
         finished = self._rows // self._block_rows
