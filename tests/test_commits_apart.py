@@ -96,6 +96,24 @@ def test_shard_that_is_behind_answers_nothing_and_writes_no_checkpoint(database:
     assert collection_of(database) is not collection
 
 
+def test_searches_of_a_shard_that_was_behind_are_known_to_the_next(database: Database) -> None:
+    """They read the same files, so that nothing they may look at can be given back."""
+    write(database, upsert(point(1)))
+    first, second = collection_of(database).open_view(), collection_of(database).open_view()
+    with patch.object(Shard, "absorb", side_effect=MemoryError):
+        write(database, upsert(point(2)))
+    with patch.object(Collection, "open", side_effect=MemoryError), pytest.raises(MemoryError):
+        passing(database)
+    database._find(NAME)._attempts.succeeded()
+    assert collection_of(database).shard.is_read_by_former
+    with patch.object(Shard, "absorb", side_effect=MemoryError):
+        write(database, upsert(point(3)))
+    first.close()
+    assert collection_of(database).shard.is_read_by_former
+    second.close()
+    assert not collection_of(database).shard.is_read_by_former
+
+
 def test_while_it_cannot_be_opened_again_every_request_says_so(database: Database) -> None:
     with patch.object(Shard, "absorb", side_effect=MemoryError):
         write(database, upsert(point(2)))

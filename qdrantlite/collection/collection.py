@@ -120,6 +120,10 @@ class Collection:
             shard.close()
             raise
 
+    def succeed(self, behind: "Collection") -> None:
+        """Searches may be under way in the one that was closed because it was behind."""
+        self.shard.former = (*behind.shard.former, behind.shard.store)
+
     def close(self, *, checkpoint: bool) -> None:
         """Waits for the write in progress, then closes; later writes raise NotFound. Searches under way may finish."""
         self._compactor.close()

@@ -50,6 +50,8 @@ class ListedCollection:
         self._gate = Lock()
         self._lock = Lock()
         self._collection: Collection | None = None
+        self._behind: Collection | None = None
+        """Closed, and not opened anew yet."""
         self._users = 0
         self._dropped = False
         self._attempts = Backoff(first_s=RETRY_S, last_s=RETRY_S_MAX)
@@ -158,9 +160,9 @@ class ListedCollection:
             if found is not None:
                 return found
             self._require_listed()
-            behind, self._collection = self._collection, None
-            if behind is not None:
-                self._close(behind, checkpoint=False)
+            if self._collection is not None:
+                self._behind, self._collection = self._collection, None
+                self._close(self._behind, checkpoint=False)
             if self._failure is not None and not self._attempts.is_due:
                 raise fresh(self._failure)
             self._make_room()
@@ -172,6 +174,9 @@ class ListedCollection:
                 self._failure = fresh(error)
                 self._failure.__cause__ = None  # Its traceback would hold whatever was open.
                 raise
+            if self._behind is not None:
+                collection.succeed(self._behind)
+                self._behind = None
             self._attempts.succeeded()
             self._failure = None
             with self._lock:

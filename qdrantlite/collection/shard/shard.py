@@ -147,6 +147,8 @@ class Shard:
         self.unpunched = self.vacant
         self.closed = False
         self.retired = False
+        self.former: tuple[PointStore, ...] = ()
+        """Of shards of this folder that were behind, and closed while they were read."""
         self.behind = False
         """What must go together has come apart, in memory or between catalogue and store; opening mends it."""
 
@@ -158,6 +160,14 @@ class Shard:
             raise ShardBehind
         if self.closed:
             raise NotFound("Collection doesn't exist!")
+
+    @property
+    def is_read_by_former(self) -> bool:
+        """Whether searches are under way that began before the folder was opened anew: they read the same files, and
+        states that this shard never had.
+        """
+        self.former = tuple(store for store in self.former if store.is_read)
+        return bool(self.former)
 
     def open_slot(self, params: VectorParams | SparseVectorParams, vector_id: int) -> Slot:
         """An empty slot for a vector the store knows; its file holds what is committed."""

@@ -6,8 +6,8 @@ that follow. The record is durable, and the deaths before it in the same log, be
 wait for the record's commit only.
 
 Whoever calls it sees to it that nobody reads these rows any more: no graph in force, or named for the next start, links
-them, and no view older than the deaths is open. What would read them in spite of that ends in an error, and not in
-zeros (``storage.block_checks``).
+them, and no view older than the deaths is open, be it one of a shard that this one has succeeded. What would read them
+in spite of that ends in an error, and not in zeros (``storage.block_checks``).
 """
 
 import logging
@@ -33,6 +33,7 @@ def vacate(shard: Shard, vacant: Vacant) -> int:
 
     Raises Corrupted, with nothing done, when a point lives there; StorageFailed, ShardRetired, ShardBehind, NotFound.
     """
+    assert not shard.is_read_by_former
     with shard.store.open_view() as view:
         if _has_living(view, vacant):
             raise Corrupted("points live where the collection's derived state has none", detail=str(shard.folder))
