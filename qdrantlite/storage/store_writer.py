@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qdrantlite.storage.store_reader import Offsets, RaggedRows, StoredPoints, StoreReader, StoreState
+from qdrantlite.storage.store_reader import CommittedRows, Offsets, RaggedRows, StoredPoints, StoreReader, StoreState
 from qdrantlite.storage.store_schema import encode_ids, encode_presence
 from qdrantlite.storage.vacant import Vacant
 from qdrantlite.storage.wal_sync import WalSync
@@ -40,10 +40,19 @@ class StoreWriter(StoreReader):
         self._wal = wal
         self._saved = self._counters = StoreReader.state(self)
         self._at_savepoints: list[StoreState] = []
+        self._rows: dict[int, CommittedRows] = {}
+        """Of vector files, as far as they were asked for or put."""
 
     def state(self) -> StoreState:
         """The counters, the open transaction's changes included."""
         return self._counters
+
+    def committed_rows(self, file: int) -> CommittedRows:
+        """Rows of a vector file that commits cover, the open transaction included."""
+        known = self._rows.get(file)
+        if known is None:
+            known = self._rows[file] = super().committed_rows(file)
+        return known
 
     @property
     def in_transaction(self) -> bool:
@@ -85,6 +94,7 @@ class StoreWriter(StoreReader):
     def rollback(self) -> None:
         """Undoes all since ``begin``; does nothing outside a transaction."""
         self._at_savepoints.clear()
+        self._rows.clear()
         self._counters = self._saved
         if self.in_transaction:
             self._run("ROLLBACK")
@@ -98,6 +108,7 @@ class StoreWriter(StoreReader):
     def rollback_to(self) -> None:
         """Undoes all since the last ``savepoint`` and ends it."""
         self._counters = self._at_savepoints.pop()
+        self._rows.clear()
         self._run("ROLLBACK TO request")
         self._run("RELEASE request")
 
@@ -197,7 +208,8 @@ class StoreWriter(StoreReader):
 
     def put_rows(self, file: int, *, rows: int, crc: int, finished: Sequence[tuple[int, int]]) -> None:
         """What a vector file holds, already synced: a ``RowTail``, field by field."""
-        self._put_state(f"rows:{file}", json.dumps([rows, crc]))
+        self._put_state(f"rows:{file}", f"[{rows}, {crc}]")
+        self._rows[file] = CommittedRows(rows, crc)
         if finished:
             blocks = ((file, block, block_crc) for block, block_crc in finished)
             self._many("INSERT INTO row_checksums VALUES(?, ?, ?)", blocks)
@@ -242,6 +254,7 @@ class StoreWriter(StoreReader):
         """
         ids = self.vector_ids()
         number = ids.pop(name)
+        self._rows.pop(number, None)
         self._put_state("vectors", json.dumps(ids))
         self._run("DELETE FROM sparse WHERE vector=?", number)
         self._run("DELETE FROM ragged WHERE vector=?", number)

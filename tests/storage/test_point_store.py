@@ -181,6 +181,24 @@ def test_vector_ids_are_never_reused_and_take_their_rows_along(store: PointStore
     assert writer.row_checksums(1).tolist() == []
 
 
+def test_rows_that_were_put_and_taken_back_are_not_committed(store: PointStore) -> None:
+    writer = store.writer
+    with writer.begun():
+        writer.put_rows(0, rows=3, crc=9, finished=[])
+        writer.commit()
+    writer.begin()
+    writer.savepoint()
+    writer.put_rows(0, rows=5, crc=1, finished=[])
+    assert writer.committed_rows(0) == CommittedRows(5, 1)
+    writer.rollback_to()
+    assert writer.committed_rows(0) == CommittedRows(3, 9)
+    writer.put_rows(0, rows=7, crc=2, finished=[])
+    writer.rollback()
+    assert writer.committed_rows(0) == CommittedRows(3, 9)
+    with store.open_view() as view:
+        assert view.committed_rows(0) == CommittedRows(3, 9)
+
+
 def test_vacant_ranges_are_kept_until_their_vector_goes(tmp_path: Path, store: PointStore) -> None:
     writer = store.writer
     assert not writer.vacant()

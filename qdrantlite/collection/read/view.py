@@ -101,7 +101,7 @@ class ReadView:
 
     def ids(self, offsets: U32) -> PointIds:
         """Ids of live points, in the order given."""
-        return self.state.ids.at(offsets)
+        return self.state.ids.get().at(offsets)
 
     def id_page(self, selection: OffsetSet | None, start: PointId | None, limit: int, ask: Ask = FOREVER.check) -> U32:
         """The first points by id; ``ask`` is called between blocks of work."""

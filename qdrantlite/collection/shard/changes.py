@@ -105,6 +105,12 @@ class Changes:
             joined.versions += part.versions
         return joined
 
+    @property
+    def size(self) -> int:
+        """Number of offsets touched, repetitions counted."""
+        parts = (self.inserted, self.vectors_removed, self.payloads)
+        return sum([len(each.offsets) for part in parts for each in part]) + sum(map(len, self.dead))
+
     def touched(self) -> U32:
         """Every offset inserted, dead or changed, perhaps repeated."""
         parts = [part.offsets for part in self.inserted] + self.dead

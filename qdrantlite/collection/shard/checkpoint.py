@@ -25,7 +25,7 @@ from weakref import ref
 
 import numpy as np
 
-from qdrantlite.collection.shard.indexing import Indexes
+from qdrantlite.collection.shard.indexing import Indexes, lagging_ids
 from qdrantlite.collection.shard.shard import Shard, ShardBehind
 from qdrantlite.errors import StorageFailed
 from qdrantlite.segment.ids import NO_IDS, IdSegment
@@ -238,7 +238,7 @@ def _stacks(shard: Shard, indexes: Indexes) -> dict[str, AnyStack]:
         stacks[f"postings/{shard.slots[name].id}"] = sparse.stack
     for name, bounds in indexes.bounds.items():
         stacks[f"bounds/{shard.slots[name].id}"] = bounds.stack
-    stacks["ids"] = indexes.ids.stack
+    stacks["ids"] = indexes.ids.get().stack
     return stacks
 
 
@@ -308,7 +308,8 @@ def _use_files(shard: Shard, written: Written) -> None:
     bounds: dict[str, BoundsIndex] = {
         name: replace(index, stack=index.stack.kept(written, index.load)) for name, index in indexes.bounds.items()
     }
-    ids = replace(indexes.ids, stack=indexes.ids.stack.kept(written, indexes.ids.load))
+    known_ids = indexes.ids.get()
+    ids = lagging_ids(replace(known_ids, stack=known_ids.stack.kept(written, known_ids.load)))
     with shard.publish_lock:
         shard.reshape(replace(indexes, fields=fields, sparse=sparse, ids=ids, bounds=bounds))
 

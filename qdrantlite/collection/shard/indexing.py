@@ -35,11 +35,7 @@ class Brought:
 
     def __init__(self, changes: Changes) -> None:
         self.changes = changes
-
-    @cached_property
-    def touched(self) -> int:
-        """Number of offsets, repetitions counted."""
-        return len(self.changes.touched())
+        self.size = changes.size
 
     @cached_property
     def dead(self) -> Bitmap:
@@ -97,10 +93,9 @@ class Lagging(Generic[Index]):
     def after(self, brought: Brought) -> "Lagging[Index]":
         """What it is after one more commit."""
         index, waiting = self._known
-        following = Lagging(index, self._take_up, (*waiting, brought))
-        if len(waiting) >= WAITING_COMMITS_MAX or sum([each.touched for each in waiting], brought.touched) > (
-            WAITING_OFFSETS_MAX
-        ):
+        waiting = (*waiting, brought)
+        following = Lagging(index, self._take_up, waiting)
+        if len(waiting) > WAITING_COMMITS_MAX or sum([each.size for each in waiting]) > WAITING_OFFSETS_MAX:
             following.get()
         return following
 
@@ -145,7 +140,7 @@ class Indexes:
     fields: Mapping[str, PayloadIndex]
     sparse: Mapping[str, SparseIndex]
     columns: Mapping[str, Column] = field(default_factory=dict)
-    ids: IdIndex = NO_IDS
+    ids: Lagging[IdIndex] = field(default_factory=lambda: lagging_ids(NO_IDS))
     bounds: Mapping[str, BoundsIndex] = field(default_factory=dict)
 
     def after(self, changes: Changes) -> "Indexes":
@@ -157,7 +152,7 @@ class Indexes:
             Following.after(self.fields, _taking_payloads, brought),
             Following.after(self.sparse, _taking_postings, brought),
             _columns_after(self.columns, brought) if self.columns else {},
-            _ids_after(self.ids, brought),
+            self.ids.after(brought),
             Following.after(self.bounds, _taking_bounds, brought),
         )
 
@@ -209,7 +204,12 @@ def _columns_after(columns: Mapping[str, Column], brought: Brought) -> Mapping[s
     return bounded({key: column.with_points(*brought.points) for key, column in columns.items()})
 
 
-def _ids_after(index: IdIndex, brought: Brought) -> IdIndex:
+def lagging_ids(index: IdIndex) -> Lagging[IdIndex]:
+    """These ids, and what commits bring from now on when they are asked for."""
+    return Lagging(index, _taking_ids)
+
+
+def _taking_ids(index: IdIndex, brought: Brought) -> IdIndex:
     inserted = brought.changes.inserted
     if not inserted:
         return index

@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from qdrantlite.collection.shard.checkpoint import Checkpoint, entries_unwritten, read_checkpoint
-from qdrantlite.collection.shard.indexing import Indexes, reindexed
+from qdrantlite.collection.shard.indexing import Indexes, lagging_ids, reindexed
 from qdrantlite.collection.shard.payload_text import payload_of
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import MultiSlot, Slot, SparseSlot, sparse_vectors
@@ -160,7 +160,7 @@ def _load(shard: Shard, checkpoint: Checkpoint) -> int:
         fields[key] = filled_index(empty, key, reader, rows) if known is None else replace(empty, stack=known)
     known_ids = checkpoint.ids()
     ids = _with_ids(NO_IDS, reader, 0, rows) if known_ids is None else replace(NO_IDS, stack=known_ids)
-    shard.indexes = Indexes(fields, sparse, ids=ids, bounds=bounds)
+    shard.indexes = Indexes(fields, sparse, ids=lagging_ids(ids), bounds=bounds)
     shard.live = Selection.from_bytes(checkpoint.live)
     return rows
 
@@ -180,8 +180,8 @@ def read_from(shard: Shard, reader: StoreReader, offset_from: int) -> None:
         key: _with_payloads(index, partial(reindexed, key=key), reader, offset_from, None).settled()
         for key, index in shard.indexes.fields.items()
     }
-    ids = _with_ids(shard.indexes.ids, reader, offset_from, None)
-    shard.indexes = Indexes(fields, sparse, ids=ids, bounds=bounds)
+    ids = _with_ids(shard.indexes.ids.get(), reader, offset_from, None)
+    shard.indexes = Indexes(fields, sparse, ids=lagging_ids(ids), bounds=bounds)
 
 
 def fill_slot(slot: Slot, reader: StoreReader, offset_from: int, offset_to: int | None) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from qdrantlite.collection.shard.changes import Changes
 from qdrantlite.collection.shard.column_demand import ColumnDemand
-from qdrantlite.collection.shard.indexing import Indexes
+from qdrantlite.collection.shard.indexing import Indexes, Lagging
 from qdrantlite.collection.shard.record_cache import RecordCache
 from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot, Slot, SparseSlot
 from qdrantlite.errors import NotFound
@@ -71,7 +71,7 @@ class ShardState:
     """By key, one for each of the schema."""
     columns: Mapping[str, Column]
     """By the first key of payloads, of fields that filters asked for without an index."""
-    ids: IdIndex
+    ids: Lagging[IdIndex]
     record_cache: RecordCache
     demand: ColumnDemand
     lately: Lately
@@ -232,9 +232,10 @@ class Shard:
         calls ``freeze`` afterwards, with ``carrying``.
         """
         for inserted in changes.inserted:
-            self.live = self.live.union(Selection.from_offsets(inserted.offsets))
+            given = Selection.from_offsets(inserted.offsets)
+            self.live = self.live.union(given)
             for name, slot in self.slots.items():
-                slot.add(inserted, name)
+                slot.add(inserted, name, given)
         for removed in changes.vectors_removed:
             self.slots[removed.name].drop(Selection.from_offsets(removed.offsets))
         if changes.payloads or changes.versions:

@@ -48,6 +48,11 @@ class _Slot:
     id: int
     present: Selection
 
+    def _take_in(self, owners: U32, given: Selection) -> None:
+        """Takes in new offsets that have the vector, of all that are new."""
+        owning = given if len(owners) == len(given) else Selection.from_offsets(owners)
+        self.present = self.present.union(owning)
+
     def drop(self, offsets: Selection) -> None:
         """Takes out offsets that died or lost the vector."""
         self.present = self.present.difference(offsets)
@@ -74,9 +79,9 @@ class DenseSlot(_Slot):
     sealed: SealedSegment | None = None
     norms: RowNorms = field(default_factory=RowNorms)
 
-    def add(self, inserted: Inserted, name: str) -> None:
-        """Takes in the offsets that brought this vector."""
-        self.present = self.present.union(Selection.from_offsets(inserted.dense.get(name, NO_OFFSETS)))
+    def add(self, inserted: Inserted, name: str, given: Selection) -> None:
+        """Takes in the offsets that brought this vector; ``given`` are all that are new."""
+        self._take_in(inserted.dense.get(name, NO_OFFSETS), given)
 
     def view(self, rows: int, vacant: Ranges) -> DenseView:
         """Frozen view of the first ``rows`` offsets, of which nothing lives in ``vacant`` ranges."""
@@ -99,11 +104,11 @@ class MultiSlot(_Slot):
     params: VectorParams
     file: VectorFile
 
-    def add(self, inserted: Inserted, name: str) -> None:
-        """Takes in the offsets that brought this vector."""
+    def add(self, inserted: Inserted, name: str, given: Selection) -> None:
+        """Takes in the offsets that brought this vector; ``given`` are all that are new."""
         part = inserted.multi.get(name)
         if part is not None:
-            self.present = self.present.union(Selection.from_offsets(part.offsets))
+            self._take_in(part.offsets, given)
 
     def view(self, bounds: BoundsIndex) -> MultiVectorView:
         """Frozen view of all points that have it now."""
@@ -123,11 +128,11 @@ class SparseSlot(_Slot):
 
     params: SparseVectorParams
 
-    def add(self, inserted: Inserted, name: str) -> None:
-        """Takes in the offsets that brought this vector."""
+    def add(self, inserted: Inserted, name: str, given: Selection) -> None:
+        """Takes in the offsets that brought this vector; ``given`` are all that are new."""
         part = inserted.sparse.get(name)
         if part is not None:
-            self.present = self.present.union(Selection.from_offsets(part.offsets))
+            self._take_in(part.offsets, given)
 
 
 Slot = DenseSlot | MultiSlot | SparseSlot

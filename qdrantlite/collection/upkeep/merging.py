@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from qdrantlite.collection.shard.checkpoint import write_segment
-from qdrantlite.collection.shard.indexing import Indexes
+from qdrantlite.collection.shard.indexing import Indexes, lagging_ids
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.segment.by_offset import ByOffset
 from qdrantlite.segment.column import Column
@@ -39,7 +39,10 @@ def merge_segments(shard: Shard, *, at_rest: bool = False) -> None:
     merge_each(lambda indexes: indexes.sparse, lambda indexes, sparse: replace(indexes, sparse=sparse))
     merge_each(lambda indexes: indexes.columns, lambda indexes, columns: replace(indexes, columns=columns))
     merge_each(lambda indexes: indexes.bounds, lambda indexes, bounds: replace(indexes, bounds=bounds))
-    merge_each(lambda indexes: {"ids": indexes.ids}, lambda indexes, ids: replace(indexes, ids=ids["ids"]))
+    merge_each(
+        lambda indexes: {"ids": indexes.ids.get()},
+        lambda indexes, ids: replace(indexes, ids=lagging_ids(ids["ids"])),
+    )
 
 
 def _merge(shard: Shard, name: str, find: Find[Index], put: Put[Index], *, at_rest: bool) -> None:

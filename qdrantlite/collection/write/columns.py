@@ -167,9 +167,12 @@ def _column(params: VectorParams | None, positions: Positions, vectors: list[Vec
 
 def _stacked(rows: Sequence[F32]) -> F32:
     """``(n, dim) float32``, some rows at a time: no other thread runs while NumPy looks at a list of arrays."""
+    if len(rows) <= STACKED_AT_ONCE:
+        return np.concatenate(rows, dtype=np.float32).reshape(len(rows), -1)
     table = np.empty((len(rows), len(rows[0])), np.float32)
     for start in range(0, len(rows), STACKED_AT_ONCE):
-        np.stack(rows[start : start + STACKED_AT_ONCE], out=table[start : start + STACKED_AT_ONCE])
+        some = rows[start : start + STACKED_AT_ONCE]
+        np.concatenate(some, out=table[start : start + len(some)].reshape(-1))
     return table
 
 

@@ -144,11 +144,11 @@ def test_lagging_indexes_answer_as_those_that_never_wait(
     for late, early, rows in seen:
         for name in ("color", "size", "words", "many"):
             assert [*answers(late, name, rows)] == [*answers(early, name, rows)]
-        assert [*late.ids.at(np.arange(rows, dtype=np.uint32)).to_list()] == [1000 + at for at in range(rows)]
+        assert [*late.ids.get().at(np.arange(rows, dtype=np.uint32)).to_list()] == [1000 + at for at in range(rows)]
 
 
 def test_what_waits_is_bounded() -> None:
-    indexes = Indexes({"color": make_index(FieldIndex(FieldKind.KEYWORD))}, {})
+    indexes = Indexes({}, {})
     history = History()
     with patch.object(indexing.Lagging, "get", autospec=True, side_effect=indexing.Lagging.get) as taken_up:
         for _ in range(indexing.WAITING_COMMITS_MAX + 1):

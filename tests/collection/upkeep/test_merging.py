@@ -240,7 +240,7 @@ def test_damaged_segment_costs_its_own_index_only(database: Database, tmp_path: 
     write(database, o.SetPayload({"color": "red", "size": 2}, ids(4)), o.DeletePoints(ids(7)))
     expected = seen(database)
     indexes = shard_of(database).indexes
-    name = (indexes.fields["color"] if of == "color" else indexes.ids).stack.layers[0].file
+    name = (indexes.fields["color"] if of == "color" else indexes.ids.get()).stack.layers[0].file
     assert name is not None
     shutil.copytree(tmp_path / "db", tmp_path / "copy", ignore=shutil.ignore_patterns("*-shm"))
     (path,) = (tmp_path / "copy").rglob(name)
@@ -289,7 +289,7 @@ def closed(database: Database, tmp_path: Path) -> Path:
 def unread(database: Database) -> set[str]:
     """The files of segments that nobody has asked."""
     indexes = shard_of(database).indexes
-    layers: list[Layer[Any]] = [*indexes.ids.stack]
+    layers: list[Layer[Any]] = [*indexes.ids.get().stack]
     for field in indexes.fields.values():
         layers.extend(field.stack.layers)
     for postings in indexes.sparse.values():
