@@ -54,7 +54,7 @@ ROW_DTYPES: Mapping[Datatype, Literal["float32", "float16", "uint8"]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ShardState:
     """What readers see of one commit. ``rows`` counts the offsets given out; ``present`` has every vector name."""
 
