@@ -9,11 +9,11 @@ class VectorStatistics:
     """One named vector.
 
     ``points``: live points that have it. ``rows``: what a scan of everything passes over (dense: stored rows, the dead
-    ones included but not the vacant; multi: rows of all points; sparse: postings). ``dimension``: components of a row
-    (sparse: 0). ``component_bytes``: size of a stored component. ``sealed``: rows of each sealed segment that has a
-    graph. ``beam``: how many candidates a walk keeps unless the search says otherwise. ``full_scan``: up to so many
-    points that pass a filter, the settings want all of them compared. ``large``: rows beyond the graphs from which on a
-    search of indexed rows only leaves them out, None = never.
+    ones included but not the vacant; multi: likewise; sparse: postings). ``dimension``: components of a row (sparse:
+    0). ``component_bytes``: size of a stored component. ``sealed``: how many of the rows each graph covers. ``beam``:
+    how many candidates a walk keeps unless the search says otherwise. ``full_scan``: up to so many points that pass a
+    filter, the settings want all of them compared. ``large``: rows beyond the graphs from which on a search of indexed
+    rows only leaves them out, None = never.
     """
 
     points: int

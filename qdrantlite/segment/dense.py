@@ -68,6 +68,12 @@ class DenseView:
         return sum([stop - start for start, stop in self.held])
 
     @property
+    def rows_sealed(self) -> tuple[int, ...]:
+        """Of these, how many each graph covers."""
+        spans = [between(self.vacant, segment.first, segment.stop) for segment in self.sealed]
+        return tuple([sum([stop - start for start, stop in held]) for held in spans])
+
+    @property
     def points(self) -> int:
         """Live points that have the vector."""
         return len(self.rows) if self.present is None else len(self.present)

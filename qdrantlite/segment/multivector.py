@@ -28,8 +28,8 @@ class MultiVectorView:
     """One multivector of all points at one moment.
 
     ``rows`` ``(total_rows, dim)`` stored dtype; ``bounds`` tell which of them each point owns; ``present`` are the live
-    points that have this vector, each with at least one row. ``verify`` is called with row numbers before rows are
-    served and raises Corrupted.
+    points that have this vector, each with at least one row. ``rows_vacant`` of the rows belong to no point, and never
+    will. ``verify`` is called with row numbers before rows are served and raises Corrupted.
     """
 
     rows: Rows
@@ -38,6 +38,7 @@ class MultiVectorView:
     datatype: Datatype
     present: Selection
     verify: Callable[[npt.NDArray[np.int64]], None]
+    rows_vacant: int = 0
 
     def score(self, query: F32, offsets: Offsets, *, ask: Ask = FOREVER.check) -> F32:
         """MaxSim of a prepared query ``(q, dim)`` with each point, ``(n,) float32`` in the order given.

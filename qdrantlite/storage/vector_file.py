@@ -101,9 +101,14 @@ class VectorFile:
         return self._rows
 
     @property
+    def rows_vacant(self) -> int:
+        """Rows of the blocks that are given back, or about to be."""
+        return size_of(self._vacant) * self.row_format.block_rows
+
+    @property
     def held_bytes(self) -> int:
-        """Bytes of its rows, without the blocks that are given back, or about to be."""
-        return (self._rows - size_of(self._vacant) * self.row_format.block_rows) * self.row_format.width
+        """Bytes of its other rows."""
+        return (self._rows - self.rows_vacant) * self.row_format.width
 
     def append(self, rows: Rows) -> None:
         """Writes rows after the last; pending until a commit counts them."""

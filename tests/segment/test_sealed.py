@@ -1,5 +1,6 @@
 """Sealed segments: walks judged by whether they can be trusted, codes used as asked."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -9,6 +10,7 @@ from qdrantlite.segment.dense import DenseView
 from qdrantlite.segment.sealed import Coding, GraphParams, Refinement, SealedSegment, encode, extend, seal
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.quantized import BitCodes, CodeKind, ProductCodes, ScalarCodes
+from qdrantlite.storage.vacant import ranges_of
 from qdrantlite.values.distance import Datatype, Distance
 from qdrantlite.values.vector import F32, U32
 
@@ -76,6 +78,16 @@ def test_queries_sifted_together_find_what_each_finds_alone() -> None:
         found, _, sure = dense.sift(query, limit=LIMIT, ef=EF, selection=selection)
         assert together[2][at] == sure[0]
         np.testing.assert_array_equal(together[0][at][: len(found)], found)
+
+
+def test_vacant_rows_count_neither_behind_a_graph_nor_beside_it() -> None:
+    whole = seal(rows(), Selection.of_range(100, 300), distance=Distance.COSINE, params=GraphParams(8, 32), threads=1)
+    dense = replace(
+        view(whole), vacant=ranges_of([(50, 150), (290, 310), (380, 390)]), present=Selection.of_range(150, 290)
+    )
+    assert dense.unsealed == ((0, 50), (310, 380), (390, COUNT))
+    assert dense.rows_sealed == (140,)
+    assert dense.rows_held == sum(dense.rows_sealed) + sum(stop - start for start, stop in dense.unsealed)
 
 
 @pytest.mark.parametrize("kind", [ScalarCodes(), BitCodes(1)])

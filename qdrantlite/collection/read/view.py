@@ -128,7 +128,7 @@ class ReadView:
             case "dense":
                 view = self.state.dense[name]
                 rows = view.rows
-                sealed = tuple([segment.graph.count for segment in view.sealed])
+                sealed = view.rows_sealed
                 beam = max((segment.params.ef_construct for segment in view.sealed), default=0)
                 full_scan = full_scan_points(self.state.config, name) if sealed else 0
                 row_bytes = rows.shape[1] * rows.dtype.itemsize
@@ -137,8 +137,9 @@ class ReadView:
                     points, view.rows_held, rows.shape[1], rows.dtype.itemsize, sealed, beam, full_scan, large
                 )
             case "multi":
-                rows = self.state.multi[name].rows
-                return VectorStatistics(points, len(rows), rows.shape[1], rows.dtype.itemsize)
+                multi = self.state.multi[name]
+                held = len(multi.rows) - multi.rows_vacant
+                return VectorStatistics(points, held, multi.rows.shape[1], multi.rows.dtype.itemsize)
             case "sparse":
                 return VectorStatistics(points, self.state.sparse[name].stack.size, 0)
 

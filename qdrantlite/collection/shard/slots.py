@@ -119,6 +119,7 @@ class MultiSlot(_Slot):
             datatype=self.params.datatype or Datatype.FLOAT32,
             present=self.present,
             verify=self.file.verify_rows,
+            rows_vacant=self.file.rows_vacant,
         )
 
 

@@ -84,6 +84,9 @@ def test_dead_rows_are_given_back_and_answers_stay(tmp_path: Path) -> None:
     assert zero_blocks(shard, "many") == list(range(1, 11))
     assert given_back == 14 * BLOCK_ROWS * 8 == held - sum(slot.file.held_bytes for slot in shard.row_slots())
     assert shard.state.dense[""].held == ((0, 3), (45, 64))
+    with collection_of(database).open_view() as view:
+        assert view.vector("").rows == 22
+        assert view.vector("many").rows == 128 - 10 * BLOCK_ROWS
     assert seen(database) == before
     write(database, upsert(point(200, color="red"), point(1, size=9)))
     before = seen(database)
