@@ -30,6 +30,7 @@ from qdrantlite.storage.store_schema import (
     decode_ids,
     decode_presence,
     encode_id,
+    encode_ids,
 )
 from qdrantlite.storage.vacant import NOTHING_VACANT, Vacant
 from qdrantlite.values.point_id import PointId
@@ -249,7 +250,9 @@ class StoreReader:
         found = np.full(len(ids), MISSING, np.uint32)
         uuids = [i for i, point_id in enumerate(ids) if isinstance(point_id, UUID)]
         if len(uuids) < len(ids):
-            keys = orjson.dumps([None if isinstance(i, UUID) else encode_id(i) for i in ids]).decode()
+            keys = orjson.dumps(
+                [None if isinstance(i, UUID) else encode_id(i) for i in ids] if uuids else encode_ids(ids)
+            ).decode()
             sql = "SELECT j.key, p.offset FROM json_each(?) j CROSS JOIN points p ON p.id=j.value"
             self._scatter(found, self._all(sql, (keys,)))
         if uuids:

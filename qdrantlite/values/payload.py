@@ -32,6 +32,8 @@ DEPTH_MAX = 31
 100 deep, of which an object takes three, and an answer in groups, the deepest, four.
 """
 
+_CONTAINERS = (dict, list)
+
 Step: TypeAlias = str | int | EveryElement
 Path: TypeAlias = tuple[Step, ...]
 
@@ -129,14 +131,14 @@ def elements_of(payloads: Sequence[Mapping[str, Json]], path: Path) -> list[list
 
 def require_readable(payload: Mapping[str, Json]) -> None:
     """Raises BadInput when a payload nests deeper than clients can read."""
-    containers = [value for value in payload.values() if isinstance(value, dict | list)]
+    containers = [value for value in payload.values() if isinstance(value, _CONTAINERS)]
     depth = 0
     while containers:
         depth += 1
         if depth > DEPTH_MAX:
             raise BadInput(f"Payload is nested too deeply: at most {DEPTH_MAX} levels of arrays and objects")
         inside = [value for each in containers for value in (each.values() if isinstance(each, dict) else each)]
-        containers = [value for value in inside if isinstance(value, dict | list)]
+        containers = [value for value in inside if isinstance(value, _CONTAINERS)]
 
 
 def set_payload(payload: Payload, change: Mapping[str, Json], key: Path | None) -> Payload:

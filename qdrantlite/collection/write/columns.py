@@ -140,6 +140,10 @@ def merged_vector_writes(points: Sequence[VectorsWrite]) -> dict[PointId, NamedV
 
 def vector_columns(config: CollectionConfig, points: Sequence[NamedVectors]) -> dict[str, Column]:
     """One column per vector name that any point brings. Raises BadInput before any column is built."""
+    alike = _alike(config, points)
+    if alike is not None:
+        everybody = np.arange(len(points))
+        return {name: _column(config.vectors.get(name), everybody, vectors) for name, vectors in alike.items()}
     gathered: dict[str, tuple[list[int], list[Vector]]] = {}
     for position, named in enumerate(points):
         for name, source in named.items():
@@ -153,7 +157,28 @@ def vector_columns(config: CollectionConfig, points: Sequence[NamedVectors]) -> 
     }
 
 
-def _column(params: VectorParams | None, positions: Positions, vectors: list[Vector]) -> Column:
+def _alike(config: CollectionConfig, points: Sequence[NamedVectors]) -> dict[str, Sequence[Vector]] | None:
+    """The vectors by name, if all points bring the same names and each vector fits as it is: the usual case."""
+    names = points[0].keys() if points else ()
+    if any(named.keys() != names for named in points):
+        return None
+    found: dict[str, Sequence[Vector]] = {}
+    for name in names:
+        sources, params = [named[name] for named in points], config.vectors.get(name)
+        if params is not None:
+            rows = [source for source in sources if isinstance(source, DenseVector)]
+            fit = not params.multivector and {len(row.values) for row in rows} == {params.size}
+            found[name] = rows if fit else ()
+        else:
+            found[name] = [source for source in sources if isinstance(source, SparseVector)]
+            if name not in config.sparse_vectors:
+                return None
+        if len(found[name]) < len(points):
+            return None
+    return found
+
+
+def _column(params: VectorParams | None, positions: Positions, vectors: Sequence[Vector]) -> Column:
     if params is None:
         return SparseColumn(positions, [vector for vector in vectors if isinstance(vector, SparseVector)])
     datatype = params.datatype or Datatype.FLOAT32

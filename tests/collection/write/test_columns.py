@@ -1,10 +1,14 @@
 """Points of a write as columns, checked before anything is written."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 
 from qdrantlite.collection.shard.payload_text import payload_of, payload_text
+from qdrantlite.collection.write import columns as columns_module
 from qdrantlite.collection.write.columns import (
+    Column,
     DenseColumn,
     MultiColumn,
     PointColumns,
@@ -112,3 +116,40 @@ def test_payloads_keep_integers_and_floats_apart() -> None:
 
 def test_no_points_make_no_columns() -> None:
     assert point_columns(CollectionConfig(sparse_vectors={"w": SparseVectorParams()}), []).vectors == {}
+
+
+ODD: list[dict[str, Vector]] = [
+    {},
+    {"": dense(5, 6)},
+    {"": dense(5, 6), "words": sparse(i1=1)},
+    {"words": sparse(i2=1)},
+    {"many": multi((1, 2))},
+]
+
+
+@pytest.mark.parametrize("among", [{"": dense(1, 2)}, {"words": sparse(i1=2)}, {"many": dense(1, 2)}, WITH, {}])
+@pytest.mark.parametrize("odd", ODD)
+def test_points_that_bring_the_same_have_the_columns_that_they_have_taken_one_by_one(
+    among: dict[str, Vector], odd: dict[str, Vector]
+) -> None:
+    points = [among, among, odd, among]
+    at_once = vector_columns(CONFIG, points)
+    with patch.object(columns_module, "_alike", return_value=None):
+        one_by_one = vector_columns(CONFIG, points)
+    assert at_once.keys() == one_by_one.keys()
+    for name, column in at_once.items():
+        assert type(column) is type(one_by_one[name])
+        assert column.positions.tolist() == one_by_one[name].positions.tolist()
+        assert _numbers(column) == _numbers(one_by_one[name])
+
+
+def _numbers(column: Column) -> object:
+    if isinstance(column, SparseColumn):
+        return [(vector.indices.tolist(), vector.weights.tolist()) for vector in column.vectors]
+    return column.rows.tolist()
+
+
+@pytest.mark.parametrize("wrong", [dense(1), sparse(i1=1), multi((1, 2))])
+def test_one_vector_among_many_that_does_not_fit_is_refused(wrong: Vector) -> None:
+    with pytest.raises(BadInput):
+        vector_columns(CONFIG, [{"": dense(1, 2)}, {"": wrong}, {"": dense(1, 2)}])
