@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
+from qdrantlite.collection.shard.recovery import filled_index
+from qdrantlite.collection.write import alteration
 from qdrantlite.database import Database
 from qdrantlite.errors import BadInput, StorageFailed
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
+from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.storage.store_writer import StoreWriter
 from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.distance import Distance
@@ -23,8 +27,10 @@ from tests.collection.small import (
     copied,
     dense,
     found,
+    ids,
     nearest,
     opened,
+    passing,
     point,
     size,
     sparse,
@@ -55,6 +61,32 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def by_size(database: Database) -> list[object]:
     return [*found(database, s.Search(s.Prefetch(query=s.OrderBy("size", s.Direction.DESC))))]
+
+
+def test_what_is_written_while_an_index_is_filled_is_in_it(database: Database) -> None:
+    before = by_size(database)
+
+    def filled_slowly(*given: Any) -> PayloadIndex:
+        index = filled_index(*given)
+        write(database, upsert(point(1, size=10), point(7, size=7)), o.DeletePoints(ids(3)))
+        write(database, o.SetPayload({"size": 20}, ids(2)), o.ClearPayload(ids(4)))
+        return index
+
+    database.alter(NAME, o.DeleteFieldIndex("size"))
+    with patch.object(alteration, "filled_index", filled_slowly):
+        database.alter(NAME, o.CreateFieldIndex("size", INTEGER))
+    assert before == [4, 3, 2, 1, 0]
+    assert by_size(database) == [2, 1, 7, 0]
+    assert [passing(database, size(value)) for value in (0, 1, 2, 3, 4, 7, 10, 20)] == [
+        [0],
+        [],
+        [],
+        [],
+        [],
+        [7],
+        [1],
+        [2],
+    ]
 
 
 @pytest.mark.parametrize("operation", CHANGES, ids=repr)
