@@ -3,15 +3,18 @@
 import json
 import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from qdrantlite.errors import Corrupted, StorageFailed
-from qdrantlite.storage import file_names
+from qdrantlite.storage import file_names, sqlite_file
+from qdrantlite.storage.catalogue import Catalogue
 from qdrantlite.storage.point_store import PointStore, create_store
 from qdrantlite.storage.row_format import RowFormat
 from qdrantlite.storage.vector_file import VectorFile
@@ -27,6 +30,30 @@ def store(tmp_path: Path) -> Iterator[PointStore]:
     store = PointStore(tmp_path / "points.sqlite3", files=FILES)
     yield store
     store.close()
+
+
+def test_sqlite_syncs_what_it_moves_and_what_a_catalogue_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it does is not seen by ``FaultyFiles``: files of SQLite are its own."""
+    normal, full = 1, 2
+    levels: dict[str, set[int]] = {}
+    connect = sqlite_file.connect
+
+    def connected(path: Path, **given: Any) -> sqlite3.Connection:
+        connection = connect(path, **given)
+        levels.setdefault(path.name, set()).add(connection.execute("PRAGMA synchronous").fetchone()[0])
+        return connection
+
+    monkeypatch.setattr(sqlite_file, "connect", connected)
+    create_store(tmp_path / "points.sqlite3", files=FILES)
+    store = PointStore(tmp_path / "points.sqlite3", files=FILES)
+    put(store, [1])
+    with store.open_view():
+        assert not store.checkpoint(truncate=True)
+    store.close()
+    Catalogue(tmp_path / "catalogue.sqlite3", files=FILES).close()
+    assert levels == {"points.sqlite3": {normal}, "catalogue.sqlite3": {full}}
 
 
 def test_waiting_threads_share_syncs(tmp_path: Path) -> None:
