@@ -32,17 +32,22 @@ MAPPED_BYTES_MIN = 4 << 20
 """Arrays of searches are smaller, and come from the heap without a page fault for every page."""
 KEPT_BYTES_MAX = 16 << 20
 """Free at the end of a heap: several arrays of a search."""
-_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": (-3, MAPPED_BYTES_MIN),
+    "MALLOC_TRIM_THRESHOLD_": (-1, KEPT_BYTES_MAX),
+}
+"""By the variable that sets it: the number of the parameter in glibc's malloc.h, and its value here."""
 
 gc.disable()
 for _name, _value in VARIABLES.items():
     os.environ.setdefault(_name, _value)
 
-if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
-    with suppress(AttributeError, OSError):  # Other libraries of C have no such bound.
+if sys.platform == "linux":
+    with suppress(AttributeError, OSError):  # Other libraries of C have no such bounds.
         _libc = ctypes.CDLL(None)
-        _libc.mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES_MIN)
-        _libc.mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES_MAX)
+        for _name, _bound in _ALLOCATOR.items():
+            if _name not in os.environ:
+                _libc.mallopt(*_bound)
 
 
 def finish() -> None:
