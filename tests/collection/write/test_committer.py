@@ -20,6 +20,7 @@ from qdrantlite.storage.store_writer import StoreWriter
 from qdrantlite.values.record import UpdateStatus
 from qdrantlite.values.vector import U32
 from tests.collection.small import (
+    CONFIG,
     INTEGER,
     NAME,
     collection_of,
@@ -35,6 +36,7 @@ from tests.collection.small import (
     upsert,
     write,
 )
+from tests.faulty_files import FaultyFiles
 
 THREADS = 8
 
@@ -238,3 +240,18 @@ def test_closed_collection_is_not_found(tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             collection.alter(o.DeleteFieldIndex("a"), deadline=FOREVER)
         view.close()
+
+
+def test_what_nobody_waits_for_is_synced_once_the_collection_is_tended(tmp_path: Path) -> None:
+    files = FaultyFiles(tmp_path)
+    with Database(tmp_path / "db", files=files) as database:
+        database.create_collection(NAME, CONFIG)
+        database._upkeep.stop()
+        collection = collection_of(database)
+        collection.maintain(idle=False)
+        database.write(NAME, (upsert(point(1)),), wait=False)
+        written = files.syncs
+        collection.maintain(idle=False)
+        assert files.syncs == written + 1
+        collection.maintain(idle=False)
+        assert files.syncs == written + 1
