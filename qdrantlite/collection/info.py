@@ -4,7 +4,8 @@ from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import SparseSlot
 from qdrantlite.collection.upkeep.compaction import Compactor
 from qdrantlite.collection.upkeep.journal import segment_of
-from qdrantlite.collection.upkeep.optimizer import Optimizer, indexed_points
+from qdrantlite.collection.upkeep.optimizer import Optimizer
+from qdrantlite.collection.upkeep.sealing import indexed_points
 from qdrantlite.values.optimization import Optimizations
 from qdrantlite.values.record import CollectionInfo, CollectionStatus, FieldInfo
 

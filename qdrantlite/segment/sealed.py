@@ -19,6 +19,7 @@ from qdrantlite.segment.vector_index.hnsw import Graph, Progress
 from qdrantlite.segment.vector_index.preconditions import oversampled
 from qdrantlite.segment.vector_index.quantized import QUERY_BITS, BitCodes, CodeKind, Codes, ScalarCodes
 from qdrantlite.segment.vector_index.row_encoding import Rows
+from qdrantlite.storage.vacant import Ranges
 from qdrantlite.values.distance import Distance
 from qdrantlite.values.vector import F32
 
@@ -112,6 +113,11 @@ class SealedSegment:
         """Of the codes there are."""
         return None if self.coded is None else self.coded.coding
 
+    def links(self, ranges: Ranges) -> bool:
+        """Whether a walk may come to any of these offsets."""
+        places = self.graph.linked().searchsorted(ranges)
+        return bool((places[:, 0] < places[:, 1]).any())
+
     def walk(
         self, queries: F32, *, limit: int, ef: int, passing: Selection | None, refinement: Refinement = PLAIN
     ) -> tuple[Offsets, F32]:
@@ -172,7 +178,7 @@ def with_codes(segment: SealedSegment, codes: Codes, coding: Coding) -> SealedSe
 
 
 def encode(segment: SealedSegment, coding: Coding, *, threads: int, progress: Progress | None = None) -> SealedSegment:
-    """The segment with codes learned from its rows. ``progress`` abandons it by raising."""
+    """The segment with codes learned from what it links. ``progress`` abandons it by raising."""
     graph = segment.graph
     codes = quantized.encode(
         graph.rows,
@@ -222,15 +228,28 @@ def extend(
     """The segment, without codes, with the rows of ``present`` beyond it linked in; those within it stay."""
     beyond = present.offsets()
     beyond = beyond[np.searchsorted(beyond, segment.stop) :]
+    return _linked(segment, rows, beyond, present, threads=threads, progress=progress)
+
+
+def _linked(
+    segment: SealedSegment,
+    rows: Rows,
+    offsets: Offsets,
+    present: Selection,
+    *,
+    threads: int,
+    progress: Progress | None = None,
+) -> SealedSegment:
+    """With the rows at these offsets linked in, which it was not made of."""
     graph = hnsw.extend(
         segment.graph,
         rows,
-        beyond,
+        offsets,
         ef_construct=segment.params.ef_construct,
         threads=threads,
         progress=progress,
     )
-    linked, apart = segment.linked + len(beyond), _apart(graph, present)
+    linked, apart = segment.linked + len(offsets), _apart(graph, present)
     return SealedSegment(graph, segment.params, linked, apart, pruned=segment.pruned)
 
 
@@ -258,34 +277,41 @@ def prune(
 
 def carry(
     segment: SealedSegment,
-    copied: Offsets,
+    origins: Offsets,
     rows: Rows,
     present: Selection,
     *,
     threads: int,
     progress: Progress | None = None,
 ) -> SealedSegment | None:
-    """The segment, without codes, over copies of its rows: row ``i`` of ``rows`` is that at ``copied[i]``, ascending.
+    """The segment, without codes, in other numbers: the n-th of ``present``, in ``rows``, is the row that it has at
+    ``origins[n]``, or none of its own.
 
-    ``present`` are the copies that have the vector; what was not copied is pruned. None and ``progress``: as ``prune``.
+    What is not named is pruned. What is not its own is linked in if any of it lies between the others. None and
+    ``progress``: as ``prune``.
     """
     offsets = present.offsets()
-    origins = copied[offsets]
-    inside = slice(*np.searchsorted(origins, (segment.first, segment.stop)))
-    offsets, origins = offsets[inside], origins[inside]
-    if not len(offsets):
+    own = np.flatnonzero((origins >= segment.first) & (origins < segment.stop))
+    own = own[np.argsort(origins[own])]
+    named = offsets[own]
+    if not len(named):
         return None
-    first = int(offsets[0])
-    carried = graph_prune.prune(
-        *(segment.graph, origins),
+    first = int(named.min())
+    graph = graph_prune.prune(
+        *(segment.graph, origins[own]),
         rows=rows,
-        offsets=offsets,
+        offsets=named,
         first=first,
-        count=int(offsets[-1]) + 1 - first,
+        count=int(named.max()) + 1 - first,
         threads=threads,
         progress=progress,
     )
-    return _pruned(segment, carried, len(offsets), present)
+    carried = _pruned(segment, graph, len(named), present)
+    others = np.delete(offsets, own)
+    others = others[np.searchsorted(others, first) :]
+    if carried is None or not len(others) or others[0] >= carried.stop:
+        return carried
+    return _linked(carried, rows, others, present, threads=threads, progress=progress)
 
 
 def _pruned(segment: SealedSegment, graph: Graph | None, living: int, present: Selection) -> SealedSegment | None:
@@ -298,7 +324,7 @@ def _pruned(segment: SealedSegment, graph: Graph | None, living: int, present: S
 def _apart(graph: Graph, present: Selection) -> Selection | None:
     """Of the points that have the vector, those in the graph's range that it does not link.
 
-    A point that gets the vector later is at a new offset, so that each of these was there when the graph was built.
+    A point that gets the vector later is at a new offset, so that each of these was there when the graph was made.
     """
     holes = present.intersection(Selection.from_offsets(graph.holes()))
     return holes if len(holes) else None

@@ -1,6 +1,6 @@
 """A collection whose optimizer runs when a test says so, with rows few enough to know every answer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -153,3 +153,42 @@ def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
+
+
+GONE = range(100)
+REPLACED = range(150, 200)
+
+
+class Jobs:
+    """Does what the child does, and knows what; ``fail`` is asked before each."""
+
+    def __init__(self, fail: Callable[[Job], None] = lambda _: None) -> None:
+        self.done: list[str] = []
+        self._fail = fail
+
+    def run(self, job: Job, progress: Progress) -> Built:
+        self.done.append(type(job).__name__)
+        self._fail(job)
+        return work(job, progress)
+
+
+@contextmanager
+def worn(folder: Path, jobs: Jobs, config: CollectionConfig = CONFIG) -> Iterator[tuple[Collection, F32]]:
+    """A collection with a graph of which 150 points of 400 were deleted or replaced; the rows it should find."""
+    Collection.create(folder, config, files=FILES)
+    target, rows = open_in(folder, config, jobs), vectors(ROWS)
+    put(target, rows)
+    tend(target)
+    rows[REPLACED] = vectors(len(REPLACED), seed=4)
+    put(target, rows[REPLACED], first=REPLACED.start)
+    delete(target, GONE)
+    jobs.done.clear()
+    yield target, rows
+    target.close(checkpoint=False)
+
+
+class Builds(InProcess):
+    """Stands for the child that builds."""
+
+    def close(self) -> None:
+        """Nothing to end."""

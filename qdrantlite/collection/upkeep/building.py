@@ -23,6 +23,7 @@ from threading import Thread
 from typing import BinaryIO, Protocol, TypeAlias, assert_never
 
 from qdrantlite.segment import sealed
+from qdrantlite.segment.renumbering import Renumbering
 from qdrantlite.segment.sealed import Coding, GraphParams, SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.segment.vector_index.row_encoding import Rows
@@ -93,14 +94,14 @@ class PruneJob:
 
 @dataclass(frozen=True, slots=True)
 class CarryJob:
-    """Writes to ``target`` the graph over ``origin`` in the numbers of ``rows``, which were copied from there: without
-    those that were not, and a new one where that is better.
+    """Writes to ``target`` the graph over ``origin`` in the numbers of ``rows``, where its rows are now: without those
+    that are not, and a new one where that is better. Rows without an origin are linked in where they lie between.
     """
 
     rows: RowSource
     origin: RowSource
-    copied: bytes
-    """A ``Selection`` of the rows of ``origin``: the n-th of them is row n."""
+    renumbering: Renumbering
+    """Of the rows of ``origin``."""
     graph: GraphSource
     threads: int
     target: Path
@@ -198,8 +199,8 @@ def _pruned(job: PruneJob, rows: Rows, present: Selection, progress: Progress) -
 def _carried(job: CarryJob, rows: Rows, present: Selection, progress: Progress) -> SealedSegment:
     origin = map_rows(job.origin.path, job.origin.row_format, job.origin.count)
     segment = _loaded(job.graph, origin, Selection.from_bytes(job.origin.present), job.rows.distance)
-    copied = Selection.from_bytes(job.copied).offsets()
-    carried = sealed.carry(segment, copied, rows, present, threads=job.threads, progress=progress)
+    origins = job.renumbering.origins(present.offsets())
+    carried = sealed.carry(segment, origins, rows, present, threads=job.threads, progress=progress)
     return carried or _anew(job, rows, present, progress)
 
 

@@ -10,7 +10,6 @@ until settings or points have changed (``attempts``). Meanwhile searches do with
 """
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from math import inf
@@ -18,30 +17,35 @@ from threading import Event, Lock
 from time import monotonic
 from typing import TypeAlias
 
+import numpy as np
+
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import DenseSlot
 from qdrantlite.collection.upkeep.attempts import Work
-from qdrantlite.collection.upkeep.building import Builder, RowSource
+from qdrantlite.collection.upkeep.building import Builder
 from qdrantlite.collection.upkeep.graph_files import SavedSegment
 from qdrantlite.collection.upkeep.journal import Journal, segment_of
 from qdrantlite.collection.upkeep.saved_graphs import SavedGraphs
-from qdrantlite.collection.upkeep.sealer import Sealer
+from qdrantlite.collection.upkeep.sealer import Sealer, source_of, threads_of
 from qdrantlite.collection.upkeep.sealing import (
     Sealing,
     SealingFacts,
     Wanted,
     choose,
+    indexed_points,
     is_healable,
     is_pending,
+    letting_go,
     wanted_of,
 )
-from qdrantlite.collection.upkeep.trouble import Trouble
+from qdrantlite.collection.upkeep.trouble import Troubles
 from qdrantlite.errors import StorageFailed, told
+from qdrantlite.segment.renumbering import Renumbering
 from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
 from qdrantlite.storage import file_names
+from qdrantlite.storage.vacant import Ranges
 from qdrantlite.values.optimization import Queued
-from qdrantlite.values.schema import merged
 from qdrantlite.values.vector import U32
 
 logger = logging.getLogger(__name__)
@@ -80,7 +84,7 @@ class Optimizer:
         self._name = name
         self._builder = builder
         self._sealer = sealer or Sealer(builder, file_names.derived(shard.folder), shard.files)
-        self._troubles: dict[tuple[int, Work], Trouble] = {}
+        self._troubles = Troubles()
         self._saved = SavedGraphs(shard)
         self._waiting_since: dict[int, float] = {}
         self._polished_at: dict[int, float] = {}
@@ -101,7 +105,8 @@ class Optimizer:
 
         Its point ``n`` was at ``copied[n]``. What cannot be taken over is built by the next step.
         """
-        points = Selection.from_offsets(copied).to_bytes()
+        copies = Selection.of_range(0, len(copied))
+        renumbering = Renumbering(Selection.from_offsets(copied), copies, others_stay=False)
         with self._stepping:
             for name, slot in self._shard.dense_slots():
                 before, saved = origin._shard.slots.get(name), origin._saved.of(slot)
@@ -111,16 +116,16 @@ class Optimizer:
                 if facts.params != wanted_of(self._shard.config, slot.params).params or not is_healable(facts):
                     continue
                 try:
-                    self._inherit(name, slot, origin, saved, points, stop)
+                    self._inherit(name, slot, origin, saved, renumbering, stop)
                 except Stopped:
                     return
                 except Exception as error:  # Whatever it is, it is this work's.
                     self._failed(name, slot, Work.PRUNED, error)
 
     def _inherit(
-        self, name: str, slot: DenseSlot, origin: "Optimizer", saved: SavedSegment, copied: bytes, stop: Stop
+        self, name: str, slot: DenseSlot, origin: "Optimizer", saved: SavedSegment, renumbering: Renumbering, stop: Stop
     ) -> None:
-        source, former = self._source(name), origin._source(name)
+        source, former = source_of(self._shard, name), source_of(origin._shard, name)
         if source is None or former is None:
             return
         started, progress = monotonic(), self._progress(name, slot, stop)
@@ -129,22 +134,58 @@ class Optimizer:
             saved=saved,
             before=origin._sealer,
             origin=former[0],
-            copied=copied,
-            threads=self._threads(slot),
+            renumbering=renumbering,
+            threads=threads_of(self._shard.config, slot.params),
             progress=progress,
         )
         self._use(name, slot, carried)
         logger.info("%s: graph of vector %r carried over, %.1f s", self._name, name, monotonic() - started)
 
+    def follow(self, moved: Renumbering, emptied: Ranges, *, stop: Stop) -> None:
+        """Sees to it that no graph links these offsets, in force or at the next start; graphs follow what was moved.
+
+        Raises Stopped and whatever failed, which is put off as it is in ``step``.
+        """
+        with self._stepping:
+            for name, slot in self._shard.dense_slots():
+                if slot.sealed is None:
+                    if self._saved.of(slot) is not None:
+                        self._saved.drop(slot)  # It could not be when the graph went out of force.
+                elif slot.sealed.links(emptied):
+                    self._let_go(name, slot, moved, stop)
+
+    def _let_go(self, name: str, slot: DenseSlot, moved: Renumbering, stop: Stop) -> None:
+        assert slot.sealed is not None
+        wanted, facts = wanted_of(self._shard.config, slot.params), self._facts(slot, quiet_s=0.0)
+        origins = moved.origins(slot.present.intersection(moved.after).offsets())
+        carried = int(np.count_nonzero((origins >= slot.sealed.first) & (origins < slot.sealed.stop)))
+        decision = letting_go(replace(facts, covered=facts.covered + carried, tail=facts.tail - carried), wanted)
+        if decision is Sealing.PRUNE and self._is_put_off(slot, Work.PRUNED, wanted):
+            decision = Sealing.BUILD
+        if decision is Sealing.DROP:
+            self._drop(name, slot)
+            return
+        try:
+            self._seal(name, slot, wanted, stop, decision, moved if len(moved.after) else None)
+        except Stopped:
+            raise
+        except Exception as error:
+            self._failed(name, slot, WORK[decision], error)
+            raise
+
+    def _drop(self, name: str, slot: DenseSlot) -> None:
+        self._publish(name, slot, None)
+        self._saved.drop(slot)
+
     @property
     def error(self) -> str | None:
         """What a client may read of the work that fails."""
-        return next((trouble.shown for trouble in list(self._troubles.values())), None)
+        return self._troubles.shown
 
     @property
     def failure(self) -> Exception | None:
         """Of work that may succeed if it is tried again."""
-        return next((each.error for each in list(self._troubles.values()) if not each.is_lasting), None)
+        return self._troubles.failure
 
     @property
     def pending(self) -> bool:
@@ -173,8 +214,7 @@ class Optimizer:
         """Does what is due, vector by vector. What fails is logged, kept for the collection's info, and put off."""
         with self._stepping:
             slots = list(self._shard.dense_slots())
-            kept = {slot.id for _, slot in slots}
-            self._troubles = {key: trouble for key, trouble in self._troubles.items() if key[0] in kept}
+            self._troubles.forget_others({slot.id for _, slot in slots})
             for name, slot in slots:
                 if stop() or self._closing.is_set():
                     return
@@ -187,22 +227,12 @@ class Optimizer:
 
     def _failed(self, name: str, slot: DenseSlot, work: Work, error: Exception) -> None:
         wanted, points = wanted_of(self._shard.config, slot.params), len(slot.present)
-        trouble = self._troubles.get((slot.id, work))
-        if trouble is None or not trouble.is_of(wanted, points):
-            trouble = self._troubles[slot.id, work] = Trouble(wanted, points, error)
         shown = f"{told(error)} ({work.value} of vector {name!r} over {points} points; searches do without)"
-        if shown != trouble.shown:
+        if self._troubles.tell(slot.id, work, wanted, points, error=error, shown=shown):
             logger.error("%s: %s", self._name, shown, exc_info=error)
-        trouble.error, trouble.shown = error, shown
-        trouble.backoff.failed(error)
 
     def _is_put_off(self, slot: DenseSlot, work: Work, wanted: Wanted) -> bool:
-        """Whether the work failed lately; what failed for other settings or points is forgotten."""
-        trouble = self._troubles.get((slot.id, work))
-        if trouble is not None and not trouble.is_of(wanted, len(slot.present)):
-            del self._troubles[slot.id, work]
-            return False
-        return trouble is not None and not trouble.backoff.is_due
+        return self._troubles.is_put_off(slot.id, work, wanted, len(slot.present))
 
     def _facts(self, slot: DenseSlot, *, quiet_s: float) -> SealingFacts:
         """Counts as of now; cheap."""
@@ -231,8 +261,7 @@ class Optimizer:
             self._waiting_since.setdefault(slot.id, monotonic())
         else:
             self._waiting_since.pop(slot.id, None)
-            for work in Work:
-                self._troubles.pop((slot.id, work), None)
+            self._troubles.forget(slot.id, *Work)
         decision = choose(facts, config, wanted)
         if decision is Sealing.PRUNE and self._is_put_off(slot, Work.PRUNED, wanted):
             decision = Sealing.BUILD
@@ -240,8 +269,7 @@ class Optimizer:
             case Sealing.NOTHING:
                 self._renew(slot)
             case Sealing.DROP:
-                self._publish(name, slot, None)
-                self._saved.drop(slot)
+                self._drop(name, slot)
             case Sealing.BUILD | Sealing.EXTEND | Sealing.PRUNE | Sealing.ENCODE | Sealing.RELOAD:
                 work = WORK[decision]
                 if self._is_put_off(slot, work, wanted):
@@ -261,16 +289,27 @@ class Optimizer:
                 finally:
                     self.running = False
 
-    def _seal(self, name: str, slot: DenseSlot, wanted: Wanted, stop: Stop, decision: Sealing) -> None:
-        """Makes the segment over all rows committed by now, saves it and puts it to use."""
-        source = self._source(name)
+    def _seal(
+        self,
+        name: str,
+        slot: DenseSlot,
+        wanted: Wanted,
+        stop: Stop,
+        decision: Sealing,
+        moved: Renumbering | None = None,
+    ) -> None:
+        """Makes the segment over all rows committed by now, saves it and puts it to use; one that is pruned follows
+        what was ``moved``.
+        """
+        source = source_of(self._shard, name)
         if source is None or self._shard.slots.get(name) is not slot:
             return
-        (rows, points), started, threads = source, monotonic(), self._threads(slot)
+        (rows, points), started = source, monotonic()
         progress = self._progress(name, slot, stop)
         saved = self._saved.of(slot)
+        threads = threads_of(self._shard.config, slot.params)
         if saved is not None and decision is Sealing.PRUNE:
-            saved = self._sealer.prune(rows, points, saved=saved, threads=threads, progress=progress)
+            saved = self._sealer.prune(rows, points, saved=saved, moved=moved, threads=threads, progress=progress)
         elif saved is None or decision in (Sealing.BUILD, Sealing.EXTEND):
             saved = self._sealer.link(
                 *(rows, points),
@@ -282,8 +321,7 @@ class Optimizer:
             )
         else:
             saved = replace(saved, codes=None, coding=None)
-        for work in {WORK[decision], Work.PRUNED} if decision is Sealing.BUILD else {WORK[decision]}:
-            self._troubles.pop((slot.id, work), None)
+        self._troubles.forget(slot.id, WORK[decision], *((Work.PRUNED,) if decision is Sealing.BUILD else ()))
         coding = wanted.coding
         if saved.coding != coding:
             saved = replace(saved, codes=None, coding=None)
@@ -292,7 +330,7 @@ class Optimizer:
                 saved = self._sealer.encode(
                     *(rows, points), saved=saved, coding=coding, threads=threads, progress=progress
                 )
-                self._troubles.pop((slot.id, Work.CODES), None)
+                self._troubles.forget(slot.id, Work.CODES)
             except Stopped:
                 raise
             except Exception as error:  # The graph serves without codes.
@@ -303,16 +341,6 @@ class Optimizer:
         )
         progress(0, points)
         self._use(name, slot, saved)
-
-    def _source(self, name: str) -> tuple[RowSource, int] | None:
-        """The rows of a vector that are committed by now, verified, and how many points have it; None without any."""
-        state, slot = self._shard.state, self._shard.slots.get(name)
-        view, present = state.dense.get(name), state.present.get(name)
-        if view is None or not present or not isinstance(slot, DenseSlot):
-            return None
-        view.verify(slice(0, len(view.rows)))
-        file = slot.file
-        return RowSource(file.path, file.row_format, len(view.rows), view.distance, present.to_bytes()), len(present)
 
     def _use(self, name: str, slot: DenseSlot, saved: SavedSegment) -> None:
         """Puts a segment to use whose files are there, durably."""
@@ -335,12 +363,6 @@ class Optimizer:
         self._saved.put(slot, saved)
         self._publish(name, slot, segment)
         return True
-
-    def _threads(self, slot: DenseSlot) -> int:
-        own, shared = slot.params.hnsw_config, self._shard.config.hnsw_config
-        given = (shared if own is None else merged(shared, own)).max_indexing_threads
-        cores = os.cpu_count() or 1
-        return min(given, cores) if given else cores
 
     def _progress(self, name: str, slot: DenseSlot, stop: Stop) -> Callable[[int, int], None]:
         logged = 0
@@ -370,8 +392,3 @@ class Optimizer:
                 raise Stopped
             slot.sealed = segment
             shard.freeze(rows=shard.state.rows, operation_id=shard.state.operation_id)
-
-
-def indexed_points(present: Selection, segment: SealedSegment | None) -> int:
-    """Points that a graph covers."""
-    return 0 if segment is None else present.count_below(segment.stop)

@@ -4,10 +4,13 @@ A file that this returns is durable and named for ever; the manifest does not na
 did not end well is removed, here or with the next manifest.
 """
 
+import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.collection.shard.slots import DenseSlot
 from qdrantlite.collection.upkeep import graph_files
 from qdrantlite.collection.upkeep.attempts import Attempts, Work
 from qdrantlite.collection.upkeep.build_process import Lost
@@ -25,9 +28,32 @@ from qdrantlite.collection.upkeep.building import (
 )
 from qdrantlite.collection.upkeep.graph_files import SavedFile, SavedSegment
 from qdrantlite.errors import StorageFailed
+from qdrantlite.segment.renumbering import Renumbering
 from qdrantlite.segment.sealed import Coding, GraphParams
 from qdrantlite.storage import file_names
 from qdrantlite.storage.files import Files
+from qdrantlite.values.schema import CollectionConfig, VectorParams, merged
+
+
+def source_of(shard: Shard, name: str) -> tuple[RowSource, int] | None:
+    """The rows of a vector that are committed by now, verified, and how many points have it; None without any.
+
+    Raises Corrupted.
+    """
+    state, slot = shard.state, shard.slots.get(name)
+    view, present = state.dense.get(name), state.present.get(name)
+    if view is None or not present or not isinstance(slot, DenseSlot):
+        return None
+    view.verify(slice(0, len(view.rows)))
+    file = slot.file
+    return RowSource(file.path, file.row_format, len(view.rows), view.distance, present.to_bytes()), len(present)
+
+
+def threads_of(config: CollectionConfig, vector: VectorParams) -> int:
+    """On how many threads a vector's graph is built: as many as there are cores, or fewer."""
+    settings = config.hnsw_config if vector.hnsw_config is None else merged(config.hnsw_config, vector.hnsw_config)
+    cores = os.cpu_count() or 1
+    return min(settings.max_indexing_threads, cores) if settings.max_indexing_threads else cores
 
 
 class Refused(StorageFailed):
@@ -72,9 +98,28 @@ class Sealer:
         return SavedSegment(vector_id, file, None, built.first, built.linked, params, None, built.pruned)
 
     def prune(
-        self, rows: RowSource, points: int, *, saved: SavedSegment, threads: int, progress: Progress
+        self,
+        rows: RowSource,
+        points: int,
+        *,
+        saved: SavedSegment,
+        moved: Renumbering | None,
+        threads: int,
+        progress: Progress,
     ) -> SavedSegment:
-        """The saved segment without the points that are not present any more; with its codes, unless built anew."""
+        """The saved segment without the points that are not present any more; with its codes, unless built anew, or
+        some were ``moved``.
+        """
+        if moved is not None:
+            return self.carry(
+                *(rows, points),
+                saved=saved,
+                before=self,
+                origin=rows,
+                renumbering=moved,
+                threads=threads,
+                progress=progress,
+            )
         path = graph_files.new_path(self._folder, "graph", saved.vector_id)
         job = PruneJob(rows, self._graph_of(saved), threads, file_names.temporary(path))
         attempt = (saved.vector_id, Work.PRUNED, repr(saved.params), points)
@@ -90,13 +135,13 @@ class Sealer:
         saved: SavedSegment,
         before: "Sealer",
         origin: RowSource,
-        copied: bytes,
+        renumbering: Renumbering,
         threads: int,
         progress: Progress,
     ) -> SavedSegment:
-        """The segment saved ``before`` over ``origin``, without codes, over copies of its rows; see ``CarryJob``."""
+        """The segment saved ``before`` over ``origin``, without codes, in other numbers; see ``CarryJob``."""
         path = graph_files.new_path(self._folder, "graph", saved.vector_id)
-        job = CarryJob(rows, origin, copied, before._graph_of(saved), threads, file_names.temporary(path))
+        job = CarryJob(rows, origin, renumbering, before._graph_of(saved), threads, file_names.temporary(path))
         attempt = (saved.vector_id, Work.PRUNED, repr(saved.params), points)
         built, file = self._attempted(job, path, attempt, progress)
         return SavedSegment(

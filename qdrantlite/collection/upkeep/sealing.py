@@ -12,7 +12,8 @@ from math import inf
 
 from qdrantlite.collection.shard.thresholds import threshold_rows
 from qdrantlite.collection.upkeep.coding import coding_of
-from qdrantlite.segment.sealed import Coding, GraphParams
+from qdrantlite.segment.sealed import Coding, GraphParams, SealedSegment
+from qdrantlite.segment.selection import Selection
 from qdrantlite.values.schema import CollectionConfig, VectorParams, merged
 
 TAIL_EAGER = 8
@@ -89,6 +90,11 @@ def wanted_of(config: CollectionConfig, vector: VectorParams) -> Wanted:
     return Wanted(GraphParams(settings.m, settings.ef_construct), coding_of(config, vector))
 
 
+def indexed_points(present: Selection, segment: SealedSegment | None) -> int:
+    """Points that a graph covers."""
+    return 0 if segment is None else present.count_below(segment.stop)
+
+
 def is_pending(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> bool:
     """Whether the collection is not yet as its settings want it."""
     return _needed(facts, config, wanted) is not Sealing.NOTHING
@@ -125,6 +131,13 @@ def _needed(facts: SealingFacts, config: CollectionConfig, wanted: Wanted) -> Se
     if facts.tail >= threshold:
         return Sealing.EXTEND
     return _of_codes(facts.coding, wanted.coding)
+
+
+def letting_go(facts: SealingFacts, wanted: Wanted) -> Sealing:
+    """How a graph comes to link nothing dead, at once and however little that is."""
+    if wanted.params.m == 0 or not facts.covered:
+        return Sealing.DROP
+    return Sealing.PRUNE if facts.params == wanted.params and is_healable(facts) else Sealing.BUILD
 
 
 def is_healable(facts: SealingFacts) -> bool:

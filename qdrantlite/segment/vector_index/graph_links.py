@@ -71,9 +71,9 @@ def layers_of(hnsw: faiss.HNSW) -> list[Layer]:
 def pack(hnsw: faiss.HNSW, nodes: Ints, count: int) -> Links:
     """Pack the links of ``hnsw`` in place, node i becoming ``nodes[i]`` of ``count``, which may leave holes between.
 
-    ``nodes`` ascends, so the links of each node keep their order; a node for which it is -1 is left out, and no other
-    must link to it. A hole is a node of the lowest layer with one free place. The index must be told its ``ntotal`` by
-    the caller.
+    The links of each node keep their order, whatever that of the nodes; a node for which ``nodes`` is -1 is left out,
+    and no other must link to it. A hole is a node of the lowest layer with one free place. The index must be told its
+    ``ntotal`` by the caller.
     """
     layers = _layers(hnsw)
     starts, levels = _view(hnsw.offsets, np.uint64), _view(hnsw.levels, np.int32)

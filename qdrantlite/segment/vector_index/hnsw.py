@@ -240,11 +240,11 @@ def extend(
     threads: int,
     progress: Progress | None = None,
 ) -> Graph:
-    """Link the rows at ``offsets``, ascending and beyond the graph, into a copy of it; costs as their number does.
+    """Link the rows at ``offsets``, ascending, into a copy of the graph; costs as their number does.
 
-    ``rows`` begin with those of ``graph``. Rows under Dot that point one way are all linked anew when some are much
-    longer than those before, because how they are linked depends on the longest, and when they begin or cease to.
-    Else as ``build``.
+    They lie beyond it, or are holes that no node links to. ``rows`` begin with those of ``graph``. Rows under Dot that
+    point one way are all linked anew when some are much longer than those before, because how they are linked depends
+    on the longest, and when they begin or cease to. Else as ``build``.
     """
     count, distance, m = graph.count, graph.distance, graph.index.hnsw.nb_neighbors(1)
     linked = graph.linked()
@@ -252,7 +252,7 @@ def extend(
     lifted = distance is Distance.DOT and shares_direction(rows, np.concatenate((linked, new)))
     before, after = (squared_norms(rows, some).max(initial=0) if lifted else np.float32(0) for some in (linked, new))
     if after > LONGER_MAX * before or lifted != (distance is Distance.DOT and shares_direction(rows, linked)):
-        both = np.concatenate((linked, offsets))
+        both = np.sort(np.concatenate((linked, offsets)))
         return build(
             *(rows, both), m=m, ef_construct=ef_construct, distance=distance, threads=threads, progress=progress
         )
@@ -277,8 +277,10 @@ def extend(
         index.add(lift(floats, largest) if lifted else floats)
         if progress is not None:
             progress(min(at + batch, len(new)), len(new))
-    covered = int(offsets[-1]) + 1 - graph.first if len(offsets) else count
-    nodes = np.concatenate((np.arange(count), new.astype(np.int64) - graph.first))
+    covered = max(count, int(offsets[-1]) + 1 - graph.first) if len(offsets) else count
+    added = new.astype(np.int64) - graph.first
+    nodes = np.concatenate((np.arange(count), added))
+    nodes[added[added < count]] = -1  # A hole that is filled goes, for the node that fills it.
     return packed(index, storage, nodes, covered, rows=rows, first=graph.first, distance=distance)
 
 

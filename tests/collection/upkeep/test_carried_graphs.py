@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from qdrantlite.collection.collection import Collection
 from qdrantlite.collection.upkeep import graph_files, shard_copy
 from qdrantlite.collection.upkeep.build_process import Lost
-from qdrantlite.collection.upkeep.building import Built, CarryJob, Job, Progress, work
+from qdrantlite.collection.upkeep.building import CarryJob, Job
 from qdrantlite.database import Database
 from qdrantlite.errors import StorageFailed
 from qdrantlite.plan import estimate
@@ -20,8 +19,7 @@ from qdrantlite.query import search as s
 from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.storage import file_names
 from qdrantlite.values.distance import Distance
-from qdrantlite.values.schema import CollectionConfig, CollectionUpdate, HnswConfig, ScalarQuantization, VectorParams
-from qdrantlite.values.vector import F32
+from qdrantlite.values.schema import CollectionUpdate, HnswConfig, ScalarQuantization, VectorParams
 from tests.collection.compacted import compact as compact_database
 from tests.collection.compacted import let_go, untended
 from tests.collection.small import NAME, collection_of
@@ -29,9 +27,12 @@ from tests.collection.tended import (
     CONFIG,
     DIM,
     FILES,
+    GONE,
     GREEN,
+    REPLACED,
     ROWS,
-    InProcess,
+    Builds,
+    Jobs,
     assert_finds,
     delete,
     graph_names,
@@ -40,11 +41,9 @@ from tests.collection.tended import (
     status,
     tend,
     vectors,
+    worn,
 )
 from tests.faulty_files import FaultyFiles, PowerLost
-
-GONE = range(100)
-REPLACED = range(150, 200)
 
 
 @pytest.fixture(autouse=True)
@@ -53,34 +52,6 @@ def _graphs_are_walked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(estimate, "graph_cost", lambda *_: 0.0)
     with untended():
         yield
-
-
-class Jobs:
-    """Does what the child does, and knows what; ``fail`` is asked before each."""
-
-    def __init__(self, fail: Callable[[Job], None] = lambda _: None) -> None:
-        self.done: list[str] = []
-        self._fail = fail
-
-    def run(self, job: Job, progress: Progress) -> Built:
-        self.done.append(type(job).__name__)
-        self._fail(job)
-        return work(job, progress)
-
-
-@contextmanager
-def worn(folder: Path, jobs: Jobs, config: CollectionConfig = CONFIG) -> Iterator[tuple[Collection, F32]]:
-    """A collection with a graph of which 150 points of 400 were deleted or replaced; the rows it should find."""
-    Collection.create(folder, config, files=FILES)
-    target, rows = open_in(folder, config, jobs), vectors(ROWS)
-    put(target, rows)
-    tend(target)
-    rows[REPLACED] = vectors(len(REPLACED), seed=4)
-    put(target, rows[REPLACED], first=REPLACED.start)
-    delete(target, GONE)
-    jobs.done.clear()
-    yield target, rows
-    target.close(checkpoint=False)
 
 
 def compact(target: Collection, *, between: Callable[[], None] = lambda: None) -> SealedSegment:
@@ -227,13 +198,6 @@ def test_a_restart_maps_the_graph_that_was_taken_over(tmp_path: Path) -> None:
         assert again.shard.state.dense[""].sealed[0].pruned == segment.pruned
         assert_finds(again, rows, gone=GONE)
         again.close(checkpoint=False)
-
-
-class Builds(InProcess):
-    """Stands for the child that builds."""
-
-    def close(self) -> None:
-        """Nothing to end."""
 
 
 @pytest.mark.parametrize("stride", [6, pytest.param(1, marks=pytest.mark.slow)])

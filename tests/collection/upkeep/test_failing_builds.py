@@ -49,7 +49,7 @@ def failing(*_: object, **__: object) -> sealed.SealedSegment:
 
 def put_off_no_longer(target: Collection) -> None:
     """Lets the time pass after which failed work is tried again."""
-    for trouble in target._optimizer._troubles.values():
+    for trouble in target._optimizer._troubles.known.values():
         trouble.backoff._retry_at = 0.0
 
 
@@ -65,7 +65,7 @@ def test_failed_build_is_told_and_tried_again_later(tmp_path: Path, monkeypatch:
                 assert status(target)[0] is RED
                 text = "out of memory (its graph of vector '' over 400 points; searches do without)"
                 assert target.info().optimizer_error == text
-                (trouble,) = target._optimizer._troubles.values()
+                (trouble,) = target._optimizer._troubles.known.values()
                 assert trouble.backoff.failures == failures
                 assert_finds(target, rows)
                 put_off_no_longer(target)
