@@ -80,6 +80,25 @@ class SparseColumn:
 Column = DenseColumn | MultiColumn | SparseColumn
 
 
+def laid_over(old: Column | None, new: Column | None) -> Column | None:
+    """Both columns as one; their positions do not overlap."""
+    if old is None or new is None:
+        return old or new
+    positions = np.concatenate([old.positions, new.positions])
+    order = np.argsort(positions)
+    if isinstance(old, DenseColumn) and isinstance(new, DenseColumn):
+        return DenseColumn(positions[order], np.concatenate([old.rows, new.rows])[order])
+    if isinstance(old, SparseColumn) and isinstance(new, SparseColumn):
+        vectors = [*old.vectors, *new.vectors]
+        return SparseColumn(positions[order], [vectors[i] for i in order.tolist()])
+    assert isinstance(old, MultiColumn)
+    assert isinstance(new, MultiColumn)
+    assert old.starts is not None
+    assert new.starts is not None
+    counts, starts = np.concatenate([old.counts, new.counts]), np.concatenate([old.starts, new.starts])
+    return MultiColumn(positions[order], counts[order], new.rows, starts[order])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PointColumns:
     """Points of distinct ids. ``texts`` are payloads as JSON, None where empty; ``vectors`` holds columns by name."""

@@ -9,15 +9,16 @@ state follows, the log is synced (durable), the request is answered.
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock
+from typing import TypeVar
 
 from qdrantlite.collection.shard.changes import Changes
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.write.columns import PointColumns, check_dimensions, point_columns
-from qdrantlite.collection.write.transaction import ResolveFilter, Transaction
+from qdrantlite.collection.write.transaction import Moved, ResolveFilter, Transaction
 from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.errors import BadInput, NotFound, StorageFailed, fresh
 from qdrantlite.query.operation import Operation, UpdateVectors, Upsert
@@ -25,6 +26,8 @@ from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.schema import CollectionConfig
 
 log = logging.getLogger(__name__)
+
+Done = TypeVar("Done")
 
 GROUP_REQUESTS_MAX = 64
 GROUP_POINTS_MAX = 20_000
@@ -127,8 +130,31 @@ class Committer:
                 group.append(request)
         return group
 
+    def move(self, start: int, stop: int, limit: int) -> Moved:
+        """Moves the first ``limit`` living points of these offsets to the end, in a commit of its own: nothing that a
+        client can see changes. Visible when this returns, durable with the next sync. Raises StorageFailed, Corrupted,
+        what ``Shard.require_open`` raises.
+        """
+        with self._shard.writer_lock:
+            moved, _ = self._committed(lambda transaction: transaction.move(start, stop, limit))
+        return moved
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody writes or waits to."""
+        return self._is_led
+
     def _write_group(self, group: list[WriteRequest]) -> int:
         """Commits what the requests ask for; the number of the commit. What one of them deserves is its ``error``."""
+
+        def write(transaction: Transaction) -> None:
+            for request in group:
+                self._write_request(transaction, request)
+
+        return self._committed(write)[1]
+
+    def _committed(self, work: Callable[[Transaction], Done]) -> tuple[Done, int]:
+        """Commits what is done in a transaction; what ``work`` returned, and the number of the commit."""
         shard, writer = self._shard, self._shard.store.writer
         shard.require_open()
         marks = [(slot.file, slot.file.mark()) for slot in shard.row_slots()]
@@ -145,8 +171,7 @@ class Committer:
                 offset_next=shard.state.rows,
                 operation_id=shard.state.operation_id,
             )
-            for request in group:
-                self._write_request(transaction, request)
+            done = work(transaction)
             self._write_counters(transaction)
             indexes = shard.indexes.after(changes)
             with shard.publish_lock:
@@ -162,7 +187,7 @@ class Committer:
                 writer.rollback()
                 for file, mark in marks:
                     file.rewind(mark)
-        return commit_seq
+        return done, commit_seq
 
     def _write_request(self, transaction: Transaction, request: WriteRequest) -> None:
         transaction.deadline = request.deadline

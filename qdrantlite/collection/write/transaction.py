@@ -28,6 +28,7 @@ from qdrantlite.collection.write.columns import (
     PointColumns,
     Positions,
     SparseColumn,
+    laid_over,
     merged_vector_writes,
     point_columns,
     presence_of,
@@ -49,6 +50,7 @@ from qdrantlite.query.operation import (
     UpdateVectors,
     Upsert,
 )
+from qdrantlite.segment.runs import ranges
 from qdrantlite.storage.store_reader import MISSING, RaggedRows
 from qdrantlite.storage.store_writer import StoreWriter
 from qdrantlite.values.payload import Payload, delete_path, set_payload
@@ -59,6 +61,14 @@ from qdrantlite.values.vector import U32
 
 ResolveFilter = Callable[[Filter, Changes, Deadline], U32]
 """Live offsets, ascending, that pass a filter, the open transaction's own changes included. Raises TimedOut."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moved:
+    """Points have other offsets now: the n-th of ``before`` is the n-th of ``after``, both ascending."""
+
+    before: U32
+    after: U32
 
 
 @dataclass(slots=True)
@@ -120,13 +130,7 @@ class Transaction:
     def _insert(self, columns: PointColumns, *, replaced: U32) -> None:
         self._delete(replaced)
         count = len(columns.ids)
-        if self.offset_next + count > MISSING:
-            raise StorageFailed(
-                f"no room for {count} points: {self.offset_next} of {MISSING} offsets are given out, dead points"
-                " included, until compaction takes these out"
-            )
-        offsets = np.arange(self.offset_next, self.offset_next + count, dtype=np.uint32)
-        self.offset_next += count
+        offsets = self._given_out(count)
         self.writer.insert_points(
             offsets,
             columns.ids,
@@ -134,10 +138,55 @@ class Transaction:
             payloads=columns.texts,
             presence=presence_of(columns.vectors, {name: slot.id for name, slot in self.slots.items()}, count),
         )
-        inserted = Inserted(offsets, PointIds.of(columns.ids), columns.payloads, {}, {}, {})
+        self._insert_derived(offsets, PointIds.of(columns.ids), columns.payloads, columns.vectors)
+
+    def _given_out(self, count: int) -> U32:
+        """New offsets."""
+        if self.offset_next + count > MISSING:
+            raise StorageFailed(
+                f"no room for {count} points: {self.offset_next} of {MISSING} offsets are given out, dead points"
+                " included, until compaction takes these out"
+            )
+        offsets = np.arange(self.offset_next, self.offset_next + count, dtype=np.uint32)
+        self.offset_next += count
+        return offsets
+
+    def _insert_derived(
+        self, offsets: U32, ids: PointIds, payloads: Sequence[Payload], vectors: Mapping[str, Column]
+    ) -> None:
+        """Vectors of points at new offsets, and what indexes learn of them."""
+        inserted = Inserted(offsets, ids, payloads, {}, {}, {})
         for name, slot in self.slots.items():
-            self._insert_vectors(name, slot, columns.vectors.get(name), inserted)
+            self._insert_vectors(name, slot, vectors.get(name), inserted)
         self.changes.inserted.append(inserted)
+
+    def move(self, start: int, stop: int, limit: int) -> Moved:
+        """Moves the first ``limit`` living points of these offsets to new ones, nothing of them changed."""
+        points = self.writer.stored_points(start, stop, limit)
+        if not len(points.offsets):
+            return Moved(points.offsets, points.offsets)
+        ids = self.writer.ids(points.offsets)
+        vectors = {
+            name: self._apart(slot, self._stored(slot, points.offsets, positions))
+            for name, slot in self.slots.items()
+            if len(positions := np.flatnonzero(points.having(slot.id)))
+        }
+        self._delete(points.offsets)
+        offsets = self._given_out(len(points.offsets))
+        self.writer.copy_points(offsets, points)
+        payloads = [payload_of(text) for _, _, _, text in points.rows]
+        self._insert_derived(offsets, PointIds.of(ids), payloads, vectors)
+        return Moved(points.offsets, offsets)
+
+    def _apart(self, slot: Slot, column: Column) -> Column:
+        """The column to be written on its own: rows of a multivector are left where they lie otherwise."""
+        if not isinstance(column, MultiColumn) or column.starts is None:
+            return column
+        numbers = ranges(column.starts, column.counts)
+        assert isinstance(slot, MultiSlot)
+        slot.file.verify_rows(numbers)
+        rows = slot.file.rows(slot.file.rows_appended)[numbers]
+        return MultiColumn(column.positions, column.counts, rows)
 
     def _insert_vectors(self, name: str, slot: Slot, column: Column | None, inserted: Inserted) -> None:
         offsets = inserted.offsets
@@ -228,7 +277,7 @@ class Transaction:
             old = self._stored(slot, offsets, np.flatnonzero(has_old)) if has_old.any() else None
             if isinstance(slot, MultiSlot) and isinstance(new, MultiColumn):
                 new = _placed(slot, new)
-            column = _laid_over(old, new)
+            column = laid_over(old, new)
             if column is not None:
                 columns[name] = column
         return columns
@@ -334,22 +383,3 @@ def _placed(slot: MultiSlot, column: MultiColumn) -> MultiColumn:
     starts = slot.file.rows_appended + ends - column.counts
     slot.file.append(column.rows)
     return MultiColumn(column.positions, column.counts, column.rows[:0], starts)
-
-
-def _laid_over(old: Column | None, new: Column | None) -> Column | None:
-    """Both columns as one; their positions do not overlap."""
-    if old is None or new is None:
-        return old or new
-    positions = np.concatenate([old.positions, new.positions])
-    order = np.argsort(positions)
-    if isinstance(old, DenseColumn) and isinstance(new, DenseColumn):
-        return DenseColumn(positions[order], np.concatenate([old.rows, new.rows])[order])
-    if isinstance(old, SparseColumn) and isinstance(new, SparseColumn):
-        vectors = [*old.vectors, *new.vectors]
-        return SparseColumn(positions[order], [vectors[i] for i in order.tolist()])
-    assert isinstance(old, MultiColumn)
-    assert isinstance(new, MultiColumn)
-    assert old.starts is not None
-    assert new.starts is not None
-    counts, starts = np.concatenate([old.counts, new.counts]), np.concatenate([old.starts, new.starts])
-    return MultiColumn(positions[order], counts[order], new.rows, starts[order])
