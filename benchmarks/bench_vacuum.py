@@ -1,18 +1,19 @@
 """How long until the space of replaced and deleted points is back, how much disk that takes, and what recall is left.
 
 In process, no network: a collection with a graph, of which 30 % of the points are replaced, drawn at random or the
-oldest, or the oldest deleted. Compaction copies what lives; the graph is taken over (``Optimizer.inherit``), or built
-anew as it was before: both in one run, each on its own copy of the same folder.
+oldest, or the oldest deleted. What they held is given back in place, or by copying what lives: both in one run, each on
+its own copy of the same folder, beside upkeep, a writer of one point at a time and a searcher.
 """
 
 import argparse
 import resource
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from unittest.mock import patch
@@ -23,9 +24,8 @@ from numpy.typing import NDArray
 from benchmarks.clustered import clustered
 from benchmarks.measure import disk_kib, show
 from qdrantlite.collection.collection import Collection
-from qdrantlite.collection.upkeep import compaction
+from qdrantlite.collection.upkeep import compaction, vacuum
 from qdrantlite.collection.upkeep.build_process import BuildProcess
-from qdrantlite.collection.upkeep.optimizer import Optimizer
 from qdrantlite.deadline import FOREVER
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
@@ -114,26 +114,60 @@ class Peak:
         """KiB at most."""
         self._done.set()
         self._thread.join()
+        self.kib = max(self.kib, disk_kib(self._folder))
         return self.kib
 
 
-def compacted(
-    folder: Path, dim: int, *, old: bool, queries: NDArray[np.float32], truth: NDArray[np.uint32]
+class Beside:
+    """Does something again and again while this runs, and knows how long it took at most."""
+
+    def __init__(self, work: Callable[[], object], *, pause_s: float) -> None:
+        self.longest_s, self._work, self._pause_s, self._done = 0.0, work, pause_s, threading.Event()
+        self._thread = threading.Thread(target=self._repeat)
+        self._thread.start()
+
+    def _repeat(self) -> None:
+        while not self._done.wait(self._pause_s):
+            started = time.perf_counter()
+            self._work()
+            self.longest_s = max(self.longest_s, time.perf_counter() - started)
+
+    def end(self) -> str:
+        """Milliseconds at most."""
+        self._done.set()
+        self._thread.join()
+        return f"{1000 * self.longest_s:.0f}"
+
+
+def vacuumed(
+    folder: Path,
+    dim: int,
+    *,
+    in_place: bool,
+    again: tuple[int, NDArray[np.float32]],
+    queries: NDArray[np.float32],
+    truth: NDArray[np.uint32],
 ) -> list[str]:
-    """One road: seconds; of the processor here and in the child, peak over what stays, recalls before and after."""
+    """One road: what the columns say. ``again`` is a point that is written again and again, as it is."""
     children = processor_s(resource.RUSAGE_CHILDREN)
-    road = patch.object(Optimizer, "inherit", lambda *_args, **_given: None) if old else nullcontext()
-    with road, opened(folder / "points", dim) as collection:
-        before, peak = recalls(collection, queries, truth), Peak(folder)
+    with patch.object(compaction, "can_vacate", lambda _: in_place), opened(folder / "points", dim) as collection:
+        before, disk, peak = recalls(collection, queries, truth), disk_kib(folder), Peak(folder)
+        number, row = again
+        tended = Beside(lambda: collection.maintain(idle=False), pause_s=0.5)
+        writer = Beside(lambda: put(collection, np.array([number]), row[np.newaxis]), pause_s=0.05)
+        searcher = Beside(lambda: recalls(collection, queries[:1], truth[:1]), pause_s=0.05)
         started, own = time.perf_counter(), processor_s(resource.RUSAGE_SELF)
         collection._compactor.step(stop=lambda: False)
         seconds, own = time.perf_counter() - started, processor_s(resource.RUSAGE_SELF) - own
+        waits = [each.end() for each in (writer, searcher)]
+        tended.end()
         assert collection._compactor.error is None
         collection.maintain(idle=True)
         most, steady = peak.end(), disk_kib(folder)
         after = recalls(collection, queries, truth)
     child = processor_s(resource.RUSAGE_CHILDREN) - children
-    return [f"{seconds:.1f}", f"{own:.1f}", f"{child:.1f}", f"{most / steady:.2f}", *before, *after]
+    shares = [f"{most / disk:.2f}", f"{most / steady:.2f}", f"{steady / disk:.2f}"]
+    return [f"{seconds:.1f}", f"{own:.1f}", f"{child:.1f}", *shares, *waits, *before, *after]
 
 
 def main() -> None:
@@ -152,7 +186,7 @@ def main() -> None:
         "the oldest, replaced": (np.arange(replaced), True),
         "the oldest, deleted": (np.arange(replaced), False),
     }
-    with tempfile.TemporaryDirectory() as name, patch.object(compaction, "WORTH_BYTES", 0):
+    with tempfile.TemporaryDirectory() as name, patch.object(vacuum, "WORTH_BYTES", 0):
         base = Path(name) / "base"
         base.mkdir()
         with opened(base / "points", dim, new=True) as collection:
@@ -172,14 +206,18 @@ def main() -> None:
                         (o.DeletePoints(o.Selector(ids=tuple(gone.tolist()))),), wait=True, deadline=FOREVER
                     )
             truth, _ = subset(now, queries, left.astype(np.uint32), distance=Distance.COSINE, limit=LIMIT)
-            for road, old in (("taken over", False), ("built anew", True)):
-                copy = shutil.copytree(worn, Path(name) / "copy")
-                line = compacted(copy, dim, old=old, queries=queries, truth=truth)
+            point = (int(left[-1]), now[left[-1]])
+            for road, in_place in (("in place", True), ("copied", False)):
+                copy = Path(name) / "copy"
+                subprocess.run(["cp", "-r", "--sparse=always", str(worn), str(copy)], check=True)
+                line = vacuumed(copy, dim, in_place=in_place, again=point, queries=queries, truth=truth)
                 table.append([title, road, *line])
                 shutil.rmtree(copy)
             shutil.rmtree(worn)
     beams = [f"{when}, ef {beam}" for when in ("recall before", "after") for beam in BEAMS]
-    columns = ["30 % of the points", "graph", "s", "of processor", "in the child", "peak / steady disk", *beams]
+    disks = ("peak / disk before", "peak / disk after", "after / before")
+    waits = ("longest write, ms", "longest search, ms")
+    columns = ["30 % of the points", "road", "s", "of processor", "in the child", *disks, *waits, *beams]
     show(f"{count:,} x {dim}", columns, table)
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from unittest.mock import patch
 
 from qdrantlite.collection import threads
-from qdrantlite.collection.upkeep import compaction, shard_copy
+from qdrantlite.collection.shard import vacating
+from qdrantlite.collection.upkeep import compaction, reclaiming, shard_copy, vacuum
 from qdrantlite.database import Database
 from qdrantlite.query import operation as o
 from qdrantlite.query.filter import Condition, HasVector
 from qdrantlite.storage import file_names
+from qdrantlite.storage.vacant import size_of
 from qdrantlite.values.schema import OPTIMIZERS_DEFAULT
 from tests.collection.small import (
     CONFIG,
@@ -42,13 +44,30 @@ CONDITIONS: tuple[Condition, ...] = (
 
 @contextmanager
 def untended() -> Iterator[None]:
-    """Databases opened here compact when told to, however small they are, a few points at a time."""
+    """Databases opened here compact when told to, however small they are, a few points at a time; by copying, as where
+    files have no holes.
+    """
     with (
         patch.object(threads, "OPTIMIZE_S", 3600.0),
         patch.object(threads, "MAINTENANCE_S", 3600.0),
-        patch.object(compaction, "WORTH_BYTES", 0),
+        patch.object(vacuum, "WORTH_BYTES", 0),
+        patch.object(compaction, "can_vacate", lambda _: False),
         patch.object(compaction, "BACKLOG_SMALL", 0),
         patch.object(shard_copy, "CHUNK_POINTS_MAX", 7),
+    ):
+        yield
+
+
+@contextmanager
+def in_place() -> Iterator[None]:
+    """As ``untended``, but what is dead is given back in place, whatever the share of offsets that are vacant."""
+    with (
+        untended(),
+        patch.object(compaction, "can_vacate", vacating.can_vacate),
+        patch.object(vacuum, "OFFSETS_MAX", 1 << 40),
+        patch.object(vacuum, "STRETCHES", 8),
+        patch.object(reclaiming, "ROUND_SHARE", 0.3),
+        patch.object(reclaiming, "MOVED_POINTS_MAX", 2),
     ):
         yield
 
@@ -66,6 +85,13 @@ def worn(folder: Path) -> Database:
     return database
 
 
+def scattered(folder: Path) -> Database:
+    """As ``worn``, with living points among the dead."""
+    database = worn(folder)
+    write(database, o.DeletePoints(ids(*range(9, 44, 3))))
+    return database
+
+
 def change(database: Database) -> None:
     """Touches points of every fate."""
     write(database, upsert(point(1, color="green", size=9), point(50, color="red"), point(51, size=1)))
@@ -78,6 +104,13 @@ def change(database: Database) -> None:
 def seen(database: Database) -> object:
     """Everything a client can see."""
     return contents(database), answers(database, CONDITIONS)
+
+
+def seen_but_ties(database: Database) -> object:
+    """Everything a client can see, in whatever order hits of one score are."""
+    hits, *others = answers(database, CONDITIONS)
+    assert isinstance(hits, list)
+    return contents(database), [sorted(each, key=lambda hit: (-hit[1], hit[0])) for each in hits], others
 
 
 def folders(root: Path) -> list[str]:
@@ -102,6 +135,15 @@ def compacted(database: Database, **options: Callable[[], object]) -> bool:
     before = collection_of(database).shard
     compact(database, **options)
     return collection_of(database).shard is not before
+
+
+def given_back(database: Database, **options: Callable[[], object]) -> int:
+    """How many offsets ``compact`` made vacant, in the shard that there is."""
+    shard = collection_of(database).shard
+    before = size_of(shard.vacant.offsets)
+    compact(database, **options)
+    assert collection_of(database).shard is shard
+    return size_of(shard.vacant.offsets) - before
 
 
 def let_go(database: Database) -> None:

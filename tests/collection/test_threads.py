@@ -108,7 +108,7 @@ def test_failing_probe_of_compaction_is_that_rounds(database: Database) -> None:
     write(database, upsert(*(point(n) for n in range(30))))
     with patch.object(ShardCopy, "follow", side_effect=KeyError), patch("tests.collection.compacted.SETTINGS", CONFIG):
         collection = collection_of(database)
-        with patch("qdrantlite.collection.upkeep.compaction.is_wasteful", side_effect=KeyError):
+        with patch("qdrantlite.collection.upkeep.compaction.is_worn", side_effect=KeyError):
             for _ in range(3):
                 collection._compactor._attempts._retry_at = 0.0
                 collection.optimize(lambda: False)

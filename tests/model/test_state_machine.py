@@ -36,8 +36,9 @@ from qdrantlite.storage import file_names
 from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.distance import Datatype
 from qdrantlite.values.record import AliasAction, CreateAlias, DeleteAlias, Record, RenameAlias
-from qdrantlite.values.schema import CollectionConfig, FieldIndex, VectorParams
+from qdrantlite.values.schema import OPTIMIZERS_DEFAULT, CollectionConfig, FieldIndex, VectorParams
 from qdrantlite.values.vector import DenseVector, MultiVector, SparseVector, Vector
+from tests.collection.compacted import in_place
 from tests.collection.small_segments import small_segments
 from tests.collection.vacated import small_blocks, vacate_dead
 from tests.congruence.compare import assert_same
@@ -49,6 +50,9 @@ from tests.oracle_scores import rows_of, stored
 from tests.strategies import DIMENSION, NUMBER_KEY, TEXT_INDEX, TEXT_KEY, filters, searches, vectors
 
 NAME, OTHER = "points", "other"
+SETTINGS = replace(
+    CONFIG, optimizer_config=replace(OPTIMIZERS_DEFAULT, deleted_threshold=0.0, vacuum_min_vector_number=1)
+)
 ALIASES = ("alias", "second", OTHER)
 
 
@@ -60,9 +64,9 @@ class DatabaseMachine(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="qdrantlite-model-"))
         self.lives = 0
         self.database = Database(self.folder)
-        self.database.create_collection(NAME, CONFIG)
+        self.database.create_collection(NAME, SETTINGS)
         self.database.create_collection(OTHER, CollectionConfig())
-        self.model = PointsModel(CONFIG)
+        self.model = PointsModel(SETTINGS)
         self.fields: dict[str, FieldIndex] = {}
         self.aliases: dict[str, str] = {}
         self.request((data.draw(first_points()),), wait=False)
@@ -185,6 +189,23 @@ class DatabaseMachine(RuleBasedStateMachine):
             self.database._on(NAME, lambda collection: vacate_dead(collection.shard))
         if tended:
             self.database._on(NAME, lambda collection: collection.maintain(idle=False))
+
+    @rule(data=st.data(), writes=st.integers(0, 2), checks=st.integers(1, 12) | st.just(1000))
+    def vacuum(self, data: st.DataObject, writes: int, checks: int) -> None:
+        """Living points are moved and the dead give back what they held, between writes, perhaps not to the end."""
+        compactor = self.database._on(NAME, lambda collection: collection._compactor)
+        stops = iter(range(checks))
+
+        def stop() -> bool:
+            nonlocal writes
+            if writes:
+                writes -= 1
+                self.write_once(data, wait=True)
+            return next(stops, None) is None
+
+        with in_place():
+            compactor.step(stop=stop)
+        assert compactor._attempts.error is None
 
     @rule(way=st.sampled_from(["close_and_open", "checkpoint", "merge", "abandon", "delete_derived_files"]))
     def restart(self, way: str) -> None:

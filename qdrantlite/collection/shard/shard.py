@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock, RLock
 from typing import Literal
+from weakref import ref
 
 import numpy as np
 
@@ -137,6 +138,7 @@ class Shard:
         self.live = NO_POINTS
         self.config = CollectionConfig()
         self.state: ShardState
+        self._states: tuple[ref[ShardState], ...] = ()
         self.record_cache = RecordCache()
         self.lately = Lately()
         self.answers = AnswerCache()
@@ -287,6 +289,16 @@ class Shard:
             lately=self.lately,
             answers=self.answers,
         )
+        self._keep_track()
+
+    def _keep_track(self) -> None:
+        """Of the state that is in force now, and of those before that somebody may still read."""
+        self._states = (*(state for state in self._states if state() is not None), ref(self.state))
+
+    def states(self) -> tuple[ShardState, tuple[ref[ShardState], ...]]:
+        """The state in force, and those that it has replaced and somebody may still read."""
+        with self.publish_lock:
+            return self.state, self._states[:-1]
 
     def reshape(self, indexes: Indexes) -> None:
         """Publishes indexes that answer as those in force do. The caller holds the writer lock and the publish lock."""
@@ -299,6 +311,7 @@ class Shard:
             multi={name: replace(view, bounds=indexes.bounds[name]) for name, view in self.state.multi.items()},
             ids=indexes.ids,
         )
+        self._keep_track()
 
     def close(self) -> None:
         """Closes files and store; nothing is written. No view is opened afterwards; those open may finish."""

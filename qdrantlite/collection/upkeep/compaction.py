@@ -16,36 +16,37 @@ then the old one is written there again, and if that fails too, writes are refus
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Event, Lock
 from time import monotonic
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 from uuid import uuid4
 
 from qdrantlite.collection.read.view import open_view
 from qdrantlite.collection.shard.checkpoint import write_checkpoint
 from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.collection.shard.vacating import can_vacate
 from qdrantlite.collection.upkeep.active import ActiveShard
 from qdrantlite.collection.upkeep.backoff import Backoff
 from qdrantlite.collection.upkeep.journal import Journal, segment_of
 from qdrantlite.collection.upkeep.optimizer import Optimizer, Stop
+from qdrantlite.collection.upkeep.reclaiming import Read, Reclaim, is_abandoned
 from qdrantlite.collection.upkeep.shard_copy import Abandoned, ShardCopy
 from qdrantlite.collection.upkeep.trouble import RETRY_S, RETRY_S_MAX
+from qdrantlite.collection.upkeep.vacuum import Vacuum, Waste, choose, is_worn
 from qdrantlite.errors import Corrupted, NotFound, StorageFailed
-from qdrantlite.storage.store_reader import MISSING
-from qdrantlite.values.schema import OptimizersConfig
+from qdrantlite.storage.vacant import size_of
 
 logger = logging.getLogger(__name__)
 
-WORTH_BYTES = 16 << 20
-WORTH_OFFSETS = MISSING // 2
 BACKLOG_SMALL = 2_000
 """Points that may be left for the last step, which keeps writers waiting: some hundredths of a second."""
 ROUNDS_MAX = 12
 SPARE_BYTES = 64 << 20
 FAILURES_PERSISTENT = 3
+READ_RETRY_S = 5.0
 VACUUM = "vacuum"
 
 MoveFolder: TypeAlias = Callable[[Path, Path], None]
@@ -64,30 +65,6 @@ class Undecided(StorageFailed):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Waste:
-    """What a shard holds in vain."""
-
-    rows: int
-    """Offsets given out."""
-    dead: int
-    """Of these, those whose points have died."""
-    bytes: int
-    """On disk, roughly."""
-
-
-def is_wasteful(waste: Waste, settings: OptimizersConfig) -> bool:
-    """Whether the share of dead rows is beyond what the settings bear, whatever it amounts to."""
-    assert settings.deleted_threshold is not None
-    assert settings.vacuum_min_vector_number is not None
-    return waste.rows >= settings.vacuum_min_vector_number and waste.dead > settings.deleted_threshold * waste.rows
-
-
-def is_due(waste: Waste, settings: OptimizersConfig) -> bool:
-    """Whether to compact: the share is too large, and there is something to gain."""
-    return is_wasteful(waste, settings) and (waste.bytes >= WORTH_BYTES or waste.rows > WORTH_OFFSETS)
-
-
 class Compactor:
     """Compacts one collection's shard. ``step`` is called now and then by one thread.
 
@@ -102,7 +79,10 @@ class Compactor:
         self._retired: list[Shard] = []
         self._stepping = Lock()
         self._closing = Event()
+        self._in_place: bool | None = None
+        """Whether the file system gives back parts of files; asked once."""
         self._attempts = Backoff(first_s=RETRY_S, last_s=RETRY_S_MAX)
+        self._rest = Backoff(first_s=READ_RETRY_S, last_s=RETRY_S)
         self.running = False
         self.journal = Journal()
         self.error: str | None = None
@@ -117,15 +97,21 @@ class Compactor:
         """Compacts if it is due; takes as long as it takes. Errors are logged, and kept once they last."""
         with self._stepping:
             shard = self._active.crew.shard
-            if self._closing.is_set() or not self._attempts.is_due or shard.behind:
+            if self._closing.is_set() or not self._attempts.is_due or not self._rest.is_due or shard.behind:
                 return
             started = monotonic()
             try:
-                if not self._is_due():
+                vacuum = self._due(shard, stop)
+                if vacuum is None:
+                    self._attempts.succeeded()  # What failed is not wanted any more.
+                    self.error = None
                     return
                 self.running = True
                 with self.journal.entry(VACUUM, segment_of(shard), given_up=Abandoned):
-                    self._compact(shard, lambda: stop() or self._closing.is_set())
+                    vacuum()
+            except Read as read:
+                logger.info("%s: %s", self._name, read)
+                self._rest.failed(read)
             except Abandoned as abandoned:
                 logger.info("%s: compaction abandoned: %s", self._name, abandoned)
             except Undecided as error:
@@ -135,6 +121,7 @@ class Compactor:
                 self._failed(error, lasting=isinstance(error, Corrupted))
             else:
                 self._attempts.succeeded()
+                self._rest.succeeded()
                 self.error = None
                 logger.info("%s: compacted in %.1f s", self._name, monotonic() - started)
             finally:
@@ -147,29 +134,39 @@ class Compactor:
         if lasting or self._attempts.failures >= FAILURES_PERSISTENT:
             self.error = self._attempts.error
 
-    def _is_due(self) -> bool:
-        shard = self._active.crew.shard
-        state, settings = shard.state, shard.config.optimizer_config
-        dead = state.rows - len(state.live)
-        if not is_wasteful(Waste(state.rows, dead, 0), settings):
-            return False
-        return is_due(Waste(state.rows, dead, _wasted_bytes(shard, dead / state.rows)), settings)
+    def _due(self, shard: Shard, stop: Stop) -> Callable[[], None] | None:
+        """What to do now."""
+        if not _is_worn(shard):
+            return None
 
-    def _compact(self, shard: Shard, stop: Stop) -> None:
         def check() -> None:
-            if stop():
+            if stop() or self._closing.is_set():
                 raise Abandoned("stopped")
 
+        if self._in_place is None:
+            self._in_place = can_vacate(shard)
+        match choose(_waste(shard), shard.config.optimizer_config, in_place=self._in_place):
+            case Vacuum.NOTHING:
+                return None
+            case Vacuum.COPY:
+                return partial(self._compact, shard, check)
+            case Vacuum.IN_PLACE:
+                reclaim = Reclaim(self._active.crew, self._maintenance_lock, self.journal, check)
+                return reclaim.run if len(reclaim.chosen()) else None
+            case decision:
+                assert_never(decision)
+
+    def _compact(self, shard: Shard, check: Callable[[], None]) -> None:
         files, folder = shard.files, shard.folder.with_name(uuid4().hex)
-        live, rows = len(shard.state.live), shard.state.rows
-        logger.info("%s: compacting %d points, %d rows", self._name, live, rows)
-        _require_space(shard, live / rows)
+        logger.info("%s: compacting %d points, %d rows", self._name, len(shard.state.live), shard.state.rows)
+        _require_space(shard)
         copy: ShardCopy | None = None
         try:
             copy = ShardCopy(shard, folder, check=check)
             _draw_near(copy)
             former = self._active.crew.optimizer
             optimizer = former.successor(copy.shard)
+            stop = partial(is_abandoned, check)
             optimizer.inherit(former, copy.origins, stop=stop)
             optimizer.step(quiet_s=inf, stop=stop)
             check()
@@ -233,20 +230,29 @@ def _draw_near(copy: ShardCopy) -> None:
     raise Abandoned("writers are faster")
 
 
-def _wasted_bytes(shard: Shard, share_dead: float) -> int:
+def _is_worn(shard: Shard) -> bool:
+    state = shard.state
+    return is_worn(state.rows, len(state.live), shard.config.optimizer_config)
+
+
+def _waste(shard: Shard) -> Waste:
+    state = shard.state
+    vacant = size_of(shard.vacant.offsets)
+    held, file_bytes = state.rows - vacant, _file_bytes(shard)
+    dead_bytes = file_bytes * (held - len(state.live)) // max(1, held)
     with open_view(shard) as view:
-        return int(_file_bytes(shard) * share_dead) + view.reader.free_bytes()
+        free_bytes, used_bytes = view.reader.free_bytes(), view.reader.used_bytes()
+    live_bytes = file_bytes - dead_bytes + used_bytes
+    return Waste(state.rows, vacant, len(state.live), dead_bytes, free_bytes, live_bytes)
 
 
 def _file_bytes(shard: Shard) -> int:
-    return sum(slot.file.rows_appended * slot.file.row_format.width for slot in shard.row_slots())
+    return sum(slot.file.held_bytes for slot in shard.row_slots())
 
 
-def _require_space(shard: Shard, share_live: float) -> None:
+def _require_space(shard: Shard) -> None:
     """Raises StorageFailed unless the copy will fit: a full disk would stop the writers too."""
-    with open_view(shard) as view:
-        store_bytes = view.reader.used_bytes()
-    needed = int(_file_bytes(shard) * share_live) + 2 * store_bytes + SPARE_BYTES
+    needed = _waste(shard).live_bytes + SPARE_BYTES
     free = shard.files.free_bytes(shard.folder)
     if free < needed:
         raise StorageFailed(f"{needed >> 20} MiB are needed to compact, {free >> 20} MiB are free")

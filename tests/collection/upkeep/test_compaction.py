@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from qdrantlite.collection.upkeep import compaction
-from qdrantlite.collection.upkeep.compaction import Waste, is_due
 from qdrantlite.database import Database
 from qdrantlite.errors import NotFound, StorageFailed
 from qdrantlite.query import operation as o
@@ -54,23 +53,6 @@ from tests.collection.small import (
 def _untended() -> Iterator[None]:
     with untended():
         yield
-
-
-@pytest.mark.parametrize(
-    ("rows", "dead", "wasted", "due"),
-    [
-        (10_000, 2_001, 16 << 20, True),
-        (10_000, 2_000, 1 << 40, False),
-        (10_000, 2_001, (16 << 20) - 1, False),
-        (999, 900, 1 << 40, False),
-        (1_000, 900, 1 << 40, True),
-        (MISSING // 2, MISSING // 3, 0, False),
-        (MISSING // 2 + 1, MISSING // 3, 0, True),
-    ],
-)
-def test_compaction_is_due(monkeypatch: pytest.MonkeyPatch, rows: int, dead: int, wasted: int, due: bool) -> None:
-    monkeypatch.setattr(compaction, "WORTH_BYTES", 16 << 20)
-    assert is_due(Waste(rows, dead, wasted), OPTIMIZERS_DEFAULT) == due
 
 
 def test_settings_say_how_many_dead_rows_are_borne(tmp_path: Path) -> None:
