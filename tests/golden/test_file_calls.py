@@ -1,4 +1,4 @@
-"""What a write, a checkpoint, a graph, a compaction and opening ask of the file system, in order.
+"""What a write, a checkpoint, a graph, a compaction, giving back rows and opening ask of the file system, in order.
 
 Sizes are left out of what a library lays out (SQLite's own files are behind our back, a commit stands for them); names
 that are drawn are numbered. What must come before what is in the order of the lines: rows are synced before the commit
@@ -8,7 +8,7 @@ that counts them, a file before the manifest that names it.
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,16 @@ from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.upkeep import merging, shard_copy
 from qdrantlite.collection.upkeep.merging import merge_segments
 from qdrantlite.database import Database
+from qdrantlite.errors import StorageFailed
 from qdrantlite.query import operation as o
 from qdrantlite.storage.files import Bytes, OpenFile, PosixFiles
 from qdrantlite.storage.point_store import PointStore
 from qdrantlite.storage.store_writer import StoreWriter
+from qdrantlite.storage.vector_file import VectorFile
 from tests.collection.compacted import SETTINGS, compact, untended
 from tests.collection.small import KEYWORD, NAME, collection_of, ids, point, upsert, write
 from tests.collection.tended import InProcess, tend
+from tests.collection.vacated import small_blocks, vacate_dead
 from tests.golden.recorded import assert_as_recorded
 
 INDEXED = replace(SETTINGS, optimizer_config=replace(SETTINGS.optimizer_config, indexing_threshold=1))
@@ -182,6 +185,7 @@ def test_calls_are_as_recorded(tmp_path: Path) -> None:
     folder.mkdir()
     with (
         untended(),
+        small_blocks(),
         patch.object(shard_copy, "CHUNK_POINTS_MAX", 1000),
         patch.object(checkpoint, "INLINE_ENTRIES_MAX", 8),
         patch.object(merging, "FILED_ENTRIES_MIN", 1000),
@@ -205,6 +209,14 @@ def record(script: Script) -> None:
     def put(*numbers: int) -> None:
         write(script.database, upsert(*(point(number, color=f"c{number % 3}") for number in numbers)))
 
+    def delete(gone: range) -> None:
+        write(script.database, o.DeletePoints(ids(*gone)))
+
+    def recorded() -> None:
+        with patch.object(VectorFile, "punch", side_effect=StorageFailed("no")), suppress(StorageFailed):
+            vacate_dead(shard())
+        script.restart(killed=True)
+
     script.act("create a collection", lambda: script.database.create_collection(NAME, INDEXED))
     script.act("create an index", lambda: script.database.alter(NAME, o.CreateFieldIndex("color", KEYWORD)))
     script.act("write two points", lambda: put(1, 2))
@@ -222,6 +234,9 @@ def record(script: Script) -> None:
     script.act("write one more and be killed", lambda: put(4), lambda: script.restart(killed=True))
     script.act("replace most points", lambda: put(*range(100, 400)))
     script.act("compact", lambda: compact(script.database))
+    script.act("delete points and give back their rows", lambda: delete(range(100, 200)), lambda: vacate_dead(shard()))
+    script.act("delete more and be killed before their rows are punched", lambda: delete(range(200, 300)), recorded)
+    script.act("be tended then", lambda: collection_of(script.database).maintain(idle=False))
     script.act("drop the index", lambda: script.database.alter(NAME, o.DeleteFieldIndex("color")))
     script.act("delete the collection", lambda: script.database.delete_collection(NAME))
     script.act("stop", script.database.close)
