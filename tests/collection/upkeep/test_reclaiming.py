@@ -15,6 +15,7 @@ import pytest
 
 from qdrantlite.collection.read.view import open_view
 from qdrantlite.collection.shard.shard import Shard
+from qdrantlite.collection.shard.slots import MultiSlot
 from qdrantlite.collection.upkeep import reclaiming, vacuum
 from qdrantlite.collection.upkeep.merging import merge_segments
 from qdrantlite.database import Database
@@ -177,6 +178,23 @@ def test_rows_of_moved_multivectors_leave_the_old_ones(tmp_path: Path) -> None:
         given_back(database)
         assert seen(database) == before
         assert size_of(shard.vacant.of(slot.id)) > 0
+
+
+def test_rows_of_a_write_under_way_are_not_taken_for_dead(tmp_path: Path) -> None:
+    """A state may be published while they are in the file, and no point of it has them."""
+    with scattered(tmp_path) as database:
+        shard = shard_of(database)
+        slot = shard.slots["many"]
+        assert isinstance(slot, MultiSlot)
+        mark, committed = slot.file.mark(), slot.file.rows_appended
+        with shard.writer_lock:
+            slot.file.append(np.ones((100, 2), np.float32))
+            with shard.publish_lock:
+                shard.freeze(rows=shard.state.rows, operation_id=shard.state.operation_id)
+            with open_view(shard) as view:
+                dead = reclaiming._dead_rows(shard, view)[slot.id]
+            slot.file.rewind(mark)
+        assert 0 < dead.max() <= committed
 
 
 def test_a_search_that_began_before_reads_its_rows_and_is_waited_for(tmp_path: Path) -> None:
