@@ -53,6 +53,10 @@ class Selection:
         """Number of members less than ``stop``."""
         return self.bitmap.rank(stop - 1) if stop else 0
 
+    def at(self, rank: int) -> int:
+        """The member that so many others are less than."""
+        return self.bitmap[rank]
+
     def offsets(self) -> Offsets:
         """All members, ``(n,) uint32`` ascending."""
         return offsets_in(self.bitmap)

@@ -22,7 +22,7 @@ import numpy as np
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import DenseSlot
 from qdrantlite.collection.upkeep.attempts import Work
-from qdrantlite.collection.upkeep.building import Builder
+from qdrantlite.collection.upkeep.building import Builder, RowSource
 from qdrantlite.collection.upkeep.graph_files import SavedSegment
 from qdrantlite.collection.upkeep.journal import Journal, segment_of
 from qdrantlite.collection.upkeep.saved_graphs import SavedGraphs
@@ -32,6 +32,7 @@ from qdrantlite.collection.upkeep.sealing import (
     SealingFacts,
     Wanted,
     choose,
+    covered_next,
     indexed_points,
     is_healable,
     is_pending,
@@ -39,7 +40,7 @@ from qdrantlite.collection.upkeep.sealing import (
     wanted_of,
 )
 from qdrantlite.collection.upkeep.trouble import Troubles
-from qdrantlite.errors import StorageFailed, told
+from qdrantlite.errors import told
 from qdrantlite.segment.renumbering import Renumbering
 from qdrantlite.segment.sealed import SealedSegment
 from qdrantlite.segment.selection import Selection
@@ -280,8 +281,10 @@ class Optimizer:
                 self.running = True
                 try:
                     with self.journal.entry(INDEXING, segment_of(self._shard, slot), given_up=Stopped):
-                        if decision is not Sealing.RELOAD or not self._reload(name, slot, wanted):
-                            self._seal(name, slot, wanted, stop, decision)
+                        if decision is Sealing.RELOAD and self._reload(name, slot, wanted):
+                            return
+                        while self._seal(name, slot, wanted, stop, decision):
+                            decision = Sealing.EXTEND
                 except Stopped:
                     raise
                 except Exception as error:  # Whatever it is, it is this work's.
@@ -297,22 +300,25 @@ class Optimizer:
         stop: Stop,
         decision: Sealing,
         moved: Renumbering | None = None,
-    ) -> None:
+    ) -> bool:
         """Makes the segment over all rows committed by now, saves it and puts it to use; one that is pruned follows
-        what was ``moved``.
+        what was ``moved``. True: over some of them, there is more to be linked.
         """
-        source = source_of(self._shard, name)
+        points, covered = len(slot.present), indexed_points(slot.present, slot.sealed)
+        is_first = decision is Sealing.BUILD and slot.sealed is None
+        most = covered_next(covered, points) if is_first or decision is Sealing.EXTEND else points
+        started = monotonic()
+        source = source_of(self._shard, name, most=most if most < points else None)
         if source is None or self._shard.slots.get(name) is not slot:
-            return
-        (rows, points), started = source, monotonic()
-        progress = self._progress(name, slot, stop)
+            return False
+        progress = self._progress(name, slot, stop, covered if decision is Sealing.EXTEND else 0, points - most)
         saved = self._saved.of(slot)
         threads = threads_of(self._shard.config, slot.params)
         if saved is not None and decision is Sealing.PRUNE:
-            saved = self._sealer.prune(rows, points, saved=saved, moved=moved, threads=threads, progress=progress)
+            saved = self._sealer.prune(*source, saved=saved, moved=moved, threads=threads, progress=progress)
         elif saved is None or decision in (Sealing.BUILD, Sealing.EXTEND):
             saved = self._sealer.link(
-                *(rows, points),
+                *source,
                 vector_id=slot.id,
                 base=saved if decision is Sealing.EXTEND else None,
                 params=wanted.params,
@@ -322,56 +328,56 @@ class Optimizer:
         else:
             saved = replace(saved, codes=None, coding=None)
         self._troubles.forget(slot.id, WORK[decision], *((Work.PRUNED,) if decision is Sealing.BUILD else ()))
-        coding = wanted.coding
-        if saved.coding != coding:
-            saved = replace(saved, codes=None, coding=None)
-        if coding is not None and saved.coding is None and not self._is_put_off(slot, Work.CODES, wanted):
-            try:
-                saved = self._sealer.encode(
-                    *(rows, points), saved=saved, coding=coding, threads=threads, progress=progress
-                )
-                self._troubles.forget(slot.id, Work.CODES)
-            except Stopped:
-                raise
-            except Exception as error:  # The graph serves without codes.
-                self._failed(name, slot, Work.CODES, error)
+        saved = self._encoded(name, slot, source, saved, wanted, stop)
         logger.info(
             "%s: %s of vector %r over %d points, %.1f s",
             *(self._name, decision.value, name, saved.linked, monotonic() - started),
         )
         progress(0, points)
         self._use(name, slot, saved)
+        return most < points
+
+    def _encoded(
+        self, name: str, slot: DenseSlot, source: tuple[RowSource, int], saved: SavedSegment, wanted: Wanted, stop: Stop
+    ) -> SavedSegment:
+        """The segment with the codes that are wanted; without any where they fail: the graph serves without."""
+        coding = wanted.coding
+        if saved.coding != coding:
+            saved = replace(saved, codes=None, coding=None)
+        if coding is None or saved.coding is not None or self._is_put_off(slot, Work.CODES, wanted):
+            return saved
+        threads, progress = threads_of(self._shard.config, slot.params), self._progress(name, slot, stop)
+        try:
+            saved = self._sealer.encode(*source, saved=saved, coding=coding, threads=threads, progress=progress)
+            self._troubles.forget(slot.id, Work.CODES)
+        except Stopped:
+            raise
+        except Exception as error:
+            self._failed(name, slot, Work.CODES, error)
+        return saved
 
     def _use(self, name: str, slot: DenseSlot, saved: SavedSegment) -> None:
         """Puts a segment to use whose files are there, durably."""
-        segment = self._saved.loaded(saved, slot)
-        if segment is None:
-            raise StorageFailed("the files of a graph were removed before they could be used")
-        self._saved.put(slot, saved)
-        self._publish(name, slot, segment)
+        self._publish(name, slot, self._saved.put(slot, saved))
 
     def _reload(self, name: str, slot: DenseSlot, wanted: Wanted) -> bool:
-        """Puts the saved codes to use as they are wanted now. False when they are missing: they must be made again.
+        """Puts the saved codes to use as they are wanted now. False when they are missing: they must be made again."""
+        segment = self._saved.recoded(slot, wanted.coding)
+        if segment is not None:
+            self._publish(name, slot, segment)
+        return segment is not None
 
-        They are read anew because searches that run now still ask the old ones.
-        """
-        before = self._saved.of(slot)
-        saved = None if before is None else replace(before, coding=wanted.coding)
-        segment = None if saved is None else self._saved.loaded(saved, slot)
-        if saved is None or segment is None or segment.coding is None:
-            return False
-        self._saved.put(slot, saved)
-        self._publish(name, slot, segment)
-        return True
-
-    def _progress(self, name: str, slot: DenseSlot, stop: Stop) -> Callable[[int, int], None]:
+    def _progress(
+        self, name: str, slot: DenseSlot, stop: Stop, before: int = 0, rest: int = 0
+    ) -> Callable[[int, int], None]:
+        """Of a job with so many points done before it, and left after it. It raises Stopped."""
         logged = 0
 
         def progress(done: int, total: int) -> None:
             nonlocal logged
             if stop() or self._closing.is_set() or self._shard.slots.get(name) is not slot:
                 raise Stopped
-            self.journal.advance(done, total)
+            self.journal.advance(before + done, before + total + rest)
             if done - logged >= LOGGED_ROWS:
                 logged = done
                 logger.info("%s: vector %r, %d of %d points", self._name, name, done, total)

@@ -1,13 +1,14 @@
 """The graphs of one shard that its manifest names: loaded, replaced and forgotten; see ``graph_files``."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import DenseSlot
 from qdrantlite.collection.upkeep import graph_files
 from qdrantlite.collection.upkeep.graph_files import SavedSegment
 from qdrantlite.errors import StorageFailed
-from qdrantlite.segment.sealed import SealedSegment
+from qdrantlite.segment.sealed import Coding, SealedSegment
 from qdrantlite.storage import file_names
 
 
@@ -26,9 +27,26 @@ class SavedGraphs:
             return None
         return saved
 
-    def put(self, slot: DenseSlot, saved: SavedSegment) -> None:
-        """Names another one for a vector."""
+    def put(self, slot: DenseSlot, saved: SavedSegment) -> SealedSegment:
+        """Names another one for a vector, mapped. Its files are there, durably."""
+        segment = self.loaded(saved, slot)
+        if segment is None:
+            raise StorageFailed("the files of a graph were removed before they could be used")
         self._record({**self._saved, slot.id: saved})
+        return segment
+
+    def recoded(self, slot: DenseSlot, coding: Coding | None) -> SealedSegment | None:
+        """The one that is named, its codes mapped as they are wanted now; None when they are missing.
+
+        They are read anew because searches that run now still ask the old ones.
+        """
+        before = self.of(slot)
+        saved = None if before is None else replace(before, coding=coding)
+        segment = None if saved is None else self.loaded(saved, slot)
+        if saved is None or segment is None or segment.coding is None:
+            return None
+        self._record({**self._saved, slot.id: saved})
+        return segment
 
     def drop(self, slot: DenseSlot) -> None:
         """Names none for a vector."""

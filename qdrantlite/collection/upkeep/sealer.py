@@ -30,23 +30,27 @@ from qdrantlite.collection.upkeep.graph_files import SavedFile, SavedSegment
 from qdrantlite.errors import StorageFailed
 from qdrantlite.segment.renumbering import Renumbering
 from qdrantlite.segment.sealed import Coding, GraphParams
+from qdrantlite.segment.selection import Selection
 from qdrantlite.storage import file_names
 from qdrantlite.storage.files import Files
 from qdrantlite.values.schema import CollectionConfig, VectorParams, merged
 
 
-def source_of(shard: Shard, name: str) -> tuple[RowSource, int] | None:
-    """The rows of a vector that are committed by now, verified, and how many points have it; None without any.
-
-    Raises Corrupted.
+def source_of(shard: Shard, name: str, *, most: int | None = None) -> tuple[RowSource, int] | None:
+    """The rows of a vector that are committed by now, verified, and how many points have it, the first ``most`` of
+    them; None without any. Raises Corrupted.
     """
     state, slot = shard.state, shard.slots.get(name)
     view, present = state.dense.get(name), state.present.get(name)
     if view is None or not present or not isinstance(slot, DenseSlot):
         return None
-    view.verify(slice(0, len(view.rows)))
+    stop = len(view.rows)
+    if most is not None and most < len(present):
+        stop = present.at(most)
+        present = present.intersection(Selection.of_range(0, stop))
+    view.verify(slice(0, stop))
     file = slot.file
-    return RowSource(file.path, file.row_format, len(view.rows), view.distance, present.to_bytes()), len(present)
+    return RowSource(file.path, file.row_format, stop, view.distance, present.to_bytes()), len(present)
 
 
 def threads_of(config: CollectionConfig, vector: VectorParams) -> int:

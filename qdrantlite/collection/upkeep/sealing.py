@@ -2,8 +2,9 @@
 
 One graph per vector grows at its end: rows beyond it (the tail, scanned exactly) are linked in once they are worth
 it. Linking costs in proportion to the tail, saving in proportion to the graph: its file is written whole; there is
-nothing to merge. A graph with too many dead points is pruned, which costs in proportion to them; when too much of it
-has been healed that way, or its settings have changed, it is built anew.
+nothing to merge. A long tail is linked in steps, each saved and put to use before the next. A graph with too many dead
+points is pruned, which costs in proportion to them; when too much of it has been healed that way, or its settings have
+changed, it is built anew.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ after a longer rest, in proportion: a collection that rests comes to have no tai
 TAIL_POLISH_AGAIN = 0.03
 """One that has rested and been written to again must have a tail of this share, or ``POLISH_AGAIN_S`` must have passed:
 saving a graph takes as long as it is large, whatever was linked."""
+STEP_POINTS = 500_000
+"""Linked by one job, at least: minutes of work, which is lost when the server ends meanwhile, and which searches do
+without until it is done; saving what it made takes a second."""
+STEP_SHARE = 0.25
+"""Of what the graph covers, where that is more: so all steps together write it some four times, however large it is."""
 DEAD_MAX = 0.5
 """Share of a graph's points up to which it is pruned: of more, healing takes as long as building what is left."""
 HEALED_MAX = 2 / 3
@@ -138,6 +144,12 @@ def letting_go(facts: SealingFacts, wanted: Wanted) -> Sealing:
     if wanted.params.m == 0 or not facts.covered:
         return Sealing.DROP
     return Sealing.PRUNE if facts.params == wanted.params and is_healable(facts) else Sealing.BUILD
+
+
+def covered_next(covered: int, points: int) -> int:
+    """Of so many points, how many a graph that covers some is to cover after the next job."""
+    step = max(STEP_POINTS, int(STEP_SHARE * covered))
+    return points if points - covered < 2 * step else covered + step
 
 
 def is_healable(facts: SealingFacts) -> bool:
