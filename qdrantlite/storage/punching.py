@@ -15,8 +15,8 @@ if sys.platform == "darwin":
 
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
 _F_PUNCHHOLE = 99
-_UNABLE = frozenset((errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS))
-"""What a file system, or a system, that has no holes answers."""
+_UNABLE = frozenset((errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EPERM))
+"""What is answered where there are no holes: by file systems, and by systems that stand for another."""
 
 
 def punch(descriptor: int, position: int, size: int) -> bool:
@@ -37,7 +37,10 @@ def punch(descriptor: int, position: int, size: int) -> bool:
 
 
 def _by_fallocate() -> Callable[[int, int, int], None] | None:
-    library = ctypes.CDLL(None, use_errno=True)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+    except OSError:  # A program without a library of C that could be asked.
+        return None
     # Where both exist, lengths of files in the other are of 32 bits on some machines.
     fallocate = getattr(library, "fallocate64", None) or getattr(library, "fallocate", None)
     if fallocate is None:

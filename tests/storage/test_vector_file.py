@@ -315,11 +315,12 @@ def test_block_that_becomes_vacant_while_it_is_compared_is_no_damage(
     file.close()
 
 
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EPERM])
 def test_where_nothing_can_be_given_back_rows_stay(
-    committed: Iterator[tuple[Path, Ledger]], monkeypatch: pytest.MonkeyPatch
+    committed: Iterator[tuple[Path, Ledger]], monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     path, ledger = next(committed)
-    refuse = Mock(side_effect=OSError(errno.EOPNOTSUPP, "Operation not supported"))
+    refuse = Mock(side_effect=OSError(code, "refused"))
     assert FILES.can_punch(path.parent)
     monkeypatch.setattr(punching, "_punch", refuse)
     assert not FILES.can_punch(path.parent)
@@ -329,6 +330,9 @@ def test_where_nothing_can_be_given_back_rows_stay(
     file.close()
     monkeypatch.setattr(punching, "_punch", None)
     assert not FILES.can_punch(path.parent)
+    monkeypatch.setattr(punching, "_punch", Mock(side_effect=OSError(errno.EIO, "input/output error")))
+    with pytest.raises(StorageFailed, match="input/output"):
+        FILES.can_punch(path.parent)
 
 
 class _FailingSync(FaultyFiles):
