@@ -55,6 +55,11 @@ def between(ranges: Ranges, start: int, stop: int) -> tuple[tuple[int, int], ...
     return tuple([(first, end) for first, end in bounds.tolist() if first < end])
 
 
+def without(one: Ranges, other: Ranges) -> Ranges:
+    """The numbers in the first that are not in the other."""
+    return ranges_of([span for start, stop in one.tolist() for span in between(other, start, stop)])
+
+
 def size_of(ranges: Ranges) -> int:
     """How many numbers there are."""
     return int((ranges[:, 1] - ranges[:, 0]).sum())

@@ -32,7 +32,7 @@ from qdrantlite.errors import Corrupted, StorageFailed
 from qdrantlite.storage.block_checks import BlockChecks
 from qdrantlite.storage.files import Bytes, Files, OpenFile, os_errors
 from qdrantlite.storage.row_format import HEADER_BYTES, RowFormat, Rows, map_open
-from qdrantlite.storage.vacant import NO_RANGES, Ranges, blocks_within, joined, size_of
+from qdrantlite.storage.vacant import NO_RANGES, Ranges, blocks_within, joined, ranges_of, size_of, without
 
 _GROWTH_BYTES_MIN = 64 * 1024
 _GROWTH_BYTES_MAX = 64 * 1024 * 1024
@@ -198,14 +198,16 @@ class VectorFile:
         """Compares further blocks, about ``budget_bytes`` of them; True when none are left. Raises Corrupted."""
         return self._checks.step(max(1, budget_bytes // (self.row_format.block_rows * self.row_format.width)))
 
-    def vacate(self, ranges: Ranges) -> None:
+    def vacate(self, ranges: Ranges) -> Ranges:
         """Nothing lives in these rows, nor ever will: the blocks that lie wholly within are not compared any more, and
-        may be punched. Rows beyond those appended are passed over. One thread at a time.
+        may be punched. Returns the rows of those that were not vacant before. Rows beyond those appended are passed
+        over. One thread at a time.
         """
-        blocks = self._blocks_within(ranges)
+        blocks = without(self._blocks_within(ranges), self._vacant)
         for first, stop in blocks.tolist():
             self._checks.vacate(first, stop)
         self._vacant = joined(self._vacant, blocks)
+        return ranges_of(blocks * self.row_format.block_rows)
 
     def punch(self, ranges: Ranges) -> int:
         """Gives the blocks within these rows, all vacant, back to the file system; returns their bytes.

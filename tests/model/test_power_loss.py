@@ -228,7 +228,7 @@ def require_useful(database: Database) -> None:
     collection = collection_of(database)
     before = state_of(database)
     collection.maintain(idle=False)
-    assert not collection.shard.unpunched
+    assert collection.shard.is_punched
     assert state_of(database) == before
     write(database, points(40, 41), o.DeletePoints(ids(2)))
     require_consistent(database)

@@ -16,6 +16,7 @@ from qdrantlite.storage.vacant import (
     joined,
     ranges_of,
     size_of,
+    without,
 )
 
 Pairs: TypeAlias = list[tuple[int, int]]
@@ -36,6 +37,7 @@ def test_ranges_are_the_numbers_they_were_made_of(one: Pairs, other: Pairs) -> N
     assert not ranges.flags.writeable
     assert size_of(ranges) == len(numbers(one))
     assert numbers(joined(ranges, ranges_of(other))) == numbers(one) | numbers(other)
+    assert numbers(without(ranges, ranges_of(other))) == numbers(one) - numbers(other)
 
 
 @given(pairs=PAIRS, start=st.integers(0, END), stop=st.integers(0, END))

@@ -123,7 +123,7 @@ class Shard:
     """See the module. Made by ``recovery.open_shard``.
 
     ``log_needed_seq``: the log of touched offsets after it is needed by somebody else than the checkpoint. ``vacant``:
-    what is recorded as such; ``unpunched``: of it, what may not have been given back yet (``vacating``).
+    what is recorded as such; ``is_punched``: whether all of it is known to have been given back (``vacating``).
     """
 
     def __init__(self, folder: Path, store: PointStore, files: Files) -> None:
@@ -146,7 +146,7 @@ class Shard:
         self.changed_since_checkpoint = 0
         self.log_needed_seq: int | None = None
         self.vacant = store.writer.vacant()
-        self.unpunched = self.vacant
+        self.is_punched = not self.vacant
         self.closed = False
         self.retired = False
         self.former: tuple[PointStore, ...] = ()

@@ -11,6 +11,8 @@ in spite of that ends in an error, and not in zeros (``storage.block_checks``).
 """
 
 import logging
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,9 +20,12 @@ from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot
 from qdrantlite.errors import Corrupted, StorageFailed
 from qdrantlite.storage.store_reader import StoreReader
-from qdrantlite.storage.vacant import NOTHING_VACANT, Ranges, Vacant
+from qdrantlite.storage.vacant import Ranges, Vacant
+from qdrantlite.storage.vector_file import VectorFile
 
 logger = logging.getLogger(__name__)
+
+_Rows: TypeAlias = tuple[VectorFile, Ranges]
 
 
 def can_vacate(shard: Shard) -> bool:
@@ -39,7 +44,7 @@ def vacate(shard: Shard, vacant: Vacant) -> int:
             raise Corrupted("points live where the collection's derived state has none", detail=str(shard.folder))
     with shard.writer_lock:
         shard.require_open()
-        writer = shard.store.writer
+        writer, given_back = shard.store.writer, list[_Rows]()
         with writer.begun():
             whole = shard.vacant.union(vacant).among(writer.vector_ids().values())
             writer.put_vacant(whole)
@@ -47,35 +52,36 @@ def vacate(shard: Shard, vacant: Vacant) -> int:
                 commit_seq = writer.commit()
                 with shard.following():
                     shard.vacant = whole
-                    for slot in shard.row_slots():
-                        slot.file.vacate(_rows_of(slot, vacant))
+                    # Blocks may lie in what was vacant before and in what is now, and wholly within both alone.
+                    given_back += [(slot.file, slot.file.vacate(_rows_of(slot, whole))) for slot in shard.row_slots()]
                     shard.freeze(rows=shard.state.rows, operation_id=shard.state.operation_id)
     shard.store.sync(commit_seq)
-    return _punch(shard, vacant)
+    return _punch(shard, given_back)
 
 
 def finish(shard: Shard) -> None:
     """Gives back what was recorded before the shard was opened, or could not be given back then: a crash may have come
     between. Does nothing once that is done. Raises as ``vacate``.
     """
-    if not shard.unpunched:
+    if shard.is_punched:
         return
     with shard.writer_lock:
         shard.require_open()
+        recorded = shard.vacant
         with shard.store.writer.begun():
             # A process that was killed may have left the record in a log that nobody has synced.
             commit_seq = shard.store.writer.commit()
     shard.store.sync(commit_seq)
-    unpunched, shard.unpunched = shard.unpunched, NOTHING_VACANT
-    _punch(shard, unpunched)
+    shard.is_punched = True
+    _punch(shard, [(slot.file, _rows_of(slot, recorded)) for slot in shard.row_slots()])
 
 
-def _punch(shard: Shard, vacant: Vacant) -> int:
-    """Of ranges whose record is durable."""
+def _punch(shard: Shard, rows: Sequence[_Rows]) -> int:
+    """Gives back rows of files, the record of which is durable; returns their bytes."""
     try:
-        punched = sum([slot.file.punch(_rows_of(slot, vacant)) for slot in shard.row_slots()])
+        punched = sum([file.punch(ranges) for file, ranges in rows])
     except StorageFailed:
-        shard.unpunched = shard.unpunched.union(vacant)
+        shard.is_punched = False
         raise
     if punched:
         logger.info("%s: %d MiB of rows given back", shard.folder, punched >> 20)

@@ -90,7 +90,7 @@ def test_dead_rows_are_given_back_and_answers_stay(tmp_path: Path) -> None:
     assert seen(database) == before
     write(database, upsert(point(200, color="red"), point(1, size=9)))
     before = seen(database)
-    assert vacate_dead(shard) > 0
+    assert vacate_dead(shard) == 0  # No further block is without a point.
     assert seen(database) == before
     with copied(database, tmp_path / "db", tmp_path / "killed") as killed:
         assert shard_of(killed).state.dense[""].held == ((0, 1), (2, 3), (45, 66))
@@ -98,6 +98,19 @@ def test_dead_rows_are_given_back_and_answers_stay(tmp_path: Path) -> None:
     with Database(tmp_path / "db") as reopened:
         collection_of(reopened).maintain(idle=True)
         assert seen(reopened) == before
+
+
+def test_a_block_that_becomes_vacant_in_parts_is_given_back_with_the_last(tmp_path: Path) -> None:
+    with worn(tmp_path / "db") as database:
+        before, shard = seen(database), shard_of(database)
+        block_bytes = BLOCK_ROWS * 8
+        assert vacate(shard, Vacant(ranges_of([(8, 20)]))) == block_bytes
+        assert vacate(shard, Vacant(ranges_of([(22, 24)]))) == 0
+        assert zero_blocks(shard, "") == [1]
+        assert vacate(shard, Vacant(ranges_of([(20, 22)]))) == block_bytes
+        assert zero_blocks(shard, "") == [1, 2]
+        assert vacate(shard, Vacant(ranges_of([(8, 24)]))) == 0
+        assert seen(database) == before
 
 
 @pytest.mark.parametrize(
@@ -165,7 +178,7 @@ def test_what_was_not_given_back_is_after_the_next_opening(tmp_path: Path) -> No
         collection_of(killed).maintain(idle=False)
         assert zero_blocks(shard, "") == [1, 2, 3, 4]
         assert zero_blocks(shard, "many") == list(range(1, 11))
-        assert not shard.unpunched
+        assert shard.is_punched
         assert seen(killed) == before
 
 
@@ -184,7 +197,7 @@ def test_nothing_is_punched_before_its_record_is_durable(tmp_path: Path) -> None
         with patch.object(shard.store, "sync", side_effect=StorageFailed("input/output error")):
             with pytest.raises(StorageFailed):
                 vacate_dead(shard)
-            shard.unpunched = dead_of(shard)  # As after an opening.
+            shard.vacant, shard.is_punched = dead_of(shard), False  # As after an opening.
             with pytest.raises(StorageFailed):
                 finish(shard)
         assert zero_blocks(shard, "") == zero_blocks(shard, "many") == []
