@@ -12,6 +12,7 @@ import numpy as np
 from qdrantlite.collection.read.view import ReadView
 from qdrantlite.collection.shard.changes import Changes
 from qdrantlite.collection.shard.column_demand import ColumnDemand
+from qdrantlite.collection.shard.indexing import index_among
 from qdrantlite.collection.shard.payload_text import payload_of
 from qdrantlite.collection.shard.shard import KeptFilter, Shard, ShardState
 from qdrantlite.deadline import FOREVER, Deadline
@@ -63,8 +64,9 @@ class ShardFilterSource:
 
     def index(self, key: str) -> PayloadIndex | None:
         """The payload index on exactly this key."""
-        index = self._state.fields.get(key) if self._indexed else None
-        return index.among(self.live) if index is not None and self._few else index
+        if not self._indexed:
+            return None
+        return index_among(self._state.fields, key, self.live) if self._few else self._state.fields.get(key)
 
     def column(self, key: str) -> Column | None:
         """The column of the values under this first key of payloads."""

@@ -67,12 +67,17 @@ class Brought:
         return offsets[living], [values[at] for at in living.tolist()]
 
 
+def _together(waiting: tuple[Brought, ...]) -> Brought:
+    """What several commits brought, at least one."""
+    return waiting[0] if len(waiting) == 1 else Brought(Changes.joined([each.changes for each in waiting]))
+
+
 class Lagging(Generic[Index]):
     """An index of one commit that takes up what waits for it when it is first asked. Never changes as seen from
     outside; threads may share it.
     """
 
-    __slots__ = ("_known", "_take_up")
+    __slots__ = ("_apart", "_known", "_take_up")
 
     def __init__(
         self, index: Index, take_up: Callable[[Index, Brought], Index], waiting: tuple[Brought, ...] = ()
@@ -80,15 +85,25 @@ class Lagging(Generic[Index]):
         self._take_up = take_up
         self._known: tuple[Index, tuple[Brought, ...]] = index, waiting
         """Replaced as a whole: threads that ask at the same time may each take it up."""
+        self._apart: tuple[Brought, Index] | None = None
 
     def get(self) -> Index:
         """The index."""
         index, waiting = self._known
         if waiting:
-            brought = waiting[0] if len(waiting) == 1 else Brought(Changes.joined([each.changes for each in waiting]))
-            index = self._take_up(index, brought)
+            index = self._take_up(index, _together(waiting))
             self._known = index, ()
         return index
+
+    def apart(self, emptied: Callable[[Index], Index]) -> tuple[Index, tuple[Brought, Index] | None]:
+        """What was taken up, and beside it what waits and an index of that alone, made once of an ``emptied`` one."""
+        index, waiting = self._known
+        if not waiting:
+            return index, None
+        if self._apart is None:
+            brought = _together(waiting)
+            self._apart = brought, self._take_up(emptied(index), brought)
+        return index, self._apart
 
     def after(self, brought: Brought) -> "Lagging[Index]":
         """What it is after one more commit."""
@@ -117,6 +132,10 @@ class Following(Mapping[str, Index]):
         else:
             known = {name: Lagging(index, take_up(name)) for name, index in indexes.items()}
         return Following({name: index.after(brought) for name, index in known.items()})
+
+    def lagging(self, name: str) -> Lagging[Index]:
+        """One of them as it is. Raises KeyError."""
+        return self._lagging[name]
 
     def __getitem__(self, name: str) -> Index:
         return self._lagging[name].get()
@@ -155,6 +174,23 @@ class Indexes:
             self.ids.after(brought),
             Following.after(self.bounds, _taking_bounds, brought),
         )
+
+
+def index_among(fields: Mapping[str, PayloadIndex], key: str, offsets: Bitmap) -> PayloadIndex | None:
+    """What the index of a key, if there is one, holds of these few points; it may be wrong for all others. Nothing is
+    taken up for it.
+    """
+    if key not in fields:
+        return None
+    if not isinstance(fields, Following):
+        return fields[key].among(offsets)
+    lagging: Lagging[PayloadIndex] = fields.lagging(key)
+    index, beside = lagging.apart(PayloadIndex.emptied)
+    few = index.among(offsets)
+    if beside is None:
+        return few
+    brought, waiting = beside
+    return (few.without(brought.older) if brought.older else few).below(waiting)
 
 
 def reindexed(index: PayloadIndex, offsets: Offsets, payloads: Sequence[Payload], *, key: str) -> PayloadIndex:

@@ -8,12 +8,17 @@ from collections.abc import Sequence
 from itertools import chain, compress
 
 import numpy as np
-from pyroaring import AbstractBitMap
+from pyroaring import AbstractBitMap, BitMap
 
+from qdrantlite.query.filter import MatchKeyword, Predicate
 from qdrantlite.segment.bitmaps import Offsets
+from qdrantlite.segment.payload_index.keyword import KeywordKind
 from qdrantlite.segment.payload_index.kind import Kind, Values
 from qdrantlite.segment.runs import alive
 from qdrantlite.values.payload import Json
+
+SCANNED_MAX = 64
+"""Elements."""
 
 
 class Fresh:
@@ -33,6 +38,15 @@ class Fresh:
         if self._values is None:
             self._values = self.kind.build(self.offsets, self.elements)
         return self._values
+
+    def match(self, predicate: Predicate) -> AbstractBitMap | None:
+        """See ``kind.Values``. One word among few points is looked for as they are: quicker than making values."""
+        is_word = isinstance(predicate, MatchKeyword) and isinstance(self.kind, KeywordKind)
+        if not is_word or self._values is not None or self.size > SCANNED_MAX:
+            return self.values().match(predicate)
+        assert isinstance(predicate, MatchKeyword)
+        word = predicate.value
+        return BitMap(compress(self.offsets.tolist(), [word in found for found in self.elements]))
 
 
 def together(pieces: Sequence[tuple[Fresh, AbstractBitMap]]) -> Fresh:

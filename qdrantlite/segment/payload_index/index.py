@@ -77,10 +77,10 @@ class IndexSegment:
     def match(self, predicate: Predicate) -> AbstractBitMap | None:
         """See ``kind.Values``."""
         if isinstance(self.made, Fresh) or not isinstance(predicate, _LONG_TO_FIND):
-            return self.values.match(predicate)
+            return self.made.match(predicate)
         found = self.answers.find(predicate)
         if found is None:
-            found = self.values.match(predicate)
+            found = self.made.match(predicate)
             if found is not None:
                 self.answers.keep(predicate, found, len(found))
         return found
@@ -115,7 +115,15 @@ class PayloadIndex:
 
     def among(self, offsets: AbstractBitMap) -> "PayloadIndex":
         """What can be asked for these points, and may be wrong for others: the segments that hold some of them."""
-        return replace(self, stack=self.stack.among(offsets))
+        return PayloadIndex(self.schema, self.kind, self.stack.among(offsets))
+
+    def emptied(self) -> "PayloadIndex":
+        """Of the same kind, without a point."""
+        return PayloadIndex(self.schema, self.kind)
+
+    def below(self, other: "PayloadIndex") -> "PayloadIndex":
+        """With the segments of another one of the same kind on top; no point counts in both."""
+        return PayloadIndex(self.schema, self.kind, Stack((*self.stack.layers, *other.stack.layers)))
 
     def settled(self) -> "PayloadIndex":
         """With all segments merged that ought to be: answers do not change."""

@@ -7,6 +7,7 @@ from unittest.mock import patch
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from pyroaring import BitMap
 
 from qdrantlite.collection.shard import indexing
 from qdrantlite.collection.shard.changes import (
@@ -17,7 +18,7 @@ from qdrantlite.collection.shard.changes import (
     SparseInsert,
     VectorsRemoved,
 )
-from qdrantlite.collection.shard.indexing import Indexes
+from qdrantlite.collection.shard.indexing import Indexes, index_among
 from qdrantlite.query.filter import IsNullFlag, MatchInteger, MatchKeyword, Predicate
 from qdrantlite.segment.payload_index.index import make_index
 from qdrantlite.segment.row_bounds import NO_BOUNDS
@@ -139,6 +140,15 @@ def test_lagging_indexes_answer_as_those_that_never_wait(
         with patch.multiple(indexing, WAITING_OFFSETS_MAX=-1):
             prompt = prompt.after(changes)
         seen.append((lagging, prompt, history.rows))
+        few = BitMap(changes.touched()) if not changes.is_empty else BitMap()
+        for key, predicates in PREDICATES.items():
+            among = index_among(lagging.fields, key, few)
+            assert among is not None
+            found, known = [index.match for index in (among, prompt.fields[key])]
+            assert [(found(each) or BitMap()) & few for each in predicates] == [
+                (known(each) or BitMap()) & few for each in predicates
+            ]
+            assert [held & few for held in among.valued()] == [held & few for held in prompt.fields[key].valued()]
         for name in sorted(asked):
             assert [*answers(lagging, name, history.rows)] == [*answers(prompt, name, history.rows)]
     for late, early, rows in seen:
