@@ -1,14 +1,15 @@
-"""Compaction: when a shard has too many dead rows, it is copied without them and the copy takes its place.
+"""Compaction: when a shard has too many dead rows, they are given back, in place or by a copy that takes its place.
 
 Rows are never rewritten, so every replaced or deleted point leaves one behind: in the vector files, in the bounds of
-multivectors, in the space of offsets, in pages of the point store. ``is_due`` says when that is worth an end.
+multivectors, in the space of offsets, in pages of the point store. ``vacuum.choose`` says when that is worth an end,
+and which: mostly what ``reclaiming`` does, else a copy without them.
 
-Steps: a copy follows the shard (``shard_copy``) until little is left; the shard's graphs are carried over, pruned and
-in the copy's numbers, or built where that is better; its derived state is written. Then, under the maintenance lock and
-the writer lock, it follows for the last time, is made durable, and the catalogue is told of its folder in one commit.
-Before that commit the copy's folder is garbage, after it the old one is, and garbage is removed when the database
-opens: so a crash at any moment leaves one whole shard. Searches under way finish on the old shard, whose folder goes
-when the last of them has; those that come begin on the new one.
+Steps of a copy: it follows the shard (``shard_copy``) until little is left; the shard's graphs are carried over, pruned
+and in the copy's numbers, or built where that is better; its derived state is written. Then, under the maintenance lock
+and the writer lock, it follows for the last time, is made durable, and the catalogue is told of its folder in one
+commit. Before that commit the copy's folder is garbage, after it the old one is, and garbage is removed when the
+database opens: so a crash at any moment leaves one whole shard. Searches under way finish on the old shard, whose
+folder goes when the last of them has; those that come begin on the new one.
 
 A failure leaves the shard as it was. When the catalogue's own commit fails, nobody can say which folder the disk names:
 then the old one is written there again, and if that fails too, writes are refused until the database is opened anew.
