@@ -18,7 +18,7 @@ from qdrantlite.collection.shard.shard import KeptFilter, Shard, ShardState
 from qdrantlite.deadline import FOREVER, Deadline
 from qdrantlite.execute.ranking import Bools
 from qdrantlite.execute.view import Doubtful
-from qdrantlite.query.filter import Filter
+from qdrantlite.query.filter import FieldCondition, Filter, MatchKeyword
 from qdrantlite.segment.bitmaps import Bitmap, Offsets
 from qdrantlite.segment.column import Column
 from qdrantlite.segment.filter_bitmap import FilterBinding, bind_filter
@@ -27,6 +27,7 @@ from qdrantlite.segment.selection import NO_POINTS, Selection
 from qdrantlite.storage.store_reader import MISSING, StoreReader
 from qdrantlite.values.payload import Payload
 from qdrantlite.values.point_id import PointId
+from qdrantlite.values.schema import FieldKind
 from qdrantlite.values.vector import U32
 
 SIFTED_MIN = 1000
@@ -224,16 +225,32 @@ def known_selection(view: ReadView, filter: Filter, deadline: Deadline) -> Selec
         return None
     if not len(touched):
         return kept.selection
-    selection = _brought_forward(view, filter, kept.selection, touched, deadline)
-    _keep(view, filter, selection)
+    lacking = _is_lacked(view, filter, kept.number)
+    selection = _brought_forward(view, filter, kept.selection, touched, deadline, none_pass=lacking)
+    if selection is kept.selection:
+        kept.number = view.state.lately.number
+    else:
+        _keep(view, filter, selection)
     return selection
 
 
+def _is_lacked(view: ReadView, filter: Filter, number: int) -> bool:
+    """Whether no point touched since the commit of this number can pass, because none has a word that must be there."""
+    state = view.state
+    for condition in filter.must:
+        if isinstance(condition, FieldCondition) and isinstance(condition.predicate, MatchKeyword):
+            schema = state.schema.get(condition.key)
+            known = schema is not None and schema.kind is FieldKind.KEYWORD
+            if known and not state.lately.may_hold(number, condition.key, condition.predicate.value):
+                return True
+    return False
+
+
 def _brought_forward(
-    view: ReadView, filter: Filter, before: Selection, touched: Selection, deadline: Deadline
+    view: ReadView, filter: Filter, before: Selection, touched: Selection, deadline: Deadline, *, none_pass: bool
 ) -> Selection:
-    """What a filter lets through, from what it did before these points were touched."""
-    living, passing = touched.intersection(view.live), NO_POINTS
+    """What a filter lets through, from what it did before these points were touched, of which perhaps none pass."""
+    living, passing = NO_POINTS if none_pass else touched.intersection(view.live), NO_POINTS
     if len(living):
         source = ShardFilterSource(view.state, view.reader, living, deadline, few=True)
         passing = bind_filter(filter, source).settle(StoredPoints(view.reader, deadline.pause))

@@ -6,7 +6,6 @@ too, while its filters let the same points through and the shard has hardly chan
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from qdrantlite.collection.read.bind import bind, leaf_filters
 from qdrantlite.collection.read.bind_vectors import OpenCollection, VectorBinder, VectorQuery
@@ -53,13 +52,13 @@ def _known(view: ReadView, shapes: Sequence[Shape | None], deadline: Deadline) -
     plans: list[Node] = []
     for shape in shapes:
         kept = None if shape is None else view.state.answers.plans.find(shape)
-        if shape is None or kept is None or not _holds(view, shape, kept, deadline):
+        if kept is None or not _holds(view, kept, deadline):
             return None
         plans.append(kept.node)
     return plans
 
 
-def _holds(view: ReadView, shape: Shape, kept: KeptPlan, deadline: Deadline) -> bool:
+def _holds(view: ReadView, kept: KeptPlan, deadline: Deadline) -> bool:
     """Whether a plan holds for this state; if so it is noted. The numbers in a plan may be a little old, what it reads
     may not.
     """
@@ -70,7 +69,7 @@ def _holds(view: ReadView, shape: Shape, kept: KeptPlan, deadline: Deadline) -> 
         return False
     if any(known_selection(view, filter, deadline) is not before for filter, before in kept.made_from):
         return False
-    view.state.answers.plans.keep(shape, replace(kept, number=lately.number), _selected(kept.node))
+    kept.number = lately.number
     return True
 
 

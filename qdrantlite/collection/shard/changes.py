@@ -6,6 +6,7 @@ the same transaction is first added, then removed.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,14 @@ class Changes:
     def is_empty(self) -> bool:
         """True when derived state need not change."""
         return not (self.inserted or self.dead or self.payloads or self.vectors_removed)
+
+    @property
+    def payloads_since(self) -> Sequence[Payload] | None:
+        """The payloads of all offsets touched that live now, perhaps of others, too; None when some are not here."""
+        if self.vectors_removed:
+            return None
+        parts = [part.payloads for part in self.inserted] + [part.after for part in self.payloads]
+        return parts[0] if len(parts) == 1 else list(chain.from_iterable(parts))
 
     @staticmethod
     def joined(parts: "Sequence[Changes]") -> "Changes":

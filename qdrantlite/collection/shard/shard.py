@@ -81,18 +81,19 @@ class ShardState:
     """By vector, each put there by whoever asks for it first."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class KeptFilter:
-    """What a filter lets through, as of the commit of this number."""
+    """What a filter lets through, as of the commit of this number, which alone may be put forward."""
 
     number: int
     selection: Selection
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class KeptPlan:
-    """A plan that is known to hold as of the commit of this number; ``touched`` is what the commits before the one that
-    it was made for touched, ``made_from`` what its filters let through. ``None``: it holds for its own state alone.
+    """A plan that is known to hold as of the commit of this number, which alone may be put forward. ``touched`` is what
+    the commits before the one that it was made for touched, ``made_from`` what its filters let through; ``None``: it
+    holds for its own state alone.
     """
 
     node: Node
@@ -250,7 +251,7 @@ class Shard:
         self.indexes = indexes
         if not changes.is_empty:
             touched = changes.touched()
-            self.lately = self.lately.after(touched)
+            self.lately = self.lately.after(touched, changes.payloads_since)
             self.changed_since_checkpoint += len(touched)
 
     def freeze(self, *, rows: int, operation_id: int, carrying: bool = False) -> None:

@@ -31,7 +31,6 @@ from qdrantlite.query.filter import (
     Nested,
     Slice,
 )
-from qdrantlite.query.shape import Shape
 from qdrantlite.segment import lately as lately_module
 from qdrantlite.segment.lately import Lately
 from qdrantlite.segment.selection import Selection
@@ -119,15 +118,23 @@ def counted() -> Iterator[Counter[str]]:
     forward, holds = filter_source._brought_forward, prepare._holds
 
     def brought_forward(
-        view: ReadView, filter: Filter, before: Selection, touched: Selection, deadline: Deadline
+        view: ReadView,
+        filter: Filter,
+        before: Selection,
+        touched: Selection,
+        deadline: Deadline,
+        *,
+        none_pass: bool,
     ) -> Selection:
-        after = forward(view, filter, before, touched, deadline)
+        after = forward(view, filter, before, touched, deadline, none_pass=none_pass)
         counts["same" if after is before else "other"] += 1
+        counts["lacked"] += none_pass
         return after
 
-    def plan_holds(view: ReadView, shape: Shape, kept: KeptPlan, deadline: Deadline) -> bool:
-        held = holds(view, shape, kept, deadline)
-        counts["plans"] += held and kept.number != view.state.lately.number
+    def plan_holds(view: ReadView, kept: KeptPlan, deadline: Deadline) -> bool:
+        is_older = kept.number != view.state.lately.number
+        held = holds(view, kept, deadline)
+        counts["plans"] += held and is_older
         return held
 
     with (
@@ -170,6 +177,7 @@ def test_answers_brought_forward_are_those_found_anew(tmp_path: Path, seed: int)
                     with patch.object(prepare, "shape_of", return_value=None):
                         assert database.search(NAME, search) == answer
     assert min(counts["same"], counts["other"], counts["plans"]) > 10, counts
+    assert (counts["lacked"] > 0) == bool(seed % 3)
 
 
 def test_a_reader_of_an_older_state_is_not_given_what_was_found_since(tmp_path: Path) -> None:
@@ -183,6 +191,17 @@ def test_a_reader_of_an_older_state_is_not_given_what_was_found_since(tmp_path: 
             assert seen is not None
             assert older.ids(seen.offsets()).to_list() == [1]
         assert passing(database, color("red")) == [3]
+
+
+def test_a_point_that_lost_a_vector_keeps_its_words(tmp_path: Path) -> None:
+    with untended(), opened(tmp_path) as database:
+        database.alter(NAME, o.CreateFieldIndex("color", KEYWORD))
+        write(database, upsert(point(1, color="red"), point(2, color="blue")))
+        assert passing(database, color("red")) == [1]
+        write(database, o.DeleteVectors(ids(1), ("words",)))
+        assert passing(database, color("red")) == [1]
+        write(database, o.SetPayload({"color": ["blue", "red"]}, ids(2)))
+        assert passing(database, color("red")) == [1, 2]
 
 
 def test_what_a_change_of_the_schema_may_answer_otherwise_is_forgotten(tmp_path: Path) -> None:
@@ -228,5 +247,7 @@ def test_lately_knows_a_bounded_past() -> None:
     with patch.object(lately_module, "COMMITS_MAX", 2):
         assert second.after(offsets(9)).since(first.number) is None
     with patch.object(lately_module, "OFFSETS_MAX", 2):
-        assert second.since(first.number) is None
-        assert second.after(offsets(1, 2, 3)).since(second.number) is None
+        third = second.after(offsets(4))
+        assert third.since(second.number) is not None
+        assert third.since(first.number) is None
+        assert third.after(offsets(1, 2, 3)).since(third.number) is None
