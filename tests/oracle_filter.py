@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qdrantlite.query import filter as f
-from qdrantlite.values.payload import Json, Payload, elements_at, parse_path, values_at
+from qdrantlite.values.payload import EVERY, Json, Payload, elements_at, parse_path, values_at
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.vector import Vector
 
@@ -47,8 +47,10 @@ def holds(condition: f.Condition, point: Point) -> bool:
         case f.FieldCondition(key, predicate):
             return any(_matches(predicate, value) for value in elements_at(point.payload, parse_path(key)))
         case f.Nested(key, inner):
-            elements = elements_at(point.payload, parse_path(key))
-            return any(holds(inner, Point(point.id, {}, value)) for value in elements if isinstance(value, dict))
+            path = parse_path(key)
+            arrays = values_at(point.payload, path[:-1] if path[-1] is EVERY else path)
+            elements = [each for array in arrays if isinstance(array, list) for each in array if isinstance(each, dict)]
+            return any(holds(inner, Point(point.id, {}, value)) for value in elements)
         case _:
             raise NotImplementedError(condition)
 

@@ -98,7 +98,7 @@ def test_thread_that_ends_by_a_mistake_is_fatal(tmp_path: Path, thread: str, mon
     ):
         database.create_collection(NAME, CONFIG)
         write(database, upsert(point(1)))
-        assert ended.wait(10)
+        assert ended.wait(60)
         until(lambda: len(told) == 1)
         info = database.collection_info(NAME)
         assert (info.status, info.optimizer_error) == (RED, "upkeep has ended; start the server anew")
