@@ -81,7 +81,7 @@ class Writer:
         return tuple(float(self.random.randint(-8, 8)) for _ in range(DIM))
 
 
-@pytest.mark.parametrize("rounds", [8, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
+@pytest.mark.parametrize("rounds", [4, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
 @pytest.mark.timeout(300)
 def test_killed_server_keeps_every_acknowledged_write(tmp_path: Path, rounds: int) -> None:
     writers = [Writer(number, random.Random(number)) for number in range(WRITERS)]
