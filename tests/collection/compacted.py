@@ -1,9 +1,14 @@
 """Collections with dead rows and the moments of their compaction, for tests; no thread of the database tends them."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
+from time import sleep
 from unittest.mock import patch
 
 from qdrantlite.collection import threads
@@ -150,3 +155,40 @@ def let_go(database: Database) -> None:
     """Ends a database whose disk is gone, without a word to it."""
     database._upkeep.stop()
     database._folder_lock.release()
+
+
+def end_while_compacted(database: Database, ending: str) -> None:
+    """Closes it, the collection deleted before or not, while that gives space back; all of it ends soon."""
+    reached = Event()
+
+    def between() -> None:
+        reached.set()
+        sleep(0.01)
+
+    thread = Thread(target=compact, args=(database,), kwargs={"between": between})
+    thread.start()
+    assert reached.wait(5)
+    if ending == "delete":
+        assert database.delete_collection(NAME)
+    database.close()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def killed_after(program: str, folder: Path, turns: int) -> int:
+    """Runs a program that prints the number of each turn it has made in a folder, and kills it shortly after one; the
+    last that it printed.
+    """
+    process = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        last = 0
+        for line in process.stdout:
+            last = int(line)
+            if last == turns:
+                break
+        sleep(turns / 1000)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        rest = process.communicate()[0]
+    return max([last, *map(int, rest.split())])

@@ -2,14 +2,9 @@
 
 import logging
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
-from time import sleep
 from unittest.mock import patch
 
 import numpy as np
@@ -26,7 +21,18 @@ from qdrantlite.storage.catalogue import Catalogue
 from qdrantlite.storage.files import PosixFiles
 from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.values.record import CollectionStatus
-from tests.collection.compacted import change, compact, compacted, folders, let_go, seen, untended, worn
+from tests.collection.compacted import (
+    change,
+    compact,
+    compacted,
+    end_while_compacted,
+    folders,
+    killed_after,
+    let_go,
+    seen,
+    untended,
+    worn,
+)
 from tests.collection.small import NAME, collection_of, color, passing, point, size, upsert, write
 from tests.faulty_files import FaultyFiles, PowerLost
 
@@ -52,20 +58,7 @@ def test_stop_leaves_the_old_shard_and_no_new_folder(tmp_path: Path, checks: int
 @pytest.mark.parametrize("ending", ["close", "delete"])
 def test_ending_the_collection_ends_its_compaction(tmp_path: Path, ending: str) -> None:
     database = worn(tmp_path)
-    reached = Event()
-
-    def between() -> None:
-        reached.set()
-        sleep(0.01)
-
-    thread = Thread(target=compact, args=(database,), kwargs={"between": between})
-    thread.start()
-    assert reached.wait(5)
-    if ending == "delete":
-        assert database.delete_collection(NAME)
-    database.close()
-    thread.join(5)
-    assert not thread.is_alive()
+    end_while_compacted(database, ending)
     assert len(folders(tmp_path)) == (ending == "close")
 
 
@@ -293,19 +286,7 @@ with untended():
 @pytest.mark.parametrize("turns", [3, 8, 14])
 def test_killed_process_leaves_one_whole_shard(tmp_path: Path, turns: int) -> None:
     worn(tmp_path).close()
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        last = 0
-        for line in process.stdout:
-            last = int(line)
-            if last == turns:
-                break
-        sleep(turns / 1000)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        rest = process.communicate()[0]
-    last = max([last, *map(int, rest.split())])
+    last = killed_after(KILLED, tmp_path, turns)
     with Database(tmp_path) as database:
         assert {last, last + 1} & {n for n in range(turns + 99) if passing(database, size(n)) == list(range(30))}
     assert len(folders(tmp_path)) == 1

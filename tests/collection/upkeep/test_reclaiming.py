@@ -29,7 +29,7 @@ from qdrantlite.storage.files import PosixFiles
 from qdrantlite.storage.vacant import size_of
 from qdrantlite.values.record import CollectionStatus
 from qdrantlite.values.schema import CollectionUpdate, OptimizersConfig, SparseVectorParams
-from tests.collection.compacted import change, compact, given_back, in_place, scattered
+from tests.collection.compacted import change, compact, end_while_compacted, given_back, in_place, scattered
 from tests.collection.compacted import seen_but_ties as seen
 from tests.collection.small import (
     KEYWORD,
@@ -252,20 +252,8 @@ def test_stop_leaves_everything_as_it_was(tmp_path: Path, checks: int) -> None:
 @pytest.mark.parametrize("ending", ["close", "delete"])
 def test_ending_the_collection_ends_it(tmp_path: Path, ending: str) -> None:
     database = scattered(tmp_path)
-    before, reached = seen(database), Event()
-
-    def between() -> None:
-        reached.set()
-        sleep(0.01)
-
-    thread = Thread(target=compact, args=(database,), kwargs={"between": between})
-    thread.start()
-    assert reached.wait(5)
-    if ending == "delete":
-        assert database.delete_collection(NAME)
-    database.close()
-    thread.join(5)
-    assert not thread.is_alive()
+    before = seen(database)
+    end_while_compacted(database, ending)
     with Database(tmp_path) as database:
         assert ending == "delete" or seen(database) == before
 

@@ -1,12 +1,8 @@
 """Whenever the power fails or the process ends while dead points give back what they hold, every point is there."""
 
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from time import sleep
 
 import pytest
 
@@ -17,7 +13,7 @@ from qdrantlite.errors import StorageFailed
 from qdrantlite.plan import estimate
 from qdrantlite.query import operation as o
 from qdrantlite.storage.vacant import size_of
-from tests.collection.compacted import compact, given_back, in_place, let_go, scattered
+from tests.collection.compacted import compact, given_back, in_place, killed_after, let_go, scattered
 from tests.collection.compacted import seen_but_ties as seen
 from tests.collection.small import NAME, collection_of, color, ids, passing, point, size, upsert, write
 from tests.collection.tended import CONFIG, ROWS, Builds, assert_finds, delete, put, tend, vectors
@@ -167,19 +163,7 @@ with in_place(), small_blocks():
 @pytest.mark.parametrize("turns", [3, 8, 14])
 def test_killed_process_loses_nothing(tmp_path: Path, turns: int) -> None:
     scattered(tmp_path).close()
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        last = 0
-        for line in process.stdout:
-            last = int(line)
-            if last == turns:
-                break
-        sleep(turns / 1000)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        rest = process.communicate()[0]
-    last = max([last, *map(int, rest.split())])
+    last = killed_after(KILLED, tmp_path, turns)
     with Database(tmp_path) as database:
         sizes = {n: passing(database, size(n)) for n in range(turns + 99)}
         whole = [n for n, found in sizes.items() if n in (last, last + 1) and len(found) >= 29]
