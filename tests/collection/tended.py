@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from qdrantlite.collection.collection import Collection
-from qdrantlite.collection.upkeep.building import Builder, Built, Job, Progress, work
+from qdrantlite.collection.upkeep.building import Builder, Built, CarryJob, Job, Progress, work
 from qdrantlite.deadline import FOREVER
 from qdrantlite.query import operation as o
 from qdrantlite.query import search as s
@@ -88,6 +88,39 @@ def delete(target: Collection, ids: range) -> None:
 def tend(target: Collection) -> None:
     """What the database's thread does once writes have rested."""
     target._optimizer.step(quiet_s=60.0, stop=lambda: False)
+
+
+def give_space_back(target: Collection, between: Callable[[], None]) -> None:
+    """One attempt of the database's thread; ``between`` is called between its steps, while others may write."""
+
+    def stop() -> bool:
+        if not target._maintenance_lock.locked():
+            between()
+        return False
+
+    target._compactor.step(stop=stop)
+
+
+def turning(target: Collection, rows: F32, numbers: Iterator[int]) -> Callable[[], None]:
+    """Each call turns the vector of one more point around, in the rows that are to be found, too."""
+
+    def turn() -> None:
+        number = next(numbers, None)
+        if number is not None:
+            rows[number] = -rows[number]
+            put(target, rows[number : number + 1], first=number)
+
+    return turn
+
+
+def failing_to_carry(error: Exception) -> Callable[[Job], None]:
+    """For ``Jobs``: graphs cannot follow."""
+
+    def fail(job: Job) -> None:
+        if isinstance(job, CarryJob):
+            raise error
+
+    return fail
 
 
 def no_collection(name: str) -> Collection:

@@ -127,13 +127,11 @@ def filters_told(view: ReadView, stage: Prefetch, deadline: Deadline) -> list[st
     return own + [line for child in stage.prefetch for line in filters_told(view, child, deadline)]
 
 
-def leaf_filters(stage: Prefetch, outer: Filter | None = None) -> Iterator[Filter]:
-    """The filters of a tree that refers to no id, leaf by leaf as they flow down to it."""
-    merged = merge_filters(outer, stage.filter)
-    if not stage.prefetch and merged is not None and not merged.is_empty:
-        yield merged
-    for child in stage.prefetch:
-        yield from leaf_filters(child, merged)
+def leaf_filters(stage: Prefetch, collection: str) -> list[Filter]:
+    """The filters of a tree's leaves as ``bind`` asks for them, each once, but those that let everything through."""
+    needs = _Needs(collection)
+    needs.add(stage)
+    return [filter for filter in dict.fromkeys(needs.leaves) if filter is not None and not filter.is_empty]
 
 
 class _Needs:

@@ -42,7 +42,7 @@ def prepare(
     lately, made = view.state.lately, view.state.answers.plans
     for search, shape, node in zip(searches, shapes, plans, strict=True):
         if shape is not None and can_be_alike(node):
-            kept = KeptPlan(node, lately.number, lately.touched, _made_from(view, search, deadline))
+            kept = KeptPlan(node, lately.number, lately.touched, _made_from(view, search, collection, deadline))
             made.keep(shape, kept, _selected(node))
     return plans
 
@@ -73,7 +73,9 @@ def _holds(view: ReadView, kept: KeptPlan, deadline: Deadline) -> bool:
     return True
 
 
-def _made_from(view: ReadView, search: Search, deadline: Deadline) -> tuple[tuple[Filter, Selection], ...] | None:
+def _made_from(
+    view: ReadView, search: Search, collection: str, deadline: Deadline
+) -> tuple[tuple[Filter, Selection], ...] | None:
     """What each filter of a search lets through; None where the plan may be another as soon as one point is: when a
     stage wants about as many points as there are, or a filter lets all through, and was left out.
     """
@@ -81,7 +83,7 @@ def _made_from(view: ReadView, search: Search, deadline: Deadline) -> tuple[tupl
     if live < CARRIED_POINTS_MIN or (_most_wanted(search.stage) + search.offset) * 2 > live:
         return None
     made_from: list[tuple[Filter, Selection]] = []
-    for filter in dict.fromkeys(leaf_filters(search.stage)):
+    for filter in leaf_filters(search.stage, collection):
         selection = known_selection(view, filter, deadline)
         if selection is None or len(selection) >= live:
             return None

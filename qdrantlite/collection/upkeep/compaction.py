@@ -33,7 +33,7 @@ from qdrantlite.collection.upkeep.active import ActiveShard
 from qdrantlite.collection.upkeep.backoff import Backoff
 from qdrantlite.collection.upkeep.journal import Journal, segment_of
 from qdrantlite.collection.upkeep.optimizer import Optimizer, Stop
-from qdrantlite.collection.upkeep.reclaiming import Read, Reclaim, is_abandoned
+from qdrantlite.collection.upkeep.reclaiming import SPARE_BYTES, Read, Reclaim, is_abandoned
 from qdrantlite.collection.upkeep.shard_copy import Abandoned, ShardCopy
 from qdrantlite.collection.upkeep.trouble import RETRY_S, RETRY_S_MAX
 from qdrantlite.collection.upkeep.vacuum import Vacuum, Waste, choose, is_worn
@@ -45,7 +45,6 @@ logger = logging.getLogger(__name__)
 BACKLOG_SMALL = 2_000
 """Points that may be left for the last step, which keeps writers waiting: some hundredths of a second."""
 ROUNDS_MAX = 12
-SPARE_BYTES = 64 << 20
 FAILURES_PERSISTENT = 3
 READ_RETRY_S = 5.0
 VACUUM = "vacuum"
@@ -153,7 +152,8 @@ class Compactor:
                 return partial(self._compact, shard, check)
             case Vacuum.IN_PLACE:
                 reclaim = Reclaim(self._active.crew, self._maintenance_lock, self.journal, check)
-                return reclaim.run if len(reclaim.chosen()) else None
+                offsets = reclaim.chosen()
+                return partial(reclaim.run, offsets) if len(offsets) else None
             case decision:
                 assert_never(decision)
 

@@ -26,7 +26,7 @@ from qdrantlite.collection.shard.vacating import vacate
 from qdrantlite.collection.upkeep.active import Crew
 from qdrantlite.collection.upkeep.journal import Journal
 from qdrantlite.collection.upkeep.optimizer import Stopped
-from qdrantlite.collection.upkeep.shard_copy import Abandoned
+from qdrantlite.collection.upkeep.shard_copy import WAL_BYTES_MAX, Abandoned
 from qdrantlite.collection.upkeep.vacuum import ROUND_SHARE, deadest, stretches_of
 from qdrantlite.errors import StorageFailed
 from qdrantlite.segment.renumbering import Renumbering
@@ -41,7 +41,6 @@ MOVED_POINTS_MAX = 512
 MOVED_BYTES_MAX = 1 << 20
 """In one commit, for which writers wait: some hundredths of a second."""
 REST_S_MAX = 0.1
-WAL_BYTES_MAX = 16 << 20
 SPARE_BYTES = 64 << 20
 READERS_S = 5.0
 """How long searches that began before are waited for, which keeps other collections waiting for their upkeep."""
@@ -83,17 +82,18 @@ class Reclaim:
         chosen = deadest(stretches, held=held, live=len(state.live), settings=settings, moves_max=moves_max)
         return stretches.ranges(chosen)
 
-    def run(self) -> None:
-        """Rounds until nothing is to be gained. Raises StorageFailed, Corrupted, Abandoned, what a graph's job raised,
-        what ``Shard.require_open`` raises.
+    def run(self, offsets: Ranges) -> None:
+        """Rounds, of which the first were ``chosen``, until nothing is to be gained. Raises StorageFailed, Corrupted,
+        Abandoned, what a graph's job raised, what ``Shard.require_open`` raises.
         """
-        while len(offsets := self.chosen()):
+        while len(offsets):
             moved = self._move(offsets)
             self._let_graphs_follow(moved, offsets)
             vacant, older = self._nobodys(offsets)
             self._await(older)
             with self._maintenance_lock:
                 vacate(self._shard, vacant)
+            offsets = self.chosen()
 
     def _move(self, offsets: Ranges) -> Renumbering:
         """Moves what lives there; where it was, and is."""

@@ -27,13 +27,14 @@ from qdrantlite.collection.upkeep.building import (
     RowSource,
 )
 from qdrantlite.collection.upkeep.graph_files import SavedFile, SavedSegment
+from qdrantlite.collection.upkeep.sealing import hnsw_of
 from qdrantlite.errors import StorageFailed
 from qdrantlite.segment.renumbering import Renumbering
 from qdrantlite.segment.sealed import Coding, GraphParams
 from qdrantlite.segment.selection import Selection
 from qdrantlite.storage import file_names
 from qdrantlite.storage.files import Files
-from qdrantlite.values.schema import CollectionConfig, VectorParams, merged
+from qdrantlite.values.schema import CollectionConfig, VectorParams
 
 
 def source_of(shard: Shard, name: str, *, most: int | None = None) -> tuple[RowSource, int] | None:
@@ -55,9 +56,8 @@ def source_of(shard: Shard, name: str, *, most: int | None = None) -> tuple[RowS
 
 def threads_of(config: CollectionConfig, vector: VectorParams) -> int:
     """On how many threads a vector's graph is built: as many as there are cores, or fewer."""
-    settings = config.hnsw_config if vector.hnsw_config is None else merged(config.hnsw_config, vector.hnsw_config)
-    cores = os.cpu_count() or 1
-    return min(settings.max_indexing_threads, cores) if settings.max_indexing_threads else cores
+    given, cores = hnsw_of(config, vector).max_indexing_threads, os.cpu_count() or 1
+    return min(given, cores) if given else cores
 
 
 class Refused(StorageFailed):

@@ -15,7 +15,7 @@ from qdrantlite.collection.shard.thresholds import threshold_rows
 from qdrantlite.collection.upkeep.coding import coding_of
 from qdrantlite.segment.sealed import Coding, GraphParams, SealedSegment
 from qdrantlite.segment.selection import Selection
-from qdrantlite.values.schema import CollectionConfig, VectorParams, merged
+from qdrantlite.values.schema import CollectionConfig, HnswConfig, VectorParams, merged
 
 TAIL_EAGER = 8
 """A tail of so many thresholds is linked even while writes go on."""
@@ -88,9 +88,14 @@ class SealingFacts:
     """Points pruned from the graph since it was built."""
 
 
+def hnsw_of(config: CollectionConfig, vector: VectorParams) -> HnswConfig:
+    """The settings of one vector's graph: its own over the collection's."""
+    return config.hnsw_config if vector.hnsw_config is None else merged(config.hnsw_config, vector.hnsw_config)
+
+
 def wanted_of(config: CollectionConfig, vector: VectorParams) -> Wanted:
-    """The settings in force for one vector: its own over the collection's."""
-    settings = config.hnsw_config if vector.hnsw_config is None else merged(config.hnsw_config, vector.hnsw_config)
+    """The settings in force for one vector."""
+    settings = hnsw_of(config, vector)
     assert settings.m is not None
     assert settings.ef_construct is not None
     return Wanted(GraphParams(settings.m, settings.ef_construct), coding_of(config, vector))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from qdrantlite.collection.read.view import ReadView, open_view
 from qdrantlite.collection.shard.recovery import catch_up_touched, make_folder, open_shard, read_from
 from qdrantlite.collection.shard.shard import Shard
-from qdrantlite.collection.shard.slots import DenseSlot, MultiSlot, SparseSlot, sparse_vectors
+from qdrantlite.collection.shard.slots import NO_OFFSETS, DenseSlot, MultiSlot, SparseSlot, sparse_vectors
 from qdrantlite.segment.runs import found_in, ranges
 from qdrantlite.storage import file_names
 from qdrantlite.storage.point_store import PointStore
@@ -36,7 +36,6 @@ CHUNK_POINTS_MAX = 4096
 CHUNK_BYTES_MAX = 16 << 20
 WAL_BYTES_MAX = 16 << 20
 LOGGED_POINTS = 100_000
-NO_OFFSETS: U32 = np.empty(0, dtype=np.uint32)
 
 
 class Abandoned(Exception):

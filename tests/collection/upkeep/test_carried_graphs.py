@@ -11,7 +11,6 @@ import pytest
 from qdrantlite.collection.collection import Collection
 from qdrantlite.collection.upkeep import graph_files, shard_copy
 from qdrantlite.collection.upkeep.build_process import Lost
-from qdrantlite.collection.upkeep.building import CarryJob, Job
 from qdrantlite.database import Database
 from qdrantlite.errors import StorageFailed
 from qdrantlite.plan import estimate
@@ -35,11 +34,14 @@ from tests.collection.tended import (
     Jobs,
     assert_finds,
     delete,
+    failing_to_carry,
+    give_space_back,
     graph_names,
     open_in,
     put,
     status,
     tend,
+    turning,
     vectors,
     worn,
 )
@@ -56,14 +58,8 @@ def _graphs_are_walked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def compact(target: Collection, *, between: Callable[[], None] = lambda: None) -> SealedSegment:
     """The graph there is after a compaction."""
-
-    def stop() -> bool:
-        if not target._maintenance_lock.locked():
-            between()
-        return False
-
     before = target.shard
-    target._compactor.step(stop=stop)
+    give_space_back(target, between)
     assert target._compactor.error is None
     assert target.shard is not before
     return target.shard.state.dense[""].sealed[0]
@@ -116,15 +112,7 @@ def test_writes_that_come_meanwhile_are_found(tmp_path: Path) -> None:
     jobs = Jobs()
     with worn(tmp_path / "c", jobs) as (target, rows):
         late = iter(range(200, 230))
-
-        def between() -> None:
-            number = next(late, None)
-            if number is None:
-                return
-            rows[number] = -rows[number]
-            put(target, rows[number : number + 1], first=number)
-
-        segment = compact(target, between=between)
+        segment = compact(target, between=turning(target, rows, late))
         assert "CarryJob" in jobs.done
         assert next(late, None) is None
         assert segment.pruned >= len(GONE) + len(REPLACED)
@@ -145,11 +133,7 @@ def test_every_vector_has_its_own_graph_taken_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [Lost("it ended"), StorageFailed("no space is left"), RuntimeError("of FAISS")])
 def test_what_cannot_be_taken_over_is_built(tmp_path: Path, error: Exception) -> None:
-    def fail(job: Job) -> None:
-        if isinstance(job, CarryJob):
-            raise error
-
-    jobs = Jobs(fail)
+    jobs = Jobs(failing_to_carry(error))
     with worn(tmp_path / "c", jobs) as (target, rows):
         segment = compact(target)
         assert jobs.done == ["CarryJob", "LinkJob"]

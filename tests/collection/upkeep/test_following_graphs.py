@@ -41,10 +41,13 @@ from tests.collection.tended import (
     Jobs,
     assert_finds,
     delete,
+    failing_to_carry,
+    give_space_back,
     open_in,
     put,
     status,
     tend,
+    turning,
     vectors,
     worn,
 )
@@ -58,21 +61,14 @@ SPREAD = range(202, ROWS, 5)
 def _graphs_are_walked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Although a scan of so few rows is cheaper."""
     monkeypatch.setattr(estimate, "graph_cost", lambda *_: 0.0)
-    monkeypatch.setattr(reclaiming, "ROUND_SHARE", 1.0)
     with in_place(), small_blocks(), patch.object(reclaiming, "ROUND_SHARE", 1.0):
         yield
 
 
 def give_back(target: Collection, *, between: Callable[[], None] = lambda: None) -> SealedSegment | None:
     """The graph there is when dead points have given back what they held."""
-
-    def stop() -> bool:
-        if not target._maintenance_lock.locked():
-            between()
-        return False
-
     before = target.shard
-    target._compactor.step(stop=stop)
+    give_space_back(target, between)
     assert target.shard is before
     sealed = target.shard.state.dense[""].sealed
     assert not any(segment.links(target.shard.vacant.offsets) for segment in sealed)
@@ -165,14 +161,7 @@ def test_what_is_written_meanwhile_is_linked_in_between(tmp_path: Path) -> None:
     with worn(tmp_path / "c", jobs) as (target, rows):
         scattered(target, rows)
         late = iter(range(200, 260))
-
-        def between() -> None:
-            number = next(late, None)
-            if number is not None:
-                rows[number] = -rows[number]
-                put(target, rows[number : number + 1], first=number)
-
-        segment = give_back(target, between=between)
+        segment = give_back(target, between=turning(target, rows, late))
         assert next(late, None) is None
         assert segment is not None
         assert segment.apart is None
@@ -194,11 +183,7 @@ def test_every_vector_has_its_own_graph(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [Lost("it ended"), StorageFailed("no space is left"), RuntimeError("of FAISS")])
 def test_a_graph_that_cannot_follow_is_built_at_the_next_attempt(tmp_path: Path, error: Exception) -> None:
-    def fail(job: Job) -> None:
-        if isinstance(job, CarryJob):
-            raise error
-
-    jobs = Jobs(fail)
+    jobs = Jobs(failing_to_carry(error))
     with worn(tmp_path / "c", jobs) as (target, rows):
         scattered(target, rows)
         give_back(target)
