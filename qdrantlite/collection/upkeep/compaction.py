@@ -253,7 +253,9 @@ def _file_bytes(shard: Shard) -> int:
 
 def _require_space(shard: Shard) -> None:
     """Raises StorageFailed unless the copy will fit: a full disk would stop the writers too."""
-    needed = _waste(shard).live_bytes + SPARE_BYTES
+    with open_view(shard) as view:
+        log_bytes = view.reader.used_bytes()  # At most; the copy's store has one, too.
+    needed = _waste(shard).live_bytes + log_bytes + SPARE_BYTES
     free = shard.files.free_bytes(shard.folder)
     if free < needed:
         raise StorageFailed(f"{needed >> 20} MiB are needed to compact, {free >> 20} MiB are free")
