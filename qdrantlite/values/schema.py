@@ -322,10 +322,11 @@ class Tokenizer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stopwords:
-    """Words left out: of named languages, and the user's own."""
+    """Words left out: of named languages, and the user's own. ``alone``: one language, given as a word, not as a set."""
 
     languages: tuple[str, ...] = ()
     custom: tuple[str, ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,21 @@ def test_settings_are_told_alike_whichever_way_they_came(client: QdrantClient, r
         assert other.payload_schema == told[0].payload_schema
 
 
+@pytest.mark.parametrize(
+    "stopwords",
+    [
+        models.Language.ENGLISH,
+        models.StopwordsSet(languages=[models.Language.ENGLISH], custom=[]),
+        models.StopwordsSet(languages=[models.Language.ENGLISH], custom=["a"]),
+    ],
+)
+def test_stopwords_are_told_as_they_were_given(client: QdrantClient, stopwords: models.StopwordsInterface) -> None:
+    given = models.TextIndexParams(type=models.TextIndexType.TEXT, stopwords=stopwords)
+    client.create_collection("c")
+    client.create_payload_index("c", "t", given)
+    assert client.get_collection("c").payload_schema["t"].params == given
+
+
 def test_changes_of_settings_are_told(client: QdrantClient, rpc: QdrantClient) -> None:
     client.create_collection("c", **SETTINGS)
     client.update_collection(

@@ -46,7 +46,7 @@ def _index(value: Json) -> FieldIndex:
 
 def _stopwords(value: Json) -> Stopwords:
     if isinstance(value, str):
-        return Stopwords(languages=(value,))
+        return Stopwords((value,), alone=True)
     members = fields(value)
     return Stopwords(members.each("languages", text) or (), members.each("custom", text) or ())
 

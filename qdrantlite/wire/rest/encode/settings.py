@@ -125,6 +125,8 @@ def _encode_params(kind: FieldKind, params: FieldParams) -> Answer:
         match value:
             case None:
                 pass
+            case Stopwords((language,), alone=True):
+                answer[name] = language
             case Stopwords(languages, custom):
                 answer[name] = {"languages": languages, "custom": custom}
             case Stemmer(None):
