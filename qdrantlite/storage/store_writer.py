@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qdrantlite.storage.readers import Readers
 from qdrantlite.storage.store_reader import CommittedRows, Offsets, RaggedRows, StoredPoints, StoreReader, StoreState
 from qdrantlite.storage.store_schema import encode_ids, encode_presence
 from qdrantlite.storage.vacant import Vacant
@@ -35,9 +36,10 @@ _PUT_STATE = "INSERT INTO state VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET valu
 class StoreWriter(StoreReader):
     """Bulk writes; every array and list of one call has the same length and order."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, wal: WalSync) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, wal: WalSync, readers: Readers) -> None:
         super().__init__(connection, path)
         self._wal = wal
+        self._readers = readers
         self._saved = self._counters = StoreReader.state(self)
         self._at_savepoints: list[StoreState] = []
         self._rows: dict[int, CommittedRows] = {}
@@ -63,7 +65,12 @@ class StoreWriter(StoreReader):
         """Opens a transaction; there must be none. Refuses once a sync has failed."""
         assert not self.in_transaction
         self._wal.check()
-        self._run("BEGIN IMMEDIATE")
+        self._readers.writing()
+        try:
+            self._run("BEGIN IMMEDIATE")
+        except BaseException:
+            self._readers.written()
+            raise
 
     @contextmanager
     def begun(self) -> Iterator[None]:
@@ -89,6 +96,7 @@ class StoreWriter(StoreReader):
             self.rollback()
             raise
         self._saved = self._counters
+        self._readers.written()
         return self._wal.committed()
 
     def rollback(self) -> None:
@@ -96,8 +104,11 @@ class StoreWriter(StoreReader):
         self._at_savepoints.clear()
         self._rows.clear()
         self._counters = self._saved
-        if self.in_transaction:
-            self._run("ROLLBACK")
+        try:
+            if self.in_transaction:
+                self._run("ROLLBACK")
+        finally:
+            self._readers.written()
 
     def savepoint(self) -> None:
         """Opens a savepoint, within the last one if that has not ended."""

@@ -322,7 +322,7 @@ class Tokenizer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stopwords:
-    """Words left out: of named languages, and the user's own. ``alone``: one language, given as a word, not as a set."""
+    """Words left out: of named languages, and the user's own. ``alone``: one language, given as a word."""
 
     languages: tuple[str, ...] = ()
     custom: tuple[str, ...] = ()
