@@ -1,6 +1,5 @@
 """A store agrees with a dict; views see one commit."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -22,14 +21,6 @@ IDS: st.SearchStrategy[PointId] = st.one_of(
 
 def _offsets(*offsets: int) -> Offsets:
     return np.array(offsets, np.uint32)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[PointStore]:
-    create_store(tmp_path / "points.sqlite3", files=FILES)
-    store = PointStore(tmp_path / "points.sqlite3", files=FILES)
-    yield store
-    store.close()
 
 
 def test_ids_scan_in_the_order_of_ids(store: PointStore) -> None:

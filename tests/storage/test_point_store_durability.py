@@ -5,7 +5,6 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,6 @@ from qdrantlite.storage.wal_sync import StoreClosed
 from qdrantlite.values.point_id import PointId
 from tests.faulty_files import FaultyFiles, PowerLost
 from tests.storage.stored_points import FILES, all_ids, insert, put
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[PointStore]:
-    create_store(tmp_path / "points.sqlite3", files=FILES)
-    store = PointStore(tmp_path / "points.sqlite3", files=FILES)
-    yield store
-    store.close()
 
 
 def test_sqlite_syncs_what_it_moves_and_what_a_catalogue_commits(

@@ -3,7 +3,6 @@
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,6 @@ from qdrantlite.values.point_id import PointId
 from tests.storage.stored_points import FILES, all_ids, insert, put
 
 STEPS = ("open", "open", "close", "close oldest", "begin", "insert", "commit", "rollback", "checkpoint", "cut the log")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[PointStore]:
-    create_store(tmp_path / "points.sqlite3", files=FILES)
-    store = PointStore(tmp_path / "points.sqlite3", files=FILES)
-    yield store
-    store.close()
 
 
 def opened(folder: Path) -> PointStore:
