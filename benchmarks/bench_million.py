@@ -144,7 +144,7 @@ def wait_until_green(channel: grpc.Channel) -> None:
     ask = channel.unary_unary("/qdrant.Collections/Get", response_deserializer=pbc.GetCollectionInfoResponse.FromString)
     wanted = pbc.GetCollectionInfoRequest(collection_name=NAME).SerializeToString()
     told = time.perf_counter()
-    while (info := ask(wanted, wait_for_ready=True).result).status != pbc.CollectionStatus.Value("Green"):
+    while (info := ask(wanted).result).status != pbc.CollectionStatus.Value("Green"):
         if time.perf_counter() - told >= PROGRESS_S:
             told = time.perf_counter()
             print(f"{info.indexed_vectors_count:,} indexed", flush=True)

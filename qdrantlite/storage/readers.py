@@ -22,12 +22,12 @@ class Reader:
 
     connection: sqlite3.Connection
     pin: sqlite3.Cursor | None = None
-    age: int = -1
+    age: int | None = None
+    """None while the writer wrote: nobody takes over what began then."""
 
-    def begin(self) -> None:
+    def begin(self, age: int | None) -> None:
         """A statement that has not come to its end keeps the transaction open: cheaper than BEGIN, a read, COMMIT."""
-        if self.pin is None:
-            self.pin = self.connection.execute("SELECT key FROM state")
+        self.pin, self.age = self.connection.execute("SELECT key FROM state"), age
 
     def end(self) -> None:
         """Ends the read transaction. Idempotent."""
@@ -55,14 +55,13 @@ class Readers:
             if self._closed:
                 raise StoreClosed
             reader = self._idle.pop() if self._idle else None
-            age = -1 if self._writing else self._age
+            age = None if self._writing else self._age
             self.taken += 1
         try:
             if reader is None:
                 reader = Reader(self._connect())
             if reader.pin is None:
-                reader.age = age
-            reader.begin()
+                reader.begin(age)
         except BaseException:
             with self._lock:
                 self.taken -= 1
@@ -84,22 +83,25 @@ class Readers:
 
     def writing(self) -> None:
         """A transaction of the writer is about to begin."""
-        self._turn(writing=True)
+        with self._lock:
+            self._writing = True
+            self._end_idle()
 
     def written(self) -> None:
         """It has ended, or there is none."""
-        self._turn(writing=False)
+        with self._lock:
+            self._writing = False
+            self._end_idle()
 
     def let_go(self) -> None:
         """Ends all read transactions that no view is using; those in use end with their views."""
-        self._turn()
-
-    def _turn(self, *, writing: bool | None = None) -> None:
         with self._lock:
-            self._writing = self._writing if writing is None else writing
-            self._age += 1
-            for reader in self._idle:
-                reader.end()
+            self._end_idle()
+
+    def _end_idle(self) -> None:
+        self._age += 1
+        for reader in self._idle:
+            reader.end()
 
     def close(self) -> bool:
         """Closes what is idle; what is taken, when it is given back. False if that was done before."""

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from qdrantlite.storage.point_store import PointStore, create_store
-from tests.storage.stored_points import FILES
+from qdrantlite.storage.point_store import PointStore
+from tests.storage.stored_points import new_store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[PointStore]:
-    create_store(tmp_path / "points.sqlite3", files=FILES)
-    store = PointStore(tmp_path / "points.sqlite3", files=FILES)
+    store = new_store(tmp_path)
     yield store
     store.close()

@@ -1,13 +1,22 @@
-"""Points written into a store, for the tests of this folder."""
+"""A store and the points written into it, for the tests of this folder."""
+
+from pathlib import Path
 
 import numpy as np
 
-from qdrantlite.storage.files import PosixFiles
-from qdrantlite.storage.point_store import PointStore
+from qdrantlite.storage.files import Files, PosixFiles
+from qdrantlite.storage.point_store import PointStore, create_store
 from qdrantlite.storage.store_reader import IdBound, Offsets, StoreReader
 from qdrantlite.values.point_id import PointId
 
 FILES = PosixFiles()
+
+
+def new_store(folder: Path, *, files: Files = FILES) -> PointStore:
+    """Empty, and open."""
+    path = folder / "points.sqlite3"
+    create_store(path, files=files)
+    return PointStore(path, files=files)
 
 
 def insert(store: PointStore, ids: list[PointId], payloads: list[bytes | None] | None = None) -> Offsets:

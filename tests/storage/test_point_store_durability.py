@@ -20,7 +20,7 @@ from qdrantlite.storage.vector_file import VectorFile
 from qdrantlite.storage.wal_sync import StoreClosed
 from qdrantlite.values.point_id import PointId
 from tests.faulty_files import FaultyFiles, PowerLost
-from tests.storage.stored_points import FILES, all_ids, insert, put
+from tests.storage.stored_points import FILES, all_ids, insert, new_store, put
 
 
 def test_sqlite_syncs_what_it_moves_and_what_a_catalogue_commits(
@@ -37,8 +37,7 @@ def test_sqlite_syncs_what_it_moves_and_what_a_catalogue_commits(
         return connection
 
     monkeypatch.setattr(sqlite_file, "connect", connected)
-    create_store(tmp_path / "points.sqlite3", files=FILES)
-    store = PointStore(tmp_path / "points.sqlite3", files=FILES)
+    store = new_store(tmp_path)
     put(store, [1])
     with store.open_view():
         assert not store.checkpoint(truncate=True)
@@ -49,8 +48,7 @@ def test_sqlite_syncs_what_it_moves_and_what_a_catalogue_commits(
 
 def test_waiting_threads_share_syncs(tmp_path: Path) -> None:
     files = FaultyFiles(tmp_path)
-    create_store(tmp_path / "points.sqlite3", files=files)
-    store = PointStore(tmp_path / "points.sqlite3", files=files)
+    store = new_store(tmp_path, files=files)
     files.syncs = 0
     lock, commits = threading.Lock(), 40
 
@@ -82,8 +80,7 @@ def test_waiting_threads_share_syncs(tmp_path: Path) -> None:
 
 def test_commits_nobody_waits_for_become_durable_with_one_sync(tmp_path: Path) -> None:
     files = FaultyFiles(tmp_path)
-    create_store(tmp_path / "points.sqlite3", files=files)
-    store = PointStore(tmp_path / "points.sqlite3", files=files)
+    store = new_store(tmp_path, files=files)
     for number in range(3):
         store.writer.begin()
         insert(store, [number])
@@ -106,8 +103,7 @@ class _FailingSync(FaultyFiles):
 
 def test_after_a_failed_sync_every_write_is_refused(tmp_path: Path) -> None:
     files = _FailingSync(tmp_path)
-    create_store(tmp_path / "points.sqlite3", files=files)
-    store = PointStore(tmp_path / "points.sqlite3", files=files)
+    store = new_store(tmp_path, files=files)
     put(store, [1])
     store.writer.begin()
     insert(store, [2])

@@ -11,17 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qdrantlite.storage import file_names, sqlite_file
-from qdrantlite.storage.point_store import PointStore, StoreView, create_store
+from qdrantlite.storage.point_store import PointStore, StoreView
 from qdrantlite.values.point_id import PointId
-from tests.storage.stored_points import FILES, all_ids, insert, put
+from tests.storage.stored_points import all_ids, insert, new_store, put
 
 STEPS = ("open", "open", "close", "close oldest", "begin", "insert", "commit", "rollback", "checkpoint", "cut the log")
-
-
-def opened(folder: Path) -> PointStore:
-    path = folder / "points.sqlite3"
-    create_store(path, files=FILES)
-    return PointStore(path, files=FILES)
 
 
 @given(st.lists(st.sampled_from(STEPS), min_size=20, max_size=60))
@@ -30,7 +24,7 @@ def opened(folder: Path) -> PointStore:
 @example(["open", "open", "close", "begin", "insert", "close", "commit", "open", "open"])
 def test_every_view_reads_what_was_committed_when_it_was_opened(steps: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
-        store = opened(Path(name))
+        store = new_store(Path(name))
         committed: list[PointId] = []
         pending: list[PointId] | None = None
         views: list[tuple[StoreView, list[PointId]]] = []
@@ -78,7 +72,7 @@ def test_a_view_begins_to_read_only_after_something_was_written(
         return connection
 
     monkeypatch.setattr(sqlite_file, "connect", connected)
-    store = opened(tmp_path)
+    store = new_store(tmp_path)
     for _ in range(3):
         store.open_view().close()
     assert len(begun) == 1

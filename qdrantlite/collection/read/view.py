@@ -44,7 +44,7 @@ class ReadView:
         self.reader = reader
 
     def close(self) -> None:
-        """Ends the read transaction."""
+        """Gives the read transaction back."""
         self.reader.close()
 
     def __enter__(self) -> "ReadView":
