@@ -53,6 +53,7 @@ def test_call_whose_deadline_passed_in_the_queue_is_not_begun(
     monkeypatch.setattr(call_threads, "STUCK_S", 1.0)
     with all_search_threads_busy(channel, engine):
         assert failure(channel, "/qdrant.Points/Query", QUERY, timeout=0.1)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+        call(channel, "/qdrant.Qdrant/HealthCheck")  # Sent after it: now the server knows, too.
     call(channel, "/qdrant.Points/Query", QUERY)
     assert len(engine.asked) == READ_PLACES + 1
 
