@@ -62,7 +62,7 @@ def _asked(query: Query | None) -> Parts | None:
     """The kind of a query and how many vectors are in it."""
     match query:
         case Nearest(given):
-            return _counting(Nearest, given)
+            return None if isinstance(given, PointId) else (Nearest, 1)
         case Recommend(positive, negative, strategy):
             return _counting((strategy, len(positive)), *positive, *negative)
         case Discover(target, pairs):

@@ -84,7 +84,7 @@ class DenseView:
         """Best of the selection (``None`` = all present) by reading all rows in order, but the vacant."""
         passing = self._present_in(selection)
         width = min(limit, len(self.rows) if passing is None else len(passing))
-        several = np.atleast_2d(queries)
+        several = queries[np.newaxis] if queries.ndim == 1 else queries
         spans = self.held or ((0, 0),)
         parts = [part for span in spans for part in self._scanned(several, span, width, passing, ask)]
         return self._best(parts, limit=width, single=queries.ndim == 1)
@@ -167,10 +167,10 @@ class DenseView:
             yield from self._scanned(queries, span, limit, passing, ask)
 
     def _best(self, parts: list[tuple[Offsets, F32]], *, limit: int, single: bool) -> tuple[Offsets, F32]:
+        """The best ``limit`` of several parts, none of which holds more."""
         if len(parts) == 1:
-            offsets, scores = parts[0]
-        else:
-            offsets, scores = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+            return self._ordered(*parts[0], single=single)
+        offsets, scores = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
         offsets, scores = self._ordered(offsets, scores, single=single)
         return offsets[..., :limit], scores[..., :limit]
 
@@ -212,13 +212,16 @@ class DenseView:
 
     def subset(self, queries: F32, offsets: Offsets, *, limit: int, ask: Ask = FOREVER.check) -> tuple[Offsets, F32]:
         """Best of these offsets, ascending and all present, reading their rows only."""
-        parts = self._chosen(np.atleast_2d(queries), offsets, limit, ask)
-        return self._best(list(parts), limit=limit, single=queries.ndim == 1)
+        single = queries.ndim == 1
+        several = queries[np.newaxis] if single else queries
+        return self._best(self._chosen(several, offsets, limit, ask), limit=limit, single=single)
 
-    def _chosen(self, queries: F32, offsets: Offsets, limit: int, ask: Ask) -> Iterator[tuple[Offsets, F32]]:
+    def _chosen(self, queries: F32, offsets: Offsets, limit: int, ask: Ask) -> list[tuple[Offsets, F32]]:
         """The best of these offsets, some at a time; there is at least one part."""
-        for chosen in self._stretches(offsets, len(queries), ask):
-            yield exact.subset(self.rows, queries, chosen, distance=self.distance, limit=limit)
+        return [
+            exact.subset(self.rows, queries, chosen, distance=self.distance, limit=limit)
+            for chosen in self._stretches(offsets, len(queries), ask)
+        ]
 
     def score(self, query: F32, offsets: Offsets, *, ask: Ask = FOREVER.check) -> F32:
         """Score of each of these offsets, all present, ``(n,) float32`` in the order given."""
@@ -263,12 +266,13 @@ class DenseView:
     def _ordered(self, offsets: Offsets, scores: F32, *, single: bool) -> tuple[Offsets, F32]:
         """Settle ties by offset; for a single query drop the padding."""
         if single:
-            near, far = (scores[0, :-1], scores[0, 1:])
+            offsets, scores = offsets[0], scores[0]
+            near, far = scores[:-1], scores[1:]
             apart = near > far if self.distance.larger_is_better else near < far
-            if offsets.shape[1] and np.logical_and.reduce(apart) and offsets[0, -1] != exact.MISSING:
-                return offsets[0], scores[0]  # The usual case: in order already, nothing tied, nothing missing.
-            found = offsets[0] != exact.MISSING
-            offsets, scores = offsets[0][found], scores[0][found]
+            if len(offsets) and np.logical_and.reduce(apart) and offsets[-1] != exact.MISSING:
+                return offsets, scores  # The usual case: in order already, nothing tied, nothing missing.
+            found = offsets != exact.MISSING
+            offsets, scores = offsets[found], scores[found]
             order = np.lexsort((offsets, -scores if self.distance.larger_is_better else scores))
             return offsets[order], scores[order]
         order = np.lexsort((offsets, -scores if self.distance.larger_is_better else scores), axis=-1)

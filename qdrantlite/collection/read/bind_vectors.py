@@ -68,6 +68,8 @@ class VectorBinder:
     def query(self, stage: Prefetch, query: VectorQuery, corpus: Selection | None) -> BoundVectorQuery:
         """How points are scored; ``corpus`` is what IDF counts, None = all. Raises InvalidRequest, NotFound."""
         using = stage.using
+        if isinstance(query, Nearest) and isinstance(query.input, DenseVector) and stage.params.idf_corpus is None:
+            return self._nearest(using, query.input, corpus)  # The most frequent query: nothing is looked up.
         vector_kind(self._config, using)
         if stage.params.idf_corpus is not None:
             _require_idf(self._config, using)
