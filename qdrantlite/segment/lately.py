@@ -6,7 +6,7 @@ no other. So an answer kept for the earlier one is brought forward by asking ane
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, takewhile
+from itertools import chain
 
 from qdrantlite.segment.bitmaps import Offsets
 from qdrantlite.segment.selection import NO_POINTS, Selection
@@ -20,10 +20,11 @@ OFFSETS_MAX = 1024
 class Touched:
     """What one commit touched; never changed. ``payloads`` are those that the points have since, None: not known."""
 
-    __slots__ = ("_payloads", "_words", "offsets")
+    __slots__ = ("_payloads", "_words", "offsets", "size")
 
     def __init__(self, offsets: Selection, payloads: Sequence[Payload] | None) -> None:
         self.offsets = offsets
+        self.size = len(offsets)
         self._payloads = payloads
         self._words: dict[str, frozenset[str]] = {}
 
@@ -47,13 +48,16 @@ class Lately:
     number: int = 0
     touched: int = 0
     commits: tuple[Touched, ...] = ()
+    held: int = 0
+    """Offsets in these, each counted in every commit that touched it."""
 
     def after(self, offsets: Offsets, payloads: Sequence[Payload] | None = None) -> "Lately":
         """Of the state that follows a commit that touched these, at least one; ``payloads``: see ``Touched``."""
-        commits = (*self.commits, Touched(Selection.from_offsets(offsets), payloads))[-COMMITS_MAX:]
-        sizes = accumulate([len(commit.offsets) for commit in reversed(commits)])
-        kept = len(list(takewhile(lambda size: size <= OFFSETS_MAX, sizes)))
-        return Lately(self.number + 1, self.touched + len(offsets), commits[len(commits) - kept :])
+        commits = (*self.commits, Touched(Selection.from_offsets(offsets), payloads))
+        held, first = self.held + commits[-1].size, 0
+        while held > OFFSETS_MAX or len(commits) - first > COMMITS_MAX:
+            held, first = held - commits[first].size, first + 1
+        return Lately(self.number + 1, self.touched + len(offsets), commits[first:], held)
 
     def since(self, number: int) -> Selection | None:
         """The offsets touched since the commit of this number, none only if it is this one; None when they are not

@@ -21,6 +21,7 @@ from qdrantlite.segment.payload_index.index import PayloadIndex
 from qdrantlite.segment.row_bounds import BoundsIndex, RowBounds
 from qdrantlite.segment.runs import alive
 from qdrantlite.segment.sparse import SparseIndex
+from qdrantlite.segment.stack import NOTHING
 from qdrantlite.values.payload import Payload, elements_of, parse_path
 from qdrantlite.values.point_ids import PointIds
 
@@ -40,13 +41,13 @@ class Brought:
     @cached_property
     def dead(self) -> Bitmap:
         """Offsets that died."""
-        return bitmap_of(np.concatenate([_NO_OFFSETS, *self.changes.dead]))
+        return bitmap_of(np.concatenate(self.changes.dead)) if self.changes.dead else NOTHING
 
     @cached_property
     def older(self) -> Bitmap:
         """Offsets whose payloads in an index are not in force any more. Of what is new nothing is there yet."""
-        changed = np.concatenate([_NO_OFFSETS, *(part.offsets for part in self.changes.payloads)])
-        return bitmap_of(changed) | self.dead
+        changed = self.changes.payloads
+        return bitmap_of(np.concatenate([part.offsets for part in changed])) | self.dead if changed else self.dead
 
     @cached_property
     def points(self) -> tuple[Offsets, Sequence[Payload]]:
@@ -80,24 +81,29 @@ class Lagging(Generic[Index]):
     __slots__ = ("_apart", "_known", "_take_up")
 
     def __init__(
-        self, index: Index, take_up: Callable[[Index, Brought], Index], waiting: tuple[Brought, ...] = ()
+        self,
+        index: Index,
+        take_up: Callable[[Index, Brought], Index],
+        waiting: tuple[Brought, ...] = (),
+        waiting_offsets: int = 0,
     ) -> None:
+        """``waiting_offsets``: how many the ``waiting`` touched."""
         self._take_up = take_up
-        self._known: tuple[Index, tuple[Brought, ...]] = index, waiting
+        self._known: tuple[Index, tuple[Brought, ...], int] = index, waiting, waiting_offsets
         """Replaced as a whole: threads that ask at the same time may each take it up."""
         self._apart: tuple[Brought, Index] | None = None
 
     def get(self) -> Index:
         """The index."""
-        index, waiting = self._known
+        index, waiting, _ = self._known
         if waiting:
             index = self._take_up(index, _together(waiting))
-            self._known = index, ()
+            self._known = index, (), 0
         return index
 
     def apart(self, emptied: Callable[[Index], Index]) -> tuple[Index, tuple[Brought, Index] | None]:
         """What was taken up, and beside it what waits and an index of that alone, made once of an ``emptied`` one."""
-        index, waiting = self._known
+        index, waiting, _ = self._known
         if not waiting:
             return index, None
         if self._apart is None:
@@ -107,10 +113,10 @@ class Lagging(Generic[Index]):
 
     def after(self, brought: Brought) -> "Lagging[Index]":
         """What it is after one more commit."""
-        index, waiting = self._known
-        waiting = (*waiting, brought)
-        following = Lagging(index, self._take_up, waiting)
-        if len(waiting) > WAITING_COMMITS_MAX or sum([each.size for each in waiting]) > WAITING_OFFSETS_MAX:
+        index, waiting, offsets = self._known
+        waiting, offsets = (*waiting, brought), offsets + brought.size
+        following = Lagging(index, self._take_up, waiting, offsets)
+        if len(waiting) > WAITING_COMMITS_MAX or offsets > WAITING_OFFSETS_MAX:
             following.get()
         return following
 
