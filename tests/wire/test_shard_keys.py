@@ -1,4 +1,7 @@
-"""A server of one node has no shard keys: whoever names one is told, in Qdrant's words, over both transports."""
+"""A server of one node has no shard keys: whoever names one is told, in Qdrant's words, over both transports.
+
+Qdrant looks for shards once it has found the collection, and so it does before it refuses writes of nothing.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +14,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from qdrantlite.testing import Server
 
 Use = Callable[[QdrantClient, Any], object]
+"""To the collection ``c``."""
 QUERY = [1.0, 0.0]
 POINT = models.PointStruct(id=1, vector=QUERY, payload={"k": "a"})
 VECTORS = models.VectorParams(size=2, distance=models.Distance.DOT)
@@ -61,16 +65,19 @@ def client(request: pytest.FixtureRequest, server: Server) -> Iterator[QdrantCli
     connected.close()
 
 
-def refusal(use: Callable[[], object]) -> str:
+CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND}
+
+
+def refusal(use: Callable[[], object], status: int = 400) -> str:
     """The text."""
     with pytest.raises((UnexpectedResponse, grpc.RpcError)) as caught:
         use()
     error = caught.value
     if isinstance(error, UnexpectedResponse):
-        assert error.status_code == 400
+        assert error.status_code == status
         text: str = error.structured()["status"]["error"]
         return text
-    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.code() is CODES[status]
     told: str = error.details()
     return told
 
@@ -92,6 +99,54 @@ def test_writes_find_no_shard_key(client: QdrantClient, use: Use) -> None:
 def test_operations_of_a_batch_find_no_shard_key(client: QdrantClient) -> None:
     text = refusal(lambda: client.batch_update_points("c", [UPSERT]))
     assert text == 'Wrong input: Shard key "a" not found'
+
+
+MISSING = "Not found: Collection `c` doesn't exist!"
+
+OF_NOTHING: dict[str, Callable[[QdrantClient], object]] = {
+    "upsert": lambda client: client.upsert("c", []),
+    "delete": lambda client: client.delete("c", []),
+    "recommend": lambda client: client.query_points(
+        "c", query=models.RecommendQuery(recommend=models.RecommendInput(positive=[], negative=[]))
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def empty_server() -> Iterator[Server]:
+    with Server() as started:
+        yield started
+
+
+@pytest.fixture(params=["REST", "gRPC"])
+def client_of_none(request: pytest.FixtureRequest, empty_server: Server) -> Iterator[QdrantClient]:
+    """Of a server without collections."""
+    connected = QdrantClient(**(empty_server.rest_options if request.param == "REST" else empty_server.client_options))
+    yield connected
+    connected.close()
+
+
+@pytest.mark.parametrize("use", (READS | WRITES).values(), ids=READS | WRITES)
+def test_a_shard_key_of_an_unknown_collection_is_no_matter(client_of_none: QdrantClient, use: Use) -> None:
+    assert refusal(lambda: use(client_of_none, "a"), 404) == MISSING
+
+
+def test_a_batch_with_a_shard_key_of_an_unknown_collection_misses_that(client_of_none: QdrantClient) -> None:
+    assert refusal(lambda: client_of_none.batch_update_points("c", [UPSERT]), 404) == MISSING
+
+
+@pytest.mark.parametrize("use", OF_NOTHING.values(), ids=OF_NOTHING)
+def test_a_request_of_nothing_to_an_unknown_collection_misses_that(
+    client: QdrantClient, client_of_none: QdrantClient, use: Callable[[QdrantClient], object]
+) -> None:
+    assert refusal(lambda: use(client_of_none), 404) == MISSING
+    refusal(lambda: use(client))
+
+
+def test_a_shard_key_of_an_unknown_lookup_is_no_matter(client: QdrantClient) -> None:
+    elsewhere = models.LookupLocation(collection="nope", shard_key="a")
+    text = refusal(lambda: client.query_points("c", 1, lookup_from=elsewhere), 404)
+    assert text == "Not found: Collection nope not found"
 
 
 def test_a_collection_of_custom_shards_has_none_to_write_to(client: QdrantClient) -> None:

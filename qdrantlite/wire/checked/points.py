@@ -16,19 +16,20 @@ from qdrantlite.query.operation import (
 from qdrantlite.values.point_id import PointId
 from qdrantlite.values.vector import NamedVectors
 from qdrantlite.wire.bounds import not_empty
+from qdrantlite.wire.checked.once_found import OnceFound
 
 
 def upsert(points: tuple[PointWrite, ...], mode: UpdateMode, update_filter: Filter | None) -> Upsert:
-    """Raises BadRequest for no points."""
+    """Raises OnceFound for no points."""
     if not points:
-        raise BadRequest("Empty update request")
+        raise OnceFound(BadRequest("Empty update request"))
     return Upsert(points=points, mode=mode, update_filter=update_filter)
 
 
 def delete(selector: Selector) -> DeletePoints:
-    """Raises BadRequest for a list of no ids."""
+    """Raises OnceFound for a list of no ids."""
     if selector.ids == ():
-        raise BadRequest("Empty update request")
+        raise OnceFound(BadRequest("Empty update request"))
     return DeletePoints(selector)
 
 

@@ -21,6 +21,7 @@ from qdrantlite.query.search import (
     VectorInput,
 )
 from qdrantlite.wire.bounds import at_least, at_most, within
+from qdrantlite.wire.checked.once_found import OnceFound
 
 MMR_CANDIDATES_MAX = 16_384
 RRF_K_DEFAULT = 2
@@ -45,12 +46,12 @@ def rrf(k: int | None, weights: Sequence[float] | None) -> Fusion:
 def recommend(
     positive: tuple[VectorInput, ...], negative: tuple[VectorInput, ...], strategy: RecommendStrategy
 ) -> Recommend:
-    """Raises InvalidRequest when the strategy has nothing to work with."""
+    """Raises OnceFound when the strategy has nothing to work with."""
     if strategy is RecommendStrategy.AVERAGE_VECTOR:
         if not positive:
-            raise BadInput("Positive vectors should not be empty with `average` strategy")
+            raise OnceFound(BadInput("Positive vectors should not be empty with `average` strategy"))
     elif not (positive or negative):
-        raise BadRequest("At least one positive or negative vector ID required with this strategy")
+        raise OnceFound(BadRequest("At least one positive or negative vector ID required with this strategy"))
     return Recommend(positive, negative, strategy)
 
 
@@ -58,19 +59,19 @@ def old_recommend(
     positive: tuple[VectorInput, ...], negative: tuple[VectorInput, ...], strategy: RecommendStrategy
 ) -> Recommend:
     """The same for the older request, which has words of its own and leaves out what lacks the vector. Raises
-    BadRequest.
+    OnceFound.
     """
     if strategy is RecommendStrategy.AVERAGE_VECTOR and not positive:
-        raise BadRequest("At least one positive vector ID required with this strategy")
+        raise OnceFound(BadRequest("At least one positive vector ID required with this strategy"))
     return replace(recommend(positive, negative, strategy), lenient=True)
 
 
 def old_discover(target: VectorInput | None, pairs: tuple[ContextPair, ...]) -> Discover | Context:
-    """A request without a target is a context search. Raises BadRequest for one without pairs, too."""
+    """A request without a target is a context search. Raises OnceFound for one without pairs, too."""
     if target is not None:
         return Discover(target, pairs)
     if not pairs:
-        raise BadRequest("target and/or context_pairs must be specified")
+        raise OnceFound(BadRequest("target and/or context_pairs must be specified"))
     return Context(pairs)
 
 

@@ -5,19 +5,18 @@ writes and for reads.
 from collections.abc import Sequence
 
 from qdrantlite.errors import BadInput, BadRequest
+from qdrantlite.wire.checked.once_found import OnceFound
 
 
 def written(keys: Sequence[str | int]) -> None:
-    """The keys that a write names. Raises BadInput."""
-    if not keys:
-        raise BadInput("Empty shard keys selection")
-    raise BadInput(_not_found(keys[0]))
+    """The keys that a write names. Raises OnceFound."""
+    raise OnceFound(BadInput(_not_found(keys[0]) if keys else "Empty shard keys selection"))
 
 
-def read(keys: Sequence[str | int]) -> None:
-    """The keys that a read names. Raises BadRequest, unless there are none."""
+def read(keys: Sequence[str | int], lookup: str | None = None) -> None:
+    """The keys that a read names of its collection, or of that of a lookup. Raises OnceFound, unless there are none."""
     if keys:
-        raise BadRequest(_not_found(keys[0]))
+        raise OnceFound(BadRequest(_not_found(keys[0])), other=lookup)
 
 
 def _not_found(key: str | int) -> str:

@@ -16,6 +16,7 @@ from qdrantlite.deadline import READ_DEFAULT_S, Deadline
 from qdrantlite.errors import MalformedRequest, Unsupported
 from qdrantlite.wire.call_pools import CallKind, CallPools, overloaded
 from qdrantlite.wire.call_threads import CallThreads
+from qdrantlite.wire.checked.once_found import OnceFound, told
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.pb.services import SERVICES, Method
 from qdrantlite.wire.status import Failure, failure_of
@@ -139,7 +140,10 @@ def answer(method: Method, rpc: Rpc, engine: Engine, *, give_way: Callable[[], N
         try:
             if isinstance(request, Undecodable):
                 raise MalformedRequest("failed to decode Protobuf message")
-            response = rpc(engine, request, deadline_of(request, context))
+            try:
+                response = rpc(engine, request, deadline_of(request, context))
+            except OnceFound as refused:
+                raise told(refused, engine, request.collection_name) from None  # type: ignore[attr-defined]  # it has one
         except Exception as error:
             fail(context, failure_of(error, call=path))
         if timed:

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from qdrantlite.errors import MalformedRequest, QdrantliteError
 from qdrantlite.wire.call_pools import CallPools, overloaded
 from qdrantlite.wire.call_threads import CallThreads
+from qdrantlite.wire.checked.once_found import OnceFound, told
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.rest import collections, point_reads, point_writes, service
 from qdrantlite.wire.rest.bodies import (
@@ -176,7 +177,10 @@ class App:
             content = decompressed(request.content, coding, self._body_bytes_max)
             parameters = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
             call = Call(request.arguments, parameters, content, route.path, request.client, held)
-            answer = route.handler(self._engine, call)
+            try:
+                answer = route.handler(self._engine, call)
+            except OnceFound as refused:
+                raise told(refused, self._engine, call.collection) from None
             response = _succeeded(answer, route, request.started)
             if len(response.content) > LONG_BYTES:
                 held.append(answer)

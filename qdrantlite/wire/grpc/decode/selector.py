@@ -54,14 +54,14 @@ class Sharded(Protocol):
         """True when the field is set."""
 
 
-def shards_read(message: Sharded) -> None:
-    """Shard keys of a read. Raises InvalidRequest for any."""
+def shards_read(message: Sharded, lookup: str | None = None) -> None:
+    """Shard keys of a read, or of a lookup in another collection. Raises OnceFound for any."""
     if message.HasField("shard_key_selector"):
-        shard_keys.read(_shard_keys(message.shard_key_selector))
+        shard_keys.read(_shard_keys(message.shard_key_selector), lookup)
 
 
 def shards_written(message: Sharded) -> None:
-    """Shard keys of a write. Raises InvalidRequest for any."""
+    """Shard keys of a write. Raises OnceFound for any."""
     if message.HasField("shard_key_selector"):
         shard_keys.written(_shard_keys(message.shard_key_selector))
 
@@ -108,9 +108,10 @@ def decode_vectors_selector(message: pb.WithVectorsSelector) -> VectorsSelector:
 
 def decode_lookup_from(message: pb.LookupLocation) -> LookupFrom:
     """Where ids are resolved. Raises InvalidRequest."""
-    shards_read(message)
+    collection = collection_name(message.collection_name, field="lookup_from.collection_name")
+    shards_read(message, collection)
     return LookupFrom(
-        collection_name(message.collection_name, field="lookup_from.collection_name"),
+        collection,
         message.vector_name if message.HasField("vector_name") else None,
     )
 

@@ -69,8 +69,8 @@ def lookup_from(members: Fields) -> LookupFrom | None:
 
 
 def _lookup_from(members: Fields) -> LookupFrom:
-    shards_read(members)
     collection = collection_name(members.needed("collection", text), field="collection")
+    shards_read(members, collection)
     return LookupFrom(collection, members.text("vector"))
 
 
@@ -154,11 +154,11 @@ def _start_from(value: Json) -> int | float | str:
     return value
 
 
-def shards_read(members: Fields) -> None:
-    """``shard_key`` of a read. Raises InvalidRequest for any."""
+def shards_read(members: Fields, lookup: str | None = None) -> None:
+    """``shard_key`` of a read, or of a lookup in another collection. Raises InvalidRequest for any."""
     keys = members.read("shard_key", _shard_keys)
     if keys is not None:
-        shard_keys.read(keys)
+        shard_keys.read(keys, lookup)
 
 
 def shards_written(members: Fields) -> None:
