@@ -1,25 +1,20 @@
 """The command line: ``qdrantlite``, or ``python -m qdrantlite``.
 
-Reads options, loads settings, runs the server. What the user can mend is one line on standard error and exit code 1;
-a command that cannot be read, exit code 2. Standard output gets one line, once the server answers:
-``ready grpc=HOST:PORT http=HOST:PORT storage=FOLDER``.
+Reads options, and loads what they ask for: who asks for the version or for help does not wait for the server. What the
+user can mend is one line on standard error and exit code 1; a command that cannot be read, exit code 2. Standard output
+gets one line, once the server answers: ``ready grpc=HOST:PORT http=HOST:PORT storage=FOLDER``.
 """
 
 import argparse
-import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
-from qdrantlite import startup  # first of ours: NumPy must not be loaded before it
-from qdrantlite.errors import QdrantliteError
-from qdrantlite.log import configure_logging
-from qdrantlite.server import Addresses, CannotListen, serve
-from qdrantlite.settings import Settings, WrongSettings, load_settings, override
 from qdrantlite.version import API_VERSION, __version__
 
-logger = logging.getLogger("qdrantlite")
+COMMANDS = {"serve": "qdrantlite.serve_command:serve_command"}
+"""Where each is, by name: it gets the options, and is loaded when it is asked for."""
 
 ABOUT = """\
 The vector database that speaks Qdrant's API and installs with pip.
@@ -39,7 +34,7 @@ To stop: the first signal lets calls under way finish, a second one ends the pro
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """What the command line understands: ``command`` is None or ``serve``, with the options of ``serve_command``."""
+    """What the command line understands: ``command`` is None or ``serve``, with its options."""
     shape = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("qdrantlite", description=ABOUT, formatter_class=shape, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"qdrantlite {__version__} (Qdrant API {API_VERSION})")
@@ -63,39 +58,15 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def serve_command(
-    *, storage: Path | None, grpc_port: int | None, http_port: int | None, host: str | None, config_path: Path | None
-) -> None:
-    """Runs the server until a signal ends it. Exits with code 1 when it cannot."""
-    try:
-        loaded = load_settings(os.environ, Path(), config_path)
-        settings = override(loaded.settings, storage_path=storage, grpc_port=grpc_port, http_port=http_port, host=host)
-        configure_logging(settings.log_level)
-        for warning in loaded.warnings:
-            logger.warning(warning)
-        if loaded.idle:
-            logger.info("settings without effect in this server: %s", ", ".join(loaded.idle))
-        serve(settings, lambda addresses: _announce(addresses, settings))
-    except QdrantliteError as error:
-        sys.exit(f"qdrantlite: {error.report}")
-    except (WrongSettings, CannotListen) as error:
-        sys.exit(f"qdrantlite: {error}")
-
-
-def _announce(addresses: Addresses, settings: Settings) -> None:
-    startup.finish()
-    sys.stdout.write(f"ready {addresses} storage={settings.storage_path}\n")
-    sys.stdout.flush()
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command; ``arguments`` are those of the process unless given."""
     parser = make_parser()
     options = vars(parser.parse_args(arguments))
-    if options.pop("command") is None:
+    command = options.pop("command")
+    if command is None:
         parser.print_help(sys.stderr)
         sys.exit(2)
-    serve_command(**options)
+    resolve_name(COMMANDS[command])(**options)
 
 
 if __name__ == "__main__":

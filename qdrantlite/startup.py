@@ -14,8 +14,8 @@ as the largest merge of segments so far. So the bound stays where it is put here
 much to keep at the end of a heap, and would give back what one search frees, for the system to clear it again for the
 next: comparing 63,666 rows of bytes took six times as long. So that is told, too.
 
-``__main__`` alone imports this, for its effect: a program that holds the server inside itself (``qdrantlite.testing``)
-keeps its own settings.
+``serve_command`` alone imports this, for its effect: a program that holds the server inside itself
+(``qdrantlite.testing``) keeps its own settings.
 """
 
 import ctypes

@@ -280,6 +280,20 @@ def test_command_shows_version_and_teaches() -> None:
         assert taught in text
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["serve", "--help"], ["serve", "--bogus"], []])
+def test_what_needs_no_server_loads_none(arguments: list[str]) -> None:
+    """Loading it takes a hundred times as long as all else that is done for the version."""
+    program = (
+        "import sys; from contextlib import suppress; from qdrantlite import __main__\n"
+        "with suppress(SystemExit): __main__.main(sys.argv[1:])\n"
+        "print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, env=_environment(), text=True, capture_output=True, check=True)
+    ours = {name for name in done.stdout.splitlines()[-1].split() if name.partition(".")[0] in ("qdrantlite", "numpy")}
+    assert ours == {"qdrantlite", "qdrantlite.__main__", "qdrantlite.version"}
+
+
 @pytest.mark.parametrize("arguments", [[], ["bogus"], ["serve", "--grpc-port", "x"], ["serve", "--stor", "x"]])
 def test_a_command_that_cannot_be_read_teaches_and_leaves_with_2(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "qdrantlite", *arguments]
@@ -295,7 +309,7 @@ VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 def test_start_loads_nothing_superfluous_and_sets_threads_before_numpy() -> None:
     """Each module named here would cost a tenth of the time that an empty server may take to its first answer."""
     program = (
-        "import os, sys; from qdrantlite import __main__; __main__.make_parser().parse_args(['serve']);"
+        "import os, sys; from qdrantlite import __main__, serve_command; __main__.make_parser().parse_args(['serve']);"
         "print(*sys.modules); print(*(os.environ[v] for v in sys.argv[1:]))"
     )
     environment = {name: value for name, value in _environment().items() if name not in VARIABLES}
