@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+import numpy as np
+
 from qdrantlite.query.filter import Filter
 from qdrantlite.query.formula import (
     ConditionValue,
@@ -178,17 +180,16 @@ def check_writes(limits: StrictMode, operations: Sequence[Operation], stored: St
         match operation:
             case Upsert(points):
                 _at_most(len(points), limits.upsert_max_batchsize, "upsert limit")
-                _check_room(limits, stored, grows_payload=True)
-                _check_points(limits, len(points), stored)
+                _check_room(limits, stored)
                 for point in points:
                     _check_vectors(limits, point.vectors)
             case UpdateVectors(points):
                 _at_most(len(points), limits.upsert_max_batchsize, "update limit")
-                _check_room(limits, stored, grows_payload=False)
+                _check_room(limits, stored)
                 for each in points:
                     _check_vectors(limits, each.vectors)
             case SetPayload() | OverwritePayload():
-                _check_room(limits, stored, grows_payload=True)
+                _check_payload_room(limits, stored)
                 _check_selected(limits, operation.selector.filter, schema)
             case DeletePoints() | DeleteVectors() | DeletePayload() | ClearPayload():
                 _check_selected(limits, operation.selector.filter, schema)
@@ -211,25 +212,29 @@ def _check_selected(limits: StrictMode, filter: Filter | None, schema: Schema) -
     check_filter(filter, limits, schema, indexed=limits.unindexed_filtering_update)
 
 
-def _check_points(limits: StrictMode, brought: int, stored: Stored) -> None:
+def _check_room(limits: StrictMode, stored: Stored) -> None:
+    """Of what brings vectors. A request is measured by what is there before it: Qdrant does not know what it adds."""
+    _check_size("vector", stored.vector_bytes, limits.max_collection_vector_size_bytes)
+    _check_payload_room(limits, stored)
     most = limits.max_points_count
-    if most is not None and stored.points + brought > most:
+    if most is not None and stored.points >= most:
         refuse(f"Max points count limit of {most} reached!", "Delete some points or increase the limit.")
 
 
-def _check_room(limits: StrictMode, stored: Stored, *, grows_payload: bool) -> None:
-    for what, most, used in (
-        ("vector", limits.max_collection_vector_size_bytes, stored.vector_bytes),
-        ("payload", limits.max_collection_payload_size_bytes if grows_payload else None, stored.payload_bytes),
-    ):
-        if most is not None and used >= most:
-            refuse(f"Max {what} storage size limit of {most // MIB}MB reached!", "Delete points or increase the limit.")
+def _check_payload_room(limits: StrictMode, stored: Stored) -> None:
+    _check_size("payload", stored.payload_bytes, limits.max_collection_payload_size_bytes)
     percent = limits.max_resident_memory_percent
     if percent is not None and stored.resident_percent >= percent:
         refuse(
             f"Resident memory usage is at {stored.resident_percent:.0f}%, the limit is {percent}%",
             "Free memory or increase the limit.",
         )
+
+
+def _check_size(what: str, used: int, most: int | None) -> None:
+    if most is not None and used >= most:
+        shown = np.format_float_positional(np.float32(most / MIB), trim="-")
+        refuse(f"Max {what} storage size limit of {shown}MB reached!", "Delete points or increase the limit.")
 
 
 def _check_vectors(limits: StrictMode, vectors: NamedVectors) -> None:

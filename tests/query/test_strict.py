@@ -200,9 +200,13 @@ def upsert(*vectors: dict[str, Any]) -> o.Upsert:
     ("given", "stored", "text"),
     [
         ({"upsert_max_batchsize": 1}, {}, 'Limit exceeded 2 > 1 for "upsert limit"'),
-        ({"max_points_count": 2}, {"points": 1}, "Max points count limit of 2 reached!"),
+        ({"max_points_count": 2}, {"points": 2}, "Max points count limit of 2 reached!"),
         ({"max_collection_vector_size_bytes": 2 << 20}, {"vector_bytes": 2 << 20},
          "Max vector storage size limit of 2MB reached!"),
+        ({"max_collection_vector_size_bytes": 3 << 19}, {"vector_bytes": 3 << 19},
+         "Max vector storage size limit of 1.5MB reached!"),
+        ({"max_collection_vector_size_bytes": 10}, {"vector_bytes": 10},
+         "Max vector storage size limit of 0.000009536743MB reached!"),
         ({"max_collection_payload_size_bytes": 3 << 20}, {"payload_bytes": 4 << 20},
          "Max payload storage size limit of 3MB reached!"),
         ({"max_resident_memory_percent": 50}, {"resident_percent": 50.0}, "Resident memory usage is at 50%"),
@@ -218,6 +222,35 @@ def test_an_upsert_beyond_a_limit_is_refused(given: dict[str, Any], stored: dict
     with pytest.raises(BadRequest) as refused:
         strict.check_writes(limits(**given), request, replace(NOTHING, **stored), {})
     assert refused.value.text.startswith(text)
+
+
+def test_what_is_there_is_counted_before_a_request_not_what_it_brings() -> None:
+    """So points near the limit may be written again, as Qdrant lets them be."""
+    strict.check_writes(limits(max_points_count=2), [upsert({}, {}, {})], replace(NOTHING, points=1), {})
+
+
+ALL_FULL = strict.Stored(points=9, vector_bytes=9, payload_bytes=9, resident_percent=0.0)
+VECTORS = o.UpdateVectors((o.VectorsWrite(1, {}),))
+SELECTED = o.Selector(ids=(1,))
+PAYLOADS = (o.SetPayload({}, SELECTED), o.OverwritePayload({}, SELECTED))
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"max_points_count": 9}, (o.Upsert, o.UpdateVectors)),
+        ({"max_collection_vector_size_bytes": 9}, (o.Upsert, o.UpdateVectors)),
+        ({"max_collection_payload_size_bytes": 9}, (o.Upsert, o.UpdateVectors, o.SetPayload, o.OverwritePayload)),
+    ],
+)
+def test_a_full_collection_refuses_what_may_add_to_it(given: dict[str, Any], refused: tuple[type, ...]) -> None:
+    """Which limits are asked of which writes was read from Qdrant."""
+    for operation in (upsert({}), VECTORS, *PAYLOADS, o.DeletePoints(SELECTED), o.ClearPayload(SELECTED)):
+        if isinstance(operation, refused):
+            with pytest.raises(BadRequest, match="reached"):
+                strict.check_writes(limits(**given), [operation], ALL_FULL, {})
+        else:
+            strict.check_writes(limits(**given), [operation], ALL_FULL, {})
 
 
 def test_filters_of_writes_need_indexes_but_not_those_of_updates() -> None:
