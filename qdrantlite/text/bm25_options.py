@@ -4,6 +4,7 @@ An option that is absent or None has its default; an option that is not known is
 silently change every weight.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ def read_options(options: Mapping[str, object]) -> Bm25Params:
 
 
 def _wrong(name: str, expected: str, value: object) -> BadInput:
-    return BadInput(f"BM25 option {name} must be {expected}, got {value!r}")
+    return BadInput(f"BM25 option {name} must be {expected}, got {json.dumps(value, ensure_ascii=False)}")
 
 
 def _read_language(given: Mapping[str, object]) -> str | None:

@@ -103,6 +103,13 @@ def test_wrong_option_is_refused_by_name(options: dict[str, object]) -> None:
         bm25.embed_query("text", options)
 
 
+@pytest.mark.parametrize(("given", "shown"), [(True, "true"), ([None], "[null]"), ("é", '"é"')], ids=str)
+def test_a_wrong_option_is_shown_as_json(given: object, shown: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        bm25.embed_query("text", {"k": given})
+    assert refused.value.text.endswith(f"got {shown}")
+
+
 @pytest.mark.parametrize("model", ["qdrant/bm25", "Qdrant/BM25", "bm25", "BM25"])
 def test_model_is_known_in_any_case(model: str) -> None:
     bm25.check_model(model)

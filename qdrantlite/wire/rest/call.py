@@ -132,9 +132,10 @@ class Call:
     @property
     def wait(self) -> bool:
         """``wait`` of a write. Raises MalformedRequest."""
-        return self._flag("wait")
+        return self.flag("wait")
 
-    def _flag(self, name: str) -> bool:
+    def flag(self, name: str) -> bool:
+        """A parameter that is true or false, and false unless given. Raises MalformedRequest."""
         given = self.parameters.get(name, "false")
         if given not in _FLAGS:
             raise _undecodable("provided string was not `true` or `false`")

@@ -43,15 +43,19 @@ def ready(engine: Engine, _call: Call) -> Answer:
 
 
 def telemetry(engine: Engine, call: Call) -> Answer:
-    """What this server is and holds. It is told to who asks, and to nobody else. Requests are not counted."""
-    given = call.parameters.get("details_level", "0")
-    level = int(given) if given.isascii() and given.isdecimal() and len(given) < 3 else 0
+    """What this server is and holds. It is told to who asks, and to nobody else. Requests are not counted.
+
+    Who is to pass it on asks for it ``anonymize``d, and reads nothing that has a name.
+    """
+    level, anonymous = call.count("details_level", 0), call.flag("anonymize")
+    call.check_timeout()
     app: dict[str, Answer] = {"name": "qdrantlite", "version": API_VERSION, "startup": _STARTED.isoformat()}
     names = engine.list_collections()
     collections: dict[str, Answer] = {"number_of_collections": len(names)}
     if level >= _PARAMS_LEVEL:
         app["features"] = dict.fromkeys(_FEATURES, False)
-        collections["collections"] = [_told(engine, name, level) for name in names]
+        if not anonymous:
+            collections["collections"] = [_told(engine, name, level) for name in names]
     return {"id": str(_ID), "app": app, "collections": collections, "cluster": {"enabled": False}}
 
 
@@ -105,6 +109,8 @@ SHARD = COLLECTION + "/shards/{shard_id}"
 
 NOT_BUILT = (
     ("GET", "/metrics"),
+    ("GET", "/profiler/slow_requests"),
+    ("GET", COLLECTION + "/memory"),
     ("GET", "/quotas"),
     ("PUT", "/quotas"),
     *((method, COLLECTION + "/snapshots") for method in ("GET", "POST")),

@@ -289,6 +289,13 @@ def test_dates_travel_in_created_at(client: QdrantClient) -> None:
     assert created.tzinfo is not None
 
 
+def test_telemetry_for_others_has_no_names(client: QdrantClient) -> None:
+    client.create_collection("secret", vectors_config=VECTORS)
+    told: Any = client.http.service_api.telemetry(details_level=10, anonymize=True).result
+    assert told.collections.number_of_collections == 1
+    assert "secret" not in told.model_dump_json()
+
+
 @pytest.mark.parametrize("level", range(6))
 def test_telemetry_is_what_the_client_reads(client: QdrantClient, level: int) -> None:
     client.create_collection("told", vectors_config=VECTORS, sparse_vectors_config=SPARSE)

@@ -58,6 +58,8 @@ POINTS: list[tuple[str, str, Any, int, str]] = [
         "value x is not a valid point ID, valid values are",
     ),
     ("PUT", "/points", {"points": [{"id": -1, "vector": {}}]}, 400, "value -1 is not a valid point ID"),
+    ("PUT", "/points", {"points": [{"id": True, "vector": {}}]}, 400, "value true is not a valid point ID"),
+    ("PUT", "/points", {"points": [{"id": [1], "vector": {}}]}, 400, "value array is not a valid point ID"),
     ("PUT", "/points", {"points": [{"id": 1, "vector": {"a": []}}]}, 422, "[points[0].vector.a"),
     (
         "PUT",
@@ -122,9 +124,15 @@ POINTS: list[tuple[str, str, Any, int, str]] = [
         "/points",
         {"batch": {"ids": [1, 2], "vectors": {"a": [[1, 2]]}}},
         422,
-        "number of ids and vectors must be equal (2 != 1)",
+        "[batch.batch: number of ids and vectors must be equal (2 != 1)]",
     ),
-    ("PUT", "/points", {"batch": {"ids": [1], "vectors": [[1, 2]], "payloads": []}}, 422, "number of ids and payloads"),
+    (
+        "PUT",
+        "/points",
+        {"batch": {"ids": [1], "vectors": [[1, 2]], "payloads": []}},
+        422,
+        "batch: number of ids and payloads",
+    ),
     ("PUT", "/points?wait=maybe", {"points": [{"id": 1, "vector": {}}]}, 400, "Deserialize error in query parameters"),
     (
         "PUT",
@@ -288,12 +296,34 @@ def test_only_a_cluster_could(books: httpx.Client) -> None:
     assert books.get("/cluster").json()["result"] == {"status": "disabled"}
 
 
+@pytest.mark.parametrize(
+    ("parameters", "status", "text"),
+    [
+        ("details_level=much", 400, "Deserialize error in query parameters: invalid digit found in string"),
+        ("details_level=-1", 400, "Deserialize error in query parameters: invalid digit found in string"),
+        ("anonymize=maybe", 400, "Deserialize error in query parameters: provided string was not `true` or `false`"),
+        ("timeout=0", 422, "Validation error in query parameters: [timeout: value 0 invalid, must be 1 or larger]"),
+    ],
+)
+def test_telemetry_reads_its_parameters(http: httpx.Client, parameters: str, status: int, text: str) -> None:
+    response = http.get(f"/telemetry?{parameters}")
+    assert (response.status_code, error(response)) == (status, text)
+
+
 def test_timeout_of_a_change_is_a_second_at_least(http: httpx.Client) -> None:
     response = http.put("/collections/c?timeout=0", json={})
     assert response.status_code == 422
     assert error(response) == "Validation error in query parameters: [timeout: value 0 invalid, must be 1 or larger]"
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/collections/books/snapshots"), ("GET", "/metrics")])
+NOT_BUILT = (
+    ("GET", "/collections/books/snapshots"),
+    ("GET", "/collections/books/memory"),
+    ("GET", "/metrics"),
+    ("GET", "/profiler/slow_requests"),
+)
+
+
+@pytest.mark.parametrize(("method", "path"), NOT_BUILT)
 def test_what_is_not_built_says_so(books: httpx.Client, method: str, path: str) -> None:
     assert_refused(books.request(method, path), 501, "not implemented by this server")

@@ -77,11 +77,11 @@ def _columns(value: Json) -> tuple[PointWrite, ...]:
     payloads = members.each("payloads", lambda given: {} if given is None else payload(given))
     for length in _lengths(vectors):
         if length != len(ids):
-            raise ValidationFailed(f"number of ids and vectors must be equal ({len(ids)} != {length})")
+            raise ValidationFailed(f"batch: number of ids and vectors must be equal ({len(ids)} != {length})")
     if payloads is None:
         payloads = ({},) * len(ids)
     if len(payloads) != len(ids):
-        raise ValidationFailed(f"number of ids and payloads must be equal ({len(ids)} != {len(payloads)})")
+        raise ValidationFailed(f"batch: number of ids and payloads must be equal ({len(ids)} != {len(payloads)})")
     rows: tuple[NamedVectors, ...] = (
         vectors
         if isinstance(vectors, tuple)

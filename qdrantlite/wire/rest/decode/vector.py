@@ -76,14 +76,23 @@ def point_id(value: Json) -> PointId:
     elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= U64_MAX:
         return value
     raise Misread(
-        f"value {value if isinstance(value, str | int | float) else type_name(value)} is not a valid point ID, "
-        "valid values are either an unsigned integer or a UUID"
+        f"value {_shown(value)} is not a valid point ID, valid values are either an unsigned integer or a UUID"
     )
 
 
-def type_name(value: Json) -> str:
-    """What JSON calls a value that is no text and no number."""
-    return "null" if value is None else "array" if isinstance(value, list) else "object"
+def _shown(value: Json) -> str:
+    """As JSON has it, of what may be long its kind."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case list():
+            return "array"
+        case dict():
+            return "object"
+        case _:
+            return str(value)
 
 
 def vector(value: Json) -> VectorSource:
