@@ -171,12 +171,17 @@ READS: list[tuple[Call, Any, str]] = [
     (query(collection_name="none"), NOT_FOUND, NO_COLLECTION),
     (query(query=nearest(1, 2, 3)), INVALID, DIMENSION),
     (query(using="none"), INVALID, NO_NAME),
+    (
+        ("Search", grpc.SearchPoints(collection_name="c", vector_name="row", limit=1)),
+        INVALID,
+        "Wrong input: Vector dimension error: expected dim: 2, got 0",
+    ),
     (query(using="sparse"), INVALID, SPARSE_MIX),
     (query(limit=0), INVALID, BODY + "limit: value 0 invalid, must be 1 or larger]"),
     (
         query(query=grpc.Query(nearest=grpc.VectorInput(sparse=grpc.SparseVector(indices=[1, 1], values=[1, 2])))),
         INVALID,
-        BODY + "query.variant.variant.indices: Validation error: must be unique []",
+        BODY + "query.variant.variant.indices: Validation error: must be unique [{}]]",
     ),
     (
         query(params=grpc.SearchParams(idf=grpc.IdfParams(corpus=grpc.Filter(must=[field(is_null=True)])))),

@@ -29,11 +29,10 @@ def dense(values: F32) -> DenseVector:
 def sparse(indices: U32, weights: F32) -> SparseVector:
     """Sorted by index. Raises ValidationFailed for unequal lengths and repeated indices."""
     if len(indices) != len(weights):
-        lengths = f"{len(weights)} values, {len(indices)} indices"
-        raise ValidationFailed(f"values: Validation error: must be the same length as indices [{lengths}]")
+        raise ValidationFailed("values: Validation error: must be the same length as indices [{}]")
     vector = SparseVector.from_unsorted(indices, weights)
     if (vector.indices[1:] == vector.indices[:-1]).any():
-        raise ValidationFailed("indices: Validation error: must be unique []")
+        raise ValidationFailed("indices: Validation error: must be unique [{}]")
     return vector
 
 

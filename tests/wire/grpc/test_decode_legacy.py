@@ -119,7 +119,6 @@ REFUSED = [
         of(decode.decode_old_search, pb.SearchPoints, vector=[1], limit=0),
         "[limit: value 0 invalid, must be 1 or larger]",
     ),
-    (of(decode.decode_old_search, pb.SearchPoints), "data"),
     (of(decode.decode_recommend, pb.RecommendPoints), "At least one positive vector ID required with this strategy"),
     (
         of(decode.decode_recommend, pb.RecommendPoints, strategy=1),

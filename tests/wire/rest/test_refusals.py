@@ -229,6 +229,20 @@ READS: list[tuple[str, Any, int, str]] = [
     ("/query", {"filter": {"must": {"key": "a", "range": {"gte": "soon"}}}}, 400, "`filter.must.range.gte`"),
     ("/query", {"with_payload": "yes"}, 400, "untagged enum WithPayloadInterface at `with_payload`"),
     ("/query", {"with_payload": {"include": ["n"], "odd": 1}}, 400, "unknown field `odd`"),
+    ("/query", {"with_payload": {"include": None}}, 400, "missing field `include` at `with_payload`"),
+    ("/query", {"with_payload": {"exclude": None}}, 400, "missing field `exclude` at `with_payload`"),
+    # Of an empty vector in a query Qdrant says what the collection says of it; one to store is refused unread.
+    ("/query", {"query": [], "using": "a"}, 400, "Wrong input: Vector dimension error: expected dim: 2, got 0"),
+    ("/query", {"query": {"nearest": [], "mmr": {}}, "using": "m"}, 400, "expected dim: 2, got 0"),
+    ("/query", {"query": {"recommend": {"positive": [[1, 2], []]}}, "using": "a"}, 400, "expected dim: 2, got 0"),
+    ("/query", {"query": [], "using": "s"}, 400, "Conversion between sparse and regular vectors failed"),
+    ("/search", {"vector": {"name": "a", "vector": []}, "limit": 1}, 400, "expected dim: 2, got 0"),
+    (
+        "/query",
+        {"query": {"indices": [1], "values": [1, 2]}, "using": "s"},
+        422,
+        "[query.values: Validation error: must be the same length as indices [{}]]",
+    ),
     (
         "/query",
         {"query": {"formula": {"mult": ["$score", []]}}},

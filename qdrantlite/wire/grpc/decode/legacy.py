@@ -20,10 +20,10 @@ from qdrantlite.query.search import (
     Search,
     VectorInput,
 )
+from qdrantlite.values.vector import DenseVector
 from qdrantlite.wire.bounds import collection_name, each_inside, inside
 from qdrantlite.wire.checked import query as checked_query
 from qdrantlite.wire.checked import search as checked
-from qdrantlite.wire.checked import vector as checked_vector
 from qdrantlite.wire.grpc.decode.filter import decode_filter
 from qdrantlite.wire.grpc.decode.query import decode_strategy
 from qdrantlite.wire.grpc.decode.selector import (
@@ -132,7 +132,7 @@ def _groups(message: pb.SearchPointGroups | pb.RecommendPointGroups, search: Sea
 def _decode_nearest(message: pb.SearchPoints | pb.SearchPointGroups) -> Nearest:
     if message.HasField("sparse_indices"):
         return Nearest(decode_sparse(message.sparse_indices.data, message.vector))
-    return Nearest(checked_vector.dense(np.array(message.vector, dtype=np.float32)))
+    return Nearest(DenseVector(np.array(message.vector, dtype=np.float32)))
 
 
 def _decode_examples(message: pb.RecommendPoints | pb.RecommendPointGroups) -> Recommend:

@@ -2,6 +2,7 @@
 
 from qdrantlite.query.search import GroupSearch, Nearest, Prefetch, Query, Search
 from qdrantlite.values.payload import Json
+from qdrantlite.values.vector import Vector
 from qdrantlite.wire.checked import query as checked_query
 from qdrantlite.wire.checked import search as checked
 from qdrantlite.wire.rest.decode.query import context_pair, strategy
@@ -14,7 +15,7 @@ from qdrantlite.wire.rest.decode.selector import (
     vectors_selector,
     with_lookup,
 )
-from qdrantlite.wire.rest.decode.vector import asked, sparse, vector
+from qdrantlite.wire.rest.decode.vector import asked, listed, sparse
 from qdrantlite.wire.rest.reading import Fields, Misread, count, fields, path, text
 
 
@@ -70,12 +71,21 @@ def decode_discover_batch(value: Json) -> tuple[Search, ...]:
 def _named_vector(value: Json) -> tuple[Nearest, str]:
     """A bare vector, or an object with a name and a vector."""
     if not isinstance(value, dict):
-        return Nearest(vector(value)), ""
+        return Nearest(_vector(value)), ""
     if "name" not in value:
         raise Misread("data did not match any variant of untagged enum NamedVectorStruct")
     members = Fields(value)
-    found = members.needed("vector", lambda given: sparse(given) if isinstance(given, dict) else vector(given))
-    return Nearest(found), members.needed("name", text)
+    return Nearest(members.needed("vector", _vector)), members.needed("name", text)
+
+
+def _vector(value: Json) -> Vector:
+    match value:
+        case list():
+            return listed(value)
+        case dict():
+            return sparse(value)
+        case _:
+            raise Misread("data did not match any variant of untagged enum Vector")
 
 
 def _using(members: Fields) -> str:

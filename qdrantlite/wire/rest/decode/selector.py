@@ -40,10 +40,10 @@ def _payload_selector(value: Json) -> PayloadSelector:
             return PayloadSelector(include=items(value, path))
         case dict() if "include" in value:
             Fields(value).only("include")
-            return PayloadSelector(include=Fields(value).each("include", path))
+            return PayloadSelector(include=Fields(value).every("include", path))
         case dict() if "exclude" in value:
             Fields(value).only("exclude")
-            return PayloadSelector(exclude=Fields(value).each("exclude", path))
+            return PayloadSelector(exclude=Fields(value).every("exclude", path))
         case _:
             raise Misread("data did not match any variant of untagged enum WithPayloadInterface")
 

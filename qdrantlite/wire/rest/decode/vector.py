@@ -4,6 +4,7 @@ JSON does not tag them: a list of numbers is dense, a list of lists a multivecto
 sparse. Lists of numbers become arrays in C (``floats``); why by ``struct``, ``docs/decisions`` tells.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from struct import Struct, error
 
@@ -14,7 +15,17 @@ from qdrantlite.errors import MalformedRequest
 from qdrantlite.query.search import VectorInput
 from qdrantlite.values.payload import Json
 from qdrantlite.values.point_id import PointId, parse_uuid
-from qdrantlite.values.vector import F32, U32, Document, InferenceInput, NamedVectors, SparseVector, VectorSource
+from qdrantlite.values.vector import (
+    F32,
+    U32,
+    DenseVector,
+    Document,
+    InferenceInput,
+    MultiVector,
+    NamedVectors,
+    SparseVector,
+    VectorSource,
+)
 from qdrantlite.wire.checked import vector as checked
 from qdrantlite.wire.rest.reading import U64_MAX, Misread, fields, inside, payload, text, unexpected
 
@@ -96,8 +107,8 @@ def _shown(value: Json) -> str:
 
 
 def vector(value: Json) -> VectorSource:
-    """One vector, or what is to become one. Raises InvalidRequest."""
-    found = _listed(value) if isinstance(value, list) else _tagged(value)
+    """One vector to store, or what is to become one. Raises InvalidRequest."""
+    found = _listed(value, checked.dense) if isinstance(value, list) else _tagged(value)
     if found is None:
         raise Misread("data did not match any variant of untagged enum Vector")
     return found
@@ -107,7 +118,7 @@ def stored(value: Json) -> NamedVectors:
     """All vectors of a point: one without a name, or an object from names. Raises InvalidRequest."""
     if isinstance(value, dict) and all(isinstance(item, list | dict) for item in value.values()):
         return {name: inside(name, vector, item) for name, item in value.items()}
-    found = _listed(value) if isinstance(value, list) else _tagged(value)
+    found = _listed(value, checked.dense) if isinstance(value, list) else _tagged(value)
     if found is None:
         raise Misread("data did not match any variant of untagged enum VectorStruct")
     return checked.unnamed(found)
@@ -118,7 +129,7 @@ def asked(value: Json) -> VectorInput:
     found: VectorInput | None = None
     match value:
         case list():
-            found = _listed(value)
+            found = listed(value)
         case dict():
             found = _tagged(value)
         case bool() | float() | None:
@@ -130,10 +141,15 @@ def asked(value: Json) -> VectorInput:
     return found
 
 
-def _listed(value: list[Json]) -> VectorSource:
+def listed(value: list[Json]) -> DenseVector | MultiVector:
+    """A vector of a query. How long it should be, an empty one too, the collection will say. Raises InvalidRequest."""
+    return _listed(value, DenseVector)
+
+
+def _listed(value: list[Json], dense: Callable[[F32], DenseVector]) -> DenseVector | MultiVector:
     if value and isinstance(value[0], list):
         return checked.multi([_row(row) for row in value])
-    return checked.dense(floats(value))
+    return dense(floats(value))
 
 
 def _row(value: Json) -> F32:
