@@ -1,5 +1,8 @@
 """Search, recommend and discover, the routes that query replaced: decoded into the same tree, without prefetches."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from qdrantlite.query.search import GroupSearch, Nearest, Prefetch, Query, Search
 from qdrantlite.values.payload import Json
 from qdrantlite.values.vector import Vector
@@ -21,9 +24,7 @@ from qdrantlite.wire.rest.reading import Fields, Misread, count, fields, path, t
 
 def decode_old_search(value: Json) -> Search:
     """Raises InvalidRequest."""
-    members = fields(value)
-    query, using = members.needed("vector", _named_vector)
-    return _search(members, query, using)
+    return _paged(value, _nearest)
 
 
 def decode_old_search_batch(value: Json) -> tuple[Search, ...]:
@@ -33,16 +34,12 @@ def decode_old_search_batch(value: Json) -> tuple[Search, ...]:
 
 def decode_old_search_groups(value: Json) -> GroupSearch:
     """Raises InvalidRequest."""
-    return _groups(fields(value), decode_old_search(value))
+    return _grouped(value, _nearest)
 
 
 def decode_recommend(value: Json) -> Search:
     """Raises InvalidRequest."""
-    members = fields(value)
-    recommend = checked_query.old_recommend(
-        members.each("positive", asked) or (), members.each("negative", asked) or (), strategy(members)
-    )
-    return _search(members, recommend, _using(members))
+    return _paged(value, _recommended)
 
 
 def decode_recommend_batch(value: Json) -> tuple[Search, ...]:
@@ -52,20 +49,49 @@ def decode_recommend_batch(value: Json) -> tuple[Search, ...]:
 
 def decode_recommend_groups(value: Json) -> GroupSearch:
     """Raises InvalidRequest."""
-    return _groups(fields(value), decode_recommend(value))
+    return _grouped(value, _recommended)
 
 
 def decode_discover(value: Json) -> Search:
     """A request without a target is a context search. Raises InvalidRequest."""
-    members = fields(value)
-    pairs = members.each(members.given("context", "context_pairs"), context_pair) or ()
-    target = members.read("target", asked)
-    return _search(members, checked_query.old_discover(target, pairs), _using(members))
+    return _paged(value, _discovered)
 
 
 def decode_discover_batch(value: Json) -> tuple[Search, ...]:
     """In the order given. Raises InvalidRequest."""
     return fields(value).every("searches", decode_discover)
+
+
+def _paged(value: Json, decode: Callable[[Fields], Search]) -> Search:
+    members = fields(value)
+    return replace(decode(members), offset=members.count("offset") or 0)
+
+
+def _grouped(value: Json, decode: Callable[[Fields], Search]) -> GroupSearch:
+    """Groups have no pages: an offset is as unknown to them as any other member."""
+    members = fields(value)
+    return checked.group_search(
+        decode(members), members.needed("group_by", path), members.needed("group_size", count), with_lookup(members)
+    )
+
+
+def _nearest(members: Fields) -> Search:
+    query, using = members.needed("vector", _named_vector)
+    return _search(members, query, using, threshold=_threshold(members))
+
+
+def _recommended(members: Fields) -> Search:
+    recommend = checked_query.old_recommend(
+        members.each("positive", asked) or (), members.each("negative", asked) or (), strategy(members)
+    )
+    return _search(members, recommend, _using(members), threshold=_threshold(members))
+
+
+def _discovered(members: Fields) -> Search:
+    """A discovery knows no threshold."""
+    pairs = members.each(members.given("context", "context_pairs"), context_pair) or ()
+    target = members.read("target", asked)
+    return _search(members, checked_query.old_discover(target, pairs), _using(members), threshold=None)
 
 
 def _named_vector(value: Json) -> tuple[Nearest, str]:
@@ -92,7 +118,11 @@ def _using(members: Fields) -> str:
     return members.text("using") or ""
 
 
-def _search(members: Fields, query: Query, using: str) -> Search:
+def _threshold(members: Fields) -> float | None:
+    return members.small_number("score_threshold")
+
+
+def _search(members: Fields, query: Query, using: str, *, threshold: float | None) -> Search:
     shards_read(members)
     limit = members.needed(members.given("limit", "top"), count)
     return Search(
@@ -101,17 +131,10 @@ def _search(members: Fields, query: Query, using: str) -> Search:
             using=using,
             filter=filter_of(members),
             params=search_params(members),
-            score_threshold=members.small_number("score_threshold"),
+            score_threshold=threshold,
             limit=checked.limit_of(limit, limit),
             lookup_from=lookup_from(members),
         ),
-        offset=members.count("offset") or 0,
         with_payload=payload_selector(members),
         with_vectors=vectors_selector(members),
-    )
-
-
-def _groups(members: Fields, search: Search) -> GroupSearch:
-    return checked.group_search(
-        search, members.needed("group_by", path), members.needed("group_size", count), with_lookup(members)
     )
