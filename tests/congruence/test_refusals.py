@@ -18,6 +18,7 @@ EXISTS = transport.StatusCode.ALREADY_EXISTS
 NO_COLLECTION = "Not found: Collection `none` doesn't exist!"
 NO_LOOKUP = "Not found: Collection none not found"
 NO_NAME = "Wrong input: Not existing vector name error: none"
+EMPTY = "Bad request: Empty update request"
 NO_POINT = "Not found: No point with id 99 found"
 SPARSE_MIX = "Wrong input: Conversion between sparse and regular vectors failed"
 UNKNOWN: Any = 9
@@ -130,7 +131,23 @@ WRITES: list[tuple[Call, Any, str]] = [
     (upsert(grpc.PointStruct(vectors=vectors(row=dense(1, 2)))), INVALID, "Empty ID is not allowed"),
     (upsert(grpc.PointStruct(id=grpc.PointId(uuid="x"), vectors=vectors())), INVALID, "Unable to parse UUID: x"),
     (upsert(ordering=grpc.WriteOrdering(type=UNKNOWN)), INVALID, "cannot convert ordering: 9"),
-    (("Upsert", grpc.UpsertPoints(collection_name="c")), INVALID, "Bad request: Empty update request"),
+    (("Upsert", grpc.UpsertPoints(collection_name="c")), INVALID, EMPTY),
+    (("Delete", grpc.DeletePoints(collection_name="c", points=ids())), INVALID, EMPTY),
+    (("UpdateVectors", grpc.UpdatePointVectors(collection_name="c")), INVALID, EMPTY),
+    (("SetPayload", grpc.SetPayloadPoints(collection_name="c", points_selector=ids())), INVALID, EMPTY),
+    (("OverwritePayload", grpc.SetPayloadPoints(collection_name="c", points_selector=ids())), INVALID, EMPTY),
+    (("DeletePayload", grpc.DeletePayloadPoints(collection_name="c", points_selector=ids())), INVALID, EMPTY),
+    (("ClearPayload", grpc.ClearPayloadPoints(collection_name="c", points=ids())), INVALID, EMPTY),
+    (
+        (
+            "DeleteVectors",
+            grpc.DeletePointVectors(
+                collection_name="c", points_selector=ids(), vectors=grpc.VectorsSelector(names=["row"])
+            ),
+        ),
+        INVALID,
+        EMPTY,
+    ),
     (("Delete", grpc.DeletePoints(collection_name="c")), INVALID, "PointSelector is missing"),
     (("SetPayload", grpc.SetPayloadPoints(collection_name="c", points_selector=ids(1, 99))), NOT_FOUND, NO_POINT),
     (("ClearPayload", grpc.ClearPayloadPoints(collection_name="c", points=ids(1, 99))), NOT_FOUND, NO_POINT),
@@ -350,7 +367,6 @@ def test_what_is_no_mistake(stubs: tuple[QdrantClient, Any, Any]) -> None:
     assert points.Upsert(upsert(timeout=0)[1]).result.status == 2
     assert points.Query(query(params=grpc.SearchParams(hnsw_ef=0))[1]).result
     assert points.Count(count(min_should=grpc.MinShould(min_count=0))[1]).result.count == 3
-    assert points.UpdateVectors(grpc.UpdatePointVectors(collection_name="c", wait=True)).result.status == 2
     small = grpc.HnswConfigDiff(full_scan_threshold=1)
     assert collections.Create(create(collection_name="quick", timeout=0, hnsw_config=small)[1]).result
     assert collections.Delete(grpc.DeleteCollection(collection_name="quick")).result

@@ -233,10 +233,12 @@ class Fields:
         value = self._members.get(name)
         return None if value is None else inside(name, decode, value)
 
-    def needed(self, name: str, decode: Callable[[Json], T]) -> T:
-        """Like ``read``; raises Misread when there is no such member."""
+    def needed(self, name: str, decode: Callable[[Json], T], other: str | None = None) -> T:
+        """Like ``read``; raises Misread when there is no such member, nor one called by its ``other`` name."""
         value = self._members.get(name)
         if value is None:
+            if other is not None and self.has(other):
+                return self.needed(other, decode)
             raise Misread(f"missing field `{name}`")
         return inside(name, decode, value)
 

@@ -264,6 +264,19 @@ def test_async_client_writes_and_reads(server: Server, client: QdrantClient) -> 
     asyncio.run(use())
 
 
+def test_vectors_are_written_by_either_name(server: Server, client: QdrantClient) -> None:
+    """Qdrant takes ``vectors`` for ``vector`` in points, in their vectors, and in what deletes these."""
+    client.create_collection("c", vectors_config=VECTORS)
+    post, put = client.http.client._client.post, client.http.client._client.put
+    path = f"{server.url}/collections/c/points"
+    assert put(f"{path}?wait=true", json={"points": [{"id": 1, "vectors": {"d": [1, 0]}}]}).status_code == 200
+    change = {"points": [{"id": 1, "vectors": {"m": [[0, 1]]}}]}
+    assert put(f"{path}/vectors?wait=true", json=change).status_code == 200
+    assert client.retrieve("c", [1], with_vectors=True)[0].vector == {"d": [1.0, 0.0], "m": [[0.0, 1.0]]}
+    assert post(f"{path}/vectors/delete?wait=true", json={"points": [1], "vectors": ["d"]}).status_code == 200
+    assert client.retrieve("c", [1], with_vectors=True)[0].vector == {"m": [[0.0, 1.0]]}
+
+
 def test_older_routes_answer_lists(server: Server, client: QdrantClient) -> None:
     client.create_collection("c", vectors_config=VECTORS, sparse_vectors_config=SPARSE)
     client.upsert("c", [_point(number) for number in range(5)])

@@ -45,9 +45,19 @@ CREATE: list[tuple[Any, int, str]] = [
     ({"quantization_config": {"odd": {}}}, 400, "untagged enum QuantizationConfig at `quantization_config`"),
     ({"strict_mode_config": {"max_timeout": 0}}, 422, "[strict_mode_config.max_timeout: value 0 invalid"),
 ]
+EMPTY = "Bad request: Empty update request"
 POINTS: list[tuple[str, str, Any, int, str]] = [
     ("PUT", "/points", {}, 400, "Invalid PointInsertOperations format"),
-    ("PUT", "/points", {"points": []}, 400, "Bad request: Empty update request"),
+    ("PUT", "/points", {"points": []}, 400, EMPTY),
+    ("PUT", "/points", {"batch": {"ids": [], "vectors": []}}, 400, EMPTY),
+    ("PUT", "/points/vectors", {"points": []}, 422, "[points: must specify points to update]"),
+    ("POST", "/points/payload", {"points": [], "payload": {"a": 1}}, 400, EMPTY),
+    ("POST", "/points/payload", {"points": [], "payload": {"a": 1}, "filter": {}}, 400, EMPTY),
+    ("PUT", "/points/payload", {"points": [], "payload": {"a": 1}}, 400, EMPTY),
+    ("POST", "/points/payload/delete", {"points": [], "keys": ["a"]}, 400, EMPTY),
+    ("POST", "/points/payload/clear", {"points": []}, 400, EMPTY),
+    ("POST", "/points/vectors/delete", {"points": [], "vector": ["a"]}, 400, EMPTY),
+    ("POST", "/points/batch", {"operations": [{"clear_payload": {"points": []}}]}, 400, EMPTY),
     ("PUT", "/points", {"points": [{"vector": {}}]}, 400, "missing field `id` at `points[0]`"),
     ("PUT", "/points", {"points": [{"id": 1}]}, 400, "missing field `vector` at `points[0]`"),
     (
@@ -142,7 +152,7 @@ POINTS: list[tuple[str, str, Any, int, str]] = [
         "unknown variant `odd`, expected one of `weak`",
     ),
     ("PUT", "/points?timeout=0", {"points": [{"id": 1, "vector": {}}]}, 400, "invalid value: integer `0`"),
-    ("POST", "/points/delete", {"points": []}, 400, "Bad request: Empty update request"),
+    ("POST", "/points/delete", {"points": []}, 400, EMPTY),
     ("POST", "/points/delete", {}, 400, "untagged enum PointsSelector"),
     (
         "POST",
@@ -153,7 +163,7 @@ POINTS: list[tuple[str, str, Any, int, str]] = [
     ),
     ("POST", "/points/payload", {"payload": {"a": 1}}, 400, "Either list of point ids or filter must be provided"),
     ("POST", "/points/payload", {"payload": {"a": 1}, "points": [1], "key": "a b"}, 400, "Invalid json path: 'a b'"),
-    ("POST", "/points/vectors/delete", {"points": [1], "vector": []}, 422, "vector: value"),
+    ("POST", "/points/vectors/delete", {"points": [1], "vector": []}, 422, "[vector: must specify vector names to"),
     ("PUT", "/points/vectors", {"points": [{"id": 1, "vector": {}}]}, 422, "must specify vectors to update for point"),
     ("POST", "/points/batch", {"operations": [{"odd": {}}]}, 400, "untagged enum UpdateOperation at `operations[0]`"),
     ("PUT", "/index", {"field_name": "a"}, 400, "Bad request: Can't auto-detect field type"),

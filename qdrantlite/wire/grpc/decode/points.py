@@ -68,12 +68,12 @@ def _decode_point(message: pb.PointStruct) -> PointWrite:
 
 
 def decode_selector(message: pb.PointsSelector) -> Selector:
-    """Raises MalformedRequest when neither ids nor a filter are given."""
+    """Raises MalformedRequest when neither ids nor a filter are given, OnceFound for a list of no ids."""
     match message.WhichOneof("points_selector_one_of"):
         case "points":
-            return Selector(ids=decode_ids(message.points.ids))
+            return checked.selector(ids=decode_ids(message.points.ids))
         case "filter":
-            return Selector(filter=inside("points_selector_one_of", decode_filter, message.filter))
+            return checked.selector(filter=inside("points_selector_one_of", decode_filter, message.filter))
         case None:
             raise MalformedRequest("PointSelector is missing")
 
@@ -85,14 +85,14 @@ def decode_delete(message: pb.DeletePoints | Batch.DeletePoints) -> DeletePoints
 
 
 def _delete(selector: pb.PointsSelector) -> DeletePoints:
-    return checked.delete(decode_selector(selector))
+    return DeletePoints(decode_selector(selector))
 
 
 def decode_update_vectors(message: pb.UpdatePointVectors | Batch.UpdateVectors) -> UpdateVectors:
     """Raises InvalidRequest."""
     shards_written(message)
     points = each_inside("points", _decode_point_vectors, message.points)
-    return UpdateVectors(points, _update_filter(message))
+    return checked.update_vectors(points, _update_filter(message))
 
 
 def _decode_point_vectors(message: pb.PointVectors) -> VectorsWrite:
@@ -110,8 +110,8 @@ def decode_delete_vectors(message: pb.DeletePointVectors | Batch.DeleteVectors) 
         raise MalformedRequest("points_selector is expected")
     if not message.HasField("vectors"):
         raise MalformedRequest("vectors is expected")
-    selector = decode_selector(message.points_selector)
-    return checked.delete_vectors(selector, message.vectors.names, field="vectors.names")
+    names = checked.vector_names(message.vectors.names, field="vectors.names")
+    return DeleteVectors(decode_selector(message.points_selector), names)
 
 
 def decode_set_payload(message: pb.SetPayloadPoints | Batch.SetPayload) -> SetPayload:

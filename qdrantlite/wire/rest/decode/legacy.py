@@ -124,7 +124,7 @@ def _threshold(members: Fields) -> float | None:
 
 def _search(members: Fields, query: Query, using: str, *, threshold: float | None) -> Search:
     shards_read(members)
-    limit = members.needed(members.given("limit", "top"), count)
+    limit = members.needed("limit", count, "top")
     return Search(
         stage=Prefetch(
             query=query,

@@ -25,7 +25,6 @@ from qdrantlite.query.operation import (
 )
 from qdrantlite.values.payload import Json, parse_path
 from qdrantlite.values.vector import NamedVectors, VectorSource
-from qdrantlite.wire.bounds import not_empty
 from qdrantlite.wire.checked import points as checked
 from qdrantlite.wire.rest.decode.filter import decode_filter
 from qdrantlite.wire.rest.decode.selector import shards_written
@@ -66,7 +65,9 @@ def _points(members: Fields, apart: Elements | None, decode: Callable[[Json], T]
 def _point(value: Json) -> PointWrite:
     members = fields(value)
     return PointWrite(
-        members.needed("id", point_id), members.needed("vector", stored), members.read("payload", payload) or {}
+        members.needed("id", point_id),
+        members.needed("vector", stored, "vectors"),
+        members.read("payload", payload) or {},
     )
 
 
@@ -107,7 +108,7 @@ def _selector_of(members: Fields) -> Selector | None:
     """Ids or a filter; both where the operation allows it; None when neither is given."""
     ids = members.each("points", point_id)
     filter = members.read("filter", decode_filter)
-    return None if ids is None and filter is None else Selector(ids=ids, filter=filter)
+    return None if ids is None and filter is None else checked.selector(ids, filter)
 
 
 def _points_selector(value: Json) -> Selector:
@@ -124,7 +125,7 @@ def _points_selector(value: Json) -> Selector:
 
 def decode_delete(value: Json) -> DeletePoints:
     """Raises InvalidRequest."""
-    return checked.delete(_points_selector(value))
+    return DeletePoints(_points_selector(value))
 
 
 def decode_clear_payload(value: Json) -> ClearPayload:
@@ -137,24 +138,27 @@ def decode_update_vectors(value: Json, apart: Elements | None = None) -> UpdateV
     members = fields(value)
     shards_written(members)
     points = _points(members, apart, _point_vectors)
-    not_empty("points", points)
-    return UpdateVectors(points, _update_filter(members))
+    if not points:
+        raise ValidationFailed("points: must specify points to update")
+    return checked.update_vectors(points, _update_filter(members))
 
 
 def _point_vectors(value: Json) -> VectorsWrite:
     members = fields(value)
-    return checked.vectors_write(members.needed("id", point_id), members.needed("vector", stored), field="vector")
+    return checked.vectors_write(
+        members.needed("id", point_id), members.needed("vector", stored, "vectors"), field="vector"
+    )
 
 
 def decode_delete_vectors(value: Json) -> DeleteVectors:
     """Raises InvalidRequest."""
     members = fields(value)
     shards_written(members)
-    names = members.every("vector", text)
+    names = checked.vector_names(members.every(members.given("vector", "vectors"), text), field="vector")
     selector = _selector_of(members)
     if selector is None:
         raise BadRequest("No filter or points provided")
-    return checked.delete_vectors(selector, names, field="vector")
+    return DeleteVectors(selector, names)
 
 
 def decode_set_payload(value: Json) -> SetPayload:
