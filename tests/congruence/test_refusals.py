@@ -179,9 +179,15 @@ WRITES: list[tuple[Call, Any, str]] = [
         NO_POINT,
     ),
     (("UpdateBatch", grpc.UpdateBatchPoints(collection_name="c")), INVALID, BODY),
+    (index(field_name=""), INVALID, BODY + 'field_name: value "" invalid, must be 1 or more characters]'),
+    (
+        ("DeleteFieldIndex", grpc.DeleteFieldIndexCollection(collection_name="c")),
+        INVALID,
+        BODY + 'field_name: value "" invalid, must be 1 or more characters]',
+    ),
     (index(), INVALID, "Bad request: Can't auto-detect field type, please specify `field_schema`"),
     (index(field_type=77), INVALID, "cannot convert field_type"),
-    (index(field_name="", field_type=0), INVALID, "Invalid json path: ''"),
+    (index(field_name="a b", field_type=0), INVALID, "Invalid json path: 'a b'"),
 ]
 
 READS: list[tuple[Call, Any, str]] = [

@@ -73,6 +73,7 @@ def optimizers(settings: OptimizersConfig) -> OptimizersConfig:
 def wal(settings: WalConfig) -> WalConfig:
     """Raises ValidationFailed."""
     _at_least(settings, "wal_capacity_mb", 1)
+    _at_least(settings, "wal_retain_closed", 1)
     return settings
 
 

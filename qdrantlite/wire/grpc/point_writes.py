@@ -5,12 +5,11 @@ from typing import Any, Protocol
 
 from qdrantlite.deadline import Deadline
 from qdrantlite.query.operation import DeleteFieldIndex, DeleteVectorName, Operation, SchemaOperation
-from qdrantlite.values.payload import parse_path
 from qdrantlite.wire.bounds import collection_name
 from qdrantlite.wire.engine import Engine
 from qdrantlite.wire.grpc.decode import points as decode
 from qdrantlite.wire.grpc.decode.collection import decode_create_vector_name
-from qdrantlite.wire.grpc.decode.index import decode_create_index
+from qdrantlite.wire.grpc.decode.index import decode_create_index, decode_field
 from qdrantlite.wire.grpc.dispatch import Rpc
 from qdrantlite.wire.grpc.encode.record import encode_update
 from qdrantlite.wire.pb import points as pb
@@ -70,8 +69,7 @@ def update_batch(engine: Engine, request: pb.UpdateBatchPoints, deadline: Deadli
 
 
 def _delete_index(request: pb.DeleteFieldIndexCollection) -> SchemaOperation:
-    parse_path(request.field_name)
-    return DeleteFieldIndex(request.field_name)
+    return DeleteFieldIndex(decode_field(request))
 
 
 def _delete_vector(request: pb.DeleteVectorNameRequest) -> SchemaOperation:

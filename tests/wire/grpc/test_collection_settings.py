@@ -351,6 +351,7 @@ REFUSED = [
     (creating(optimizers_config={"vacuum_min_vector_number": 99}), "value 99 invalid, must be 100 or larger"),
     (creating(optimizers_config={"max_segment_size": 0}), "max_segment_size: value 0 invalid"),
     (creating(wal_config={"wal_capacity_mb": 0}), "wal_config.wal_capacity_mb: value 0 invalid"),
+    (creating(wal_config={"wal_retain_closed": 0}), "wal_config.wal_retain_closed: value 0 invalid"),
     (creating(payload={"memory": 3}), "payload.memory: value pinned invalid"),
     (creating(quantization_config={}), "Unable to convert quantization config"),
     (creating(quantization_config={"scalar": {}}), "Unknown quantization type"),

@@ -9,6 +9,7 @@ from qdrantlite.errors import BadRequest, MalformedRequest
 from qdrantlite.query.operation import CreateFieldIndex
 from qdrantlite.values.payload import parse_path
 from qdrantlite.values.schema import FieldIndex, FieldKind, FieldParams, Stemmer, Stopwords, Tokenizer
+from qdrantlite.wire.bounds import not_empty
 from qdrantlite.wire.checked import settings as checked
 from qdrantlite.wire.grpc.decode.settings import decode_memory, given, known
 from qdrantlite.wire.pb import collections as pb
@@ -35,8 +36,15 @@ SCORINGS = {int(pb.TextScoringType.Bm25): "bm25"}
 
 def decode_create_index(message: points.CreateFieldIndexCollection) -> CreateFieldIndex:
     """Raises InvalidRequest."""
+    field = decode_field(message)
+    return CreateFieldIndex(field, checked.field_index(field, _decode_index(message)))
+
+
+def decode_field(message: points.CreateFieldIndexCollection | points.DeleteFieldIndexCollection) -> str:
+    """Where in payloads an index is. Raises ValidationFailed for nothing, MalformedRequest for what is no path."""
+    not_empty("field_name", message.field_name)
     parse_path(message.field_name)
-    return CreateFieldIndex(message.field_name, checked.field_index(message.field_name, _decode_index(message)))
+    return message.field_name
 
 
 def _decode_index(message: points.CreateFieldIndexCollection) -> FieldIndex:
