@@ -87,6 +87,27 @@ def _parse_path(text: str) -> Path:
     return tuple(steps)
 
 
+def spelled(text: str) -> str:
+    """The spelling that a path shares with all that mean the same, as Qdrant shows it: no key is quoted in vain, and
+    ``"a"."b c"[07]`` is ``a."b c"[7]``. Raises MalformedRequest.
+    """
+    path = parse_path(text)
+    if '"' not in text and "[0" not in text:
+        return text
+    return "".join(_spelled_step(step) for step in path).removeprefix(".")
+
+
+def _spelled_step(step: Step) -> str:
+    match step:
+        case str():
+            key = _KEY_ASCII if step.isascii() else _key_of_any_script()
+            return f".{step}" if key.fullmatch(step) else f'."{step}"'
+        case int():
+            return f"[{step}]"
+        case EveryElement():
+            return "[]"
+
+
 def values_at(value: Json, path: Path) -> Iterator[Json]:
     """Every value the path reaches, in document order; nothing when the path leads nowhere."""
     if not path:

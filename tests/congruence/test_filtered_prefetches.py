@@ -39,7 +39,8 @@ class Mixed(RandomConditions):
         if kind < 0.35 and depth < 3:
             return [self.value(depth + 1) for _ in range(self.randint(0, 3))]
         if kind < 0.55:
-            return self.choice([*INTEGERS, *FLOATS, *WORDS])
+            scalars: list[Json] = [*INTEGERS, *FLOATS, *WORDS]
+            return self.choice(scalars)
         return super().value(depth=2)
 
     def path(self) -> str:

@@ -11,7 +11,7 @@ from qdrantlite.segment.selection import Selection
 from qdrantlite.text.bm25 import Saturation
 from qdrantlite.text.parameters import index_text_params
 from qdrantlite.text.tokenizer import ranking_tokens
-from qdrantlite.values.payload import parse_path
+from qdrantlite.values.payload import spelled
 from qdrantlite.values.schema import FieldIndex, FieldKind
 
 
@@ -19,9 +19,8 @@ def _ranking_field(schema: Mapping[str, FieldIndex], given: str) -> str:
     """The indexed field that a text query names, as the schema spells it. Raises BadInput for a field whose texts are
     not scored, MalformedRequest for what is no path.
     """
-    path = parse_path(given)
-    key = given if given in schema else next((key for key in schema if parse_path(key) == path), None)
-    if key is None:
+    key = spelled(given)
+    if key not in schema:
         raise BadInput(f"Validation failed: BM25 requires a text index on field {given}, which has none")
     if schema[key].kind is not FieldKind.TEXT:
         kind = schema[key].kind.name.title()

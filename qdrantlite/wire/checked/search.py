@@ -19,7 +19,7 @@ from qdrantlite.query.search import (
     VectorsSelector,
     WithLookup,
 )
-from qdrantlite.values.payload import parse_path
+from qdrantlite.values.payload import spelled
 from qdrantlite.values.point_id import PointId
 from qdrantlite.wire.bounds import at_least, not_empty, within
 
@@ -69,8 +69,7 @@ def group_search(search: Search, group_by: str, group_size: int | None, with_loo
     size = GROUP_SIZE_DEFAULT if group_size is None else group_size
     at_least("group_size", size, 1)
     not_empty("group_by", group_by)
-    parse_path(group_by)
-    return GroupSearch(search=search, group_by=group_by, group_size=size, with_lookup=with_lookup)
+    return GroupSearch(search=search, group_by=spelled(group_by), group_size=size, with_lookup=with_lookup)
 
 
 def scroll(
@@ -89,8 +88,7 @@ def scroll(
 def facet(key: str, filter: Filter | None, limit: int | None, *, exact: bool) -> Facet:
     """Raises InvalidRequest for a key that is empty or no path."""
     not_empty("key", key)
-    parse_path(key)
-    return Facet(key, filter, LIMIT_DEFAULT if limit is None else limit, exact)
+    return Facet(spelled(key), filter, LIMIT_DEFAULT if limit is None else limit, exact)
 
 
 def matrix(using: str, filter: Filter | None, sample: int | None, limit: int | None) -> Matrix:

@@ -8,7 +8,7 @@ from qdrantlite.errors import BadInput, ValidationFailed
 from qdrantlite.text.parameters import index_text_params
 from qdrantlite.values import schema
 from qdrantlite.values.distance import Datatype
-from qdrantlite.values.payload import EVERY, parse_path
+from qdrantlite.values.payload import EVERY, parse_path, spelled
 from qdrantlite.values.schema import (
     DIMENSION_MAX,
     CollectionConfig,
@@ -188,6 +188,7 @@ def field_index(field: str, index: FieldIndex) -> FieldIndex:
 
 def _nested_path(field: str, nested: str) -> str:
     """The path of an array of objects, ending with ``[]``, among whose elements the field is."""
+    nested = spelled(nested)
     outer = parse_path(nested)
     if outer[-1] is not EVERY:
         nested, outer = f"{nested}[]", (*outer, EVERY)

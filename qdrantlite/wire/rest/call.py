@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from qdrantlite.deadline import READ_DEFAULT_S, Deadline
 from qdrantlite.errors import BadInput, MalformedRequest, ValidationFailed
-from qdrantlite.values.payload import Json, parse_path
+from qdrantlite.values.payload import Json, spelled
 from qdrantlite.values.point_id import PointId, parse_uuid
 from qdrantlite.wire.bounds import at_least, collection_name
 from qdrantlite.wire.rest.parsing import Elements, Reader
@@ -106,8 +106,7 @@ class Call:
     @property
     def payload_path(self) -> str:
         """The payload path in the path. Raises MalformedRequest."""
-        parse_path(self.arguments["field_name"])
-        return self.arguments["field_name"]
+        return spelled(self.arguments["field_name"])
 
     def body(self, decode: Callable[[Json], T]) -> T:
         """The body as ``decode`` reads it. Raises InvalidRequest."""

@@ -14,7 +14,7 @@ from typing import NoReturn, TypeVar
 import orjson
 
 from qdrantlite.errors import InvalidRequest, MalformedRequest, ValidationFailed
-from qdrantlite.values.payload import Json, Payload, parse_path, require_readable
+from qdrantlite.values.payload import Json, Payload, require_readable, spelled
 from qdrantlite.wire.rest.parsing import Elements
 
 T = TypeVar("T")
@@ -132,13 +132,12 @@ def positive(value: Json) -> int:
 
 
 def path(value: Json) -> str:
-    """The path of a payload field, checked."""
+    """The path of a payload field, checked, in its one spelling."""
     key = text(value)
     try:
-        parse_path(key)
+        return spelled(key)
     except MalformedRequest as error:
         raise Misread(error.text) from None
-    return key
 
 
 def choice(kind: type[E], *, by_name: bool = False) -> Callable[[Json], E]:

@@ -7,7 +7,7 @@ from qdrantlite.query import filter as tree
 from qdrantlite.query.filter import Condition, Filter, Match, MinShould, Predicate
 from qdrantlite.values.dates import Instant
 from qdrantlite.values.geo import GeoPoint
-from qdrantlite.values.payload import parse_path
+from qdrantlite.values.payload import spelled
 from qdrantlite.wire.bounds import each_inside, inside
 from qdrantlite.wire.checked import filter as checked
 from qdrantlite.wire.grpc.id_codec import decode_ids
@@ -49,9 +49,9 @@ def decode_condition(message: pb.Condition) -> Condition | None:
         case "field":
             return inside("condition_one_of", _decode_field, message.field)
         case "is_empty":
-            return tree.IsEmpty(_path(message.is_empty.key))
+            return tree.IsEmpty(spelled(message.is_empty.key))
         case "is_null":
-            return tree.IsNull(_path(message.is_null.key))
+            return tree.IsNull(spelled(message.is_null.key))
         case "has_id":
             return tree.HasId(decode_ids(message.has_id.has_id))
         case "has_vector":
@@ -69,20 +69,15 @@ def decode_condition(message: pb.Condition) -> Condition | None:
 def _decode_nested(message: pb.NestedCondition) -> tree.Nested:
     if not message.HasField("filter"):
         raise MalformedRequest("Nested condition must have a filter")
-    return tree.Nested(_path(message.key), inside("condition_one_of.filter", decode_filter, message.filter))
+    return tree.Nested(spelled(message.key), inside("condition_one_of.filter", decode_filter, message.filter))
 
 
 def _decode_slice(message: pb.SliceCondition) -> tree.Slice:
     return checked.slice_of(message.total, message.index)
 
 
-def _path(key: str) -> str:
-    parse_path(key)
-    return key
-
-
 def _decode_field(message: pb.FieldCondition) -> Condition:
-    key = _path(message.key)
+    key = spelled(message.key)
     return checked.field(key, _decode_predicates(message))
 
 

@@ -19,7 +19,7 @@ from qdrantlite.query.formula import (
     Variable,
 )
 from qdrantlite.query.search import Formula
-from qdrantlite.values.payload import parse_path
+from qdrantlite.values.payload import spelled
 from qdrantlite.wire.bounds import each_inside, inside
 from qdrantlite.wire.checked import query as checked
 from qdrantlite.wire.grpc.decode.filter import decode_condition, decode_geo_point
@@ -51,8 +51,7 @@ def decode_expression(message: pb.Expression) -> Expression:
         case "datetime":
             return Datetime(message.datetime)
         case "datetime_key":
-            parse_path(message.datetime_key)
-            return DatetimeKey(message.datetime_key)
+            return DatetimeKey(spelled(message.datetime_key))
         case "mult":
             return Mult(each_inside("variant.mult", decode_expression, message.mult.mult))
         case "sum":
@@ -80,8 +79,8 @@ def decode_expression(message: pb.Expression) -> Expression:
 def _decode_geo_distance(message: pb.GeoDistance) -> GeoDistance:
     if not message.HasField("origin"):
         raise MalformedRequest("GeoDistance origin is missing")
-    parse_path(message.to)
-    return GeoDistance(inside("variant.origin", decode_geo_point, message.origin), message.to)
+    to = spelled(message.to)
+    return GeoDistance(inside("variant.origin", decode_geo_point, message.origin), to)
 
 
 def _decode_div(message: pb.DivExpression) -> Div:

@@ -7,7 +7,7 @@ from typing import Any
 
 from qdrantlite.errors import BadRequest, MalformedRequest
 from qdrantlite.query.operation import CreateFieldIndex
-from qdrantlite.values.payload import parse_path
+from qdrantlite.values.payload import spelled
 from qdrantlite.values.schema import FieldIndex, FieldKind, FieldParams, Stemmer, Stopwords, Tokenizer
 from qdrantlite.wire.bounds import not_empty
 from qdrantlite.wire.checked import settings as checked
@@ -43,8 +43,7 @@ def decode_create_index(message: points.CreateFieldIndexCollection) -> CreateFie
 def decode_field(message: points.CreateFieldIndexCollection | points.DeleteFieldIndexCollection) -> str:
     """Where in payloads an index is. Raises ValidationFailed for nothing, MalformedRequest for what is no path."""
     not_empty("field_name", message.field_name)
-    parse_path(message.field_name)
-    return message.field_name
+    return spelled(message.field_name)
 
 
 def _decode_index(message: points.CreateFieldIndexCollection) -> FieldIndex:

@@ -20,7 +20,7 @@ from qdrantlite.query.search import (
     VectorsSelector,
     WithLookup,
 )
-from qdrantlite.values.payload import parse_path
+from qdrantlite.values.payload import parse_path, spelled
 from qdrantlite.wire.bounds import at_least, collection_name, inside
 from qdrantlite.wire.checked import search as checked
 from qdrantlite.wire.checked import shard_keys
@@ -127,9 +127,8 @@ def decode_with_lookup(message: pb.WithLookup) -> WithLookup:
 
 def decode_order_by(message: pb.OrderBy) -> OrderBy:
     """An unknown direction is ascending, as Qdrant has it. Raises InvalidRequest."""
-    parse_path(message.key)
     return OrderBy(
-        key=message.key,
+        key=spelled(message.key),
         direction=Direction.DESC if message.direction == pb.Direction.Desc else Direction.ASC,
         start_from=inside("start_from", _decode_start_from, message.start_from)
         if message.HasField("start_from")
