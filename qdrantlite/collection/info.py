@@ -1,5 +1,7 @@
 """What is told of a collection: its settings, counts and state."""
 
+from collections.abc import Iterator
+
 from qdrantlite.collection.shard.shard import Shard
 from qdrantlite.collection.shard.slots import SparseSlot
 from qdrantlite.collection.upkeep.compaction import Compactor
@@ -8,6 +10,7 @@ from qdrantlite.collection.upkeep.optimizer import Optimizer
 from qdrantlite.collection.upkeep.sealing import indexed_points
 from qdrantlite.values.optimization import Optimizations
 from qdrantlite.values.record import CollectionInfo, CollectionStatus, FieldInfo
+from qdrantlite.values.schema import CollectionConfig, merged
 
 
 def optimizations(shard: Shard, optimizer: Optimizer, compactor: Compactor) -> Optimizations:
@@ -46,8 +49,21 @@ def collection_info(
         indexed_vectors_count=indexed,
         config=shard.config,
         payload_schema=fields,
-        warnings=(),
+        warnings=tuple(_warnings(shard.config)),
         update_queue_length=0,
         created_at=created_at,
         optimizations=optimizations,
     )
+
+
+def _warnings(config: CollectionConfig) -> Iterator[str]:
+    """Of vectors in the graph's own file, which Qdrant keeps where they are quantized and single."""
+    for name, vector in config.vectors.items():
+        own = vector.hnsw_config
+        if not (config.hnsw_config if own is None else merged(config.hnsw_config, own)).inline_storage:
+            continue
+        option = f"The `hnsw_config.inline_storage` option for vector '{name}'"
+        if vector.multivector:
+            yield f"{option} is not compatible with multivectors. This option will be ignored."
+        elif vector.quantization_config is None and config.quantization_config is None:
+            yield f"{option} requires quantization to be enabled. This option will be ignored."

@@ -203,3 +203,29 @@ def test_aliases_are_names(client: QdrantClient) -> None:
     client.delete_collection("one")
     assert [each.alias_name for each in client.get_aliases().aliases] == ["a"]
     assert not client.collection_exists("c")
+
+
+def test_settings_without_effect_are_warned_of(client: QdrantClient) -> None:
+    """Which ones, and the words, were read from Qdrant."""
+    inline, quantized = M.HnswConfigDiff(inline_storage=True), M.BinaryQuantization(binary=M.BinaryQuantizationConfig())
+    plain = M.VectorParams(size=2, distance=M.Distance.DOT)
+    vectors = {
+        "a": plain,
+        "b": plain.model_copy(update={"quantization_config": quantized}),
+        "c": plain.model_copy(update={"hnsw_config": M.HnswConfigDiff(inline_storage=False)}),
+        "d": plain.model_copy(
+            update={"multivector_config": M.MultiVectorConfig(comparator=M.MultiVectorComparator.MAX_SIM)}
+        ),
+    }
+    client.create_collection("warned", vectors_config=vectors, hnsw_config=inline)
+    option = "The `hnsw_config.inline_storage` option for vector "
+    single = f"{option}'a' requires quantization to be enabled. This option will be ignored."
+    several = f"{option}'d' is not compatible with multivectors. This option will be ignored."
+    told = client.get_collection("warned").warnings
+    assert {each.message for each in told or ()} == {single, several}
+    client.update_collection("warned", quantization_config=quantized)
+    told = client.get_collection("warned").warnings
+    assert {each.message for each in told or ()} == {several}
+    client.update_collection("warned", hnsw_config=M.HnswConfigDiff(inline_storage=False))
+    assert not client.get_collection("warned").warnings
+    client.delete_collection("warned")
