@@ -5,9 +5,10 @@ double-quoted string. A plain ``.key`` never descends through an array; ``[]`` m
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import TypeAlias
+from itertools import chain
+from typing import Final, TypeAlias
 
 from qdrantlite.errors import BadInput, MalformedRequest
 from qdrantlite.values.letters import letter_class
@@ -32,7 +33,7 @@ DEPTH_MAX = 31
 100 deep, of which an object takes three, and an answer in groups, the deepest, four.
 """
 
-_CONTAINERS = (dict, list)
+_CONTAINERS: Final = frozenset((dict, list))
 
 Step: TypeAlias = str | int | EveryElement
 Path: TypeAlias = tuple[Step, ...]
@@ -152,14 +153,21 @@ def elements_of(payloads: Sequence[Mapping[str, Json]], path: Path) -> list[list
 
 def require_readable(payload: Mapping[str, Json]) -> None:
     """Raises BadInput when a payload nests deeper than clients can read."""
-    containers = [value for value in payload.values() if isinstance(value, _CONTAINERS)]
+    if _CONTAINERS.isdisjoint(map(type, payload.values())):
+        return  # The usual case: nothing nests.
+    containers = _containers(payload.values())
     depth = 0
     while containers:
         depth += 1
         if depth > DEPTH_MAX:
             raise BadInput(f"Payload is nested too deeply: at most {DEPTH_MAX} levels of arrays and objects")
-        inside = [value for each in containers for value in (each.values() if isinstance(each, dict) else each)]
-        containers = [value for value in inside if isinstance(value, _CONTAINERS)]
+        containers = _containers(
+            chain.from_iterable([each.values() if isinstance(each, dict) else each for each in containers])
+        )
+
+
+def _containers(values: Iterable[Json]) -> list[dict[str, Json] | list[Json]]:
+    return [value for value in values if isinstance(value, dict | list)]
 
 
 def set_payload(payload: Payload, change: Mapping[str, Json], key: Path | None) -> Payload:

@@ -177,12 +177,14 @@ def vector_columns(config: CollectionConfig, points: Sequence[NamedVectors]) -> 
 
 
 def _alike(config: CollectionConfig, points: Sequence[NamedVectors]) -> dict[str, Sequence[Vector]] | None:
-    """The vectors by name, if all points bring the same names and each vector fits as it is: the usual case."""
-    names = points[0].keys() if points else ()
-    if any(named.keys() != names for named in points):
+    """The vectors by name, if all points, at least one, bring the same names in the same order, and each vector fits as
+    it is: the usual case.
+    """
+    orders = set(map(tuple, points))
+    if len(orders) != 1:
         return None
     found: dict[str, Sequence[Vector]] = {}
-    for name in names:
+    for name in orders.pop():
         sources, params = [named[name] for named in points], config.vectors.get(name)
         if params is not None:
             rows = [source for source in sources if isinstance(source, DenseVector)]
