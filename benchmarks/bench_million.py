@@ -22,11 +22,14 @@ from threading import Lock
 import faiss
 import grpc
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.bench_vectors import BUCKETS, EF_CONSTRUCT, LIMIT, UPSERTED, M, query_message
+from benchmarks.bench_vectors import EF_CONSTRUCT, UPSERTED, M, query_message
+from benchmarks.buckets import BUCKETS, Buckets, windows
 from benchmarks.clustered import clustered
 from benchmarks.grpc_load import UNLIMITED, Clients
 from benchmarks.measure import disk_kib, resident_mb, show
+from benchmarks.queries import LIMIT
 from qdrantlite.wire.pb import collections as pbc
 from qdrantlite.wire.pb import points as pb
 from tests.server_process import ServerProcess
@@ -38,7 +41,9 @@ CHECKED = 1_000
 SECONDS = 5.0
 NAME = "vectors"
 PASSING = (1000, 100, 10)
-"""Points in buckets below pass: 10 %, 1 %, 0.1 %."""
+"""Points in so many buckets pass: 10 %, 1 %, 0.1 %."""
+CHECKED_PASSING = 200
+"""As ``CHECKED`` where a filter of its own lets points pass: each is compared with all of these."""
 PROGRESS_S = 30.0
 
 
@@ -48,22 +53,34 @@ class Rows:
     def __init__(self, count: int, dim: int) -> None:
         vectors = clustered(count + QUERIES, dim)[0]
         self.rows, self.queries = vectors[:count], vectors[count:]
-        self.buckets = np.random.default_rng(1).integers(0, BUCKETS, count)
+        self._chance = np.random.default_rng(1)
+        self.buckets = Buckets(count, self._chance)
 
-    def requests(self, ef: int, below: int | None = None) -> list[bytes]:
-        """One of each query."""
-        return [query_message(query, NAME, ef, below).SerializeToString() for query in self.queries]
+    def windows(self, width: int | None) -> list[range | None]:
+        """One for each query."""
+        return windows(width, len(self.queries), self._chance)
 
-    def recall(self, found: Sequence[Sequence[int]], below: int | None = None) -> float:
+    def requests(self, ef: int, within: Sequence[range | None]) -> list[bytes]:
+        """One of each query, among the points within its window."""
+        asked = zip(self.queries, within, strict=True)
+        return [query_message(query, NAME, ef, window).SerializeToString() for query, window in asked]
+
+    def recall(self, found: Sequence[Sequence[int]], within: Sequence[range | None]) -> float:
         """Share of the true best of the first queries that were found; equally good ones count."""
-        rows = self.rows if below is None else self.rows[self.buckets < below]
-        queries = self.queries[: len(found)]
-        worst = faiss.knn(queries, rows, LIMIT, faiss.METRIC_INNER_PRODUCT)[0][:, -1]
+        best = self._best(within[: len(found)])
         hits = [
-            np.count_nonzero(self.rows[list(ids)] @ query >= bound - 1e-6)
-            for ids, query, bound in zip(found, queries, worst, strict=True)
+            np.count_nonzero(self.rows[list(ids)] @ query >= scores.min(initial=np.inf) - 1e-6)
+            for ids, query, scores in zip(found, self.queries, best, strict=False)
         ]
-        return float(np.sum(hits)) / (LIMIT * len(found))
+        return float(np.sum(hits)) / sum(map(len, best))
+
+    def _best(self, within: Sequence[range | None]) -> list[NDArray[np.float32]]:
+        """The scores of the true best of each of the first queries."""
+        queries = self.queries[: len(within)]
+        if within[0] is None:
+            return list(faiss.knn(queries, self.rows, LIMIT, faiss.METRIC_INNER_PRODUCT)[0])
+        passing = [self.buckets.within(window) for window in within]
+        return [np.sort(self.rows[some] @ query)[-LIMIT:] for some, query in zip(passing, queries, strict=True)]
 
     def upserts(self) -> Iterator[bytes]:
         """All rows, some in each request."""
@@ -75,7 +92,7 @@ class Rows:
                     pb.PointStruct(
                         id={"num": number},
                         vectors=pb.Vectors(vector=pb.Vector(dense=pb.DenseVector(data=self.rows[number].tolist()))),
-                        payload={"bucket": {"integer_value": int(self.buckets[number])}},
+                        payload={"bucket": {"integer_value": int(self.buckets.of[number])}},
                     )
                     for number in range(at, min(at + UPSERTED, len(self.rows)))
                 ],
@@ -158,16 +175,18 @@ def first_answer_s(server: ServerProcess, request: bytes, started: float) -> flo
     return time.perf_counter() - started
 
 
-def searched(clients: Clients, address: str, data: Rows, ef: int, below: int | None = None) -> list[str]:
+def searched(clients: Clients, address: str, data: Rows, ef: int, width: int | None = None) -> list[str]:
     """A line of the table: single requests a second, and their recall."""
-    requests = data.requests(ef, below)
+    within = data.windows(width)
+    requests = data.requests(ef, within)
+    checked = CHECKED if width is None else CHECKED_PASSING
     with grpc.insecure_channel(address) as channel:
         call = channel.unary_unary("/qdrant.Points/Query", response_deserializer=pb.QueryResponse.FromString)
-        found = [[hit.id.num for hit in call(request).result] for request in requests[:CHECKED]]
-    rate = clients.per_second(address, "/qdrant.Points/Query", requests[CHECKED:], seconds=SECONDS, once=True)
-    passing = "" if below is None else f", {below / BUCKETS:.1%} pass"
+        found = [[hit.id.num for hit in call(request).result] for request in requests[:checked]]
+    rate = clients.per_second(address, "/qdrant.Points/Query", requests[checked:], seconds=SECONDS, once=True)
+    passing = "" if width is None else f", {width / BUCKETS:.1%} pass"
     title = f"single requests/s and recall at ef {ef}, {CONNECTIONS} connections{passing}"
-    return [title, f"{rate:,.0f}, {data.recall(found, below):.4f}"]
+    return [title, f"{rate:,.0f}, {data.recall(found, within):.4f}"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -193,10 +212,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 wait_until_green(channel)
         with ServerProcess(Path(temporary) / "empty") as server:
             empty_s = server.start_s
+        first = query_message(data.queries[0], NAME, given.ef).SerializeToString()
         started = time.perf_counter()
         with ServerProcess(storage) as server:
-            answered_s = first_answer_s(server, data.requests(given.ef)[0], started)
-            rates = [searched(clients, server.address, data, given.ef, below) for below in (None, *PASSING)]
+            answered_s = first_answer_s(server, first, started)
+            rates = [searched(clients, server.address, data, given.ef, width) for width in (None, *PASSING)]
             resident = resident_mb(server.process.pid)
         table += [
             ["seconds from start to first answer", f"{answered_s:.2f}"],

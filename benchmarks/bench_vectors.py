@@ -3,8 +3,9 @@
     python -m benchmarks.bench_vectors [--data FOLDER] [--ef 128] [--seconds 4]
 
 ``FOLDER`` (or QDRANTLITE_BENCH_DATA) holds ``dense.npy`` (n, 384); without it the sample of 5,000 is used, too few for
-graphs to matter. 500 rows are held out as queries; top 10, cosine, m=16, ef_construct=100. Over gRPC the server and its
-8 clients share the machine. Ratios within a run are what counts.
+graphs to matter. 500 rows are held out as queries, whose answers are compared with the true ones; rates are of queries
+between two of these, and filters of windows, drawn anew for each. Top 10, cosine, m=16, ef_construct=100. Over gRPC the
+server and its 8 clients share the machine. Ratios within a run are what counts.
 """
 
 import argparse
@@ -13,22 +14,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from itertools import cycle
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import faiss
 import grpc
 import numpy as np
 import qdrant_edge as edge
-from numpy.typing import NDArray
 
+from benchmarks.buckets import BUCKETS
 from benchmarks.grpc_load import UNLIMITED, Clients
 from benchmarks.measure import sample_vectors, show
+from benchmarks.queries import DRAWN, LIMIT, Asked, Data, Floats
 from qdrantlite.database import Database
 from qdrantlite.query.search import Search
 from qdrantlite.wire.grpc.decode.search import decode_search
@@ -37,45 +39,19 @@ from qdrantlite.wire.pb import points as pb
 from qdrantlite.wire.pb import qdrant_common as common
 from tests.server_process import ServerProcess
 
-HELD_OUT = 500
-LIMIT = 10
 BATCH = 100
 UPSERTED = 500
 ROUNDS = 5
 CONNECTIONS = 8
 M, EF_CONSTRUCT = 16, 100
-BUCKETS = 10_000
 FILTERS = (1000, 300, 40, 5)
-"""Points in buckets below pass: 10 %, 3 %, 0.4 %, 0.05 %."""
+"""Points in so many buckets pass: 10 %, 3 %, 0.4 %, 0.05 %."""
 
 RESCORED = pb.QuantizationSearchParams(rescore=True)
 
-Floats = NDArray[np.float32]
 Row = list[str]
 Table = list[Row]
-
-
-class Data:
-    """Unit rows, a random bucket of each, queries, and the true answers."""
-
-    def __init__(self, vectors: Floats, held_out: int = HELD_OUT) -> None:
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-        chance = np.random.default_rng(1)
-        order = chance.permutation(len(vectors))
-        self.queries: Floats = vectors[order[:held_out]]
-        self.rows: Floats = np.ascontiguousarray(vectors[order[held_out:]])
-        self.buckets = chance.integers(0, BUCKETS, len(self.rows))
-        self._scores = self.queries @ self.rows.T
-
-    def recall(self, found: Sequence[Sequence[int]], below: int = BUCKETS) -> float:
-        """Share of the true best that were found; equally good ones count."""
-        scores = np.where(self.buckets < below, self._scores, -2)
-        bound = np.maximum(-np.partition(-scores, LIMIT - 1, axis=1)[:, LIMIT - 1], -1.5)
-        hits = [
-            np.count_nonzero(row[list(ids)] >= worst - 1e-6)
-            for row, ids, worst in zip(scores, found, bound, strict=True)
-        ]
-        return float(np.sum(hits)) / (min(LIMIT, np.count_nonzero(self.buckets < below)) * len(found))
+T = TypeVar("T")
 
 
 def told(row: Row) -> Row:
@@ -92,7 +68,7 @@ def stored_vectors(folder: str | None) -> Floats:
     return stored
 
 
-def query_message(vector: Floats, name: str, ef: int, below: int | None = None) -> pb.QueryPoints:
+def query_message(vector: Floats, name: str, ef: int, window: range | None = None) -> pb.QueryPoints:
     """One request."""
     message = pb.QueryPoints(
         collection_name=name,
@@ -100,35 +76,48 @@ def query_message(vector: Floats, name: str, ef: int, below: int | None = None) 
         limit=LIMIT,
         params=pb.SearchParams(hnsw_ef=ef, quantization=RESCORED if name == "int8" else None),
     )
-    if below is not None:
-        condition = common.Condition(field=common.FieldCondition(key="bucket", range=common.Range(lt=below)))
+    if window is not None:
+        within = common.Range(gte=window.start, lt=window.stop)
+        condition = common.Condition(field=common.FieldCondition(key="bucket", range=within))
         message.filter.CopyFrom(common.Filter(must=[condition]))
     return message
 
 
+def messages(asked: Asked, name: str, ef: int) -> list[pb.QueryPoints]:
+    """One request for each query."""
+    return [query_message(vector, name, ef, window) for vector, window in zip(*asked, strict=True)]
+
+
 def over_grpc(
-    clients: Clients, address: str, data: Data, *, name: str, ef: int, seconds: float, below: int | None = None
+    clients: Clients, address: str, data: Data, *, name: str, ef: int, seconds: float, width: int | None = None
 ) -> tuple[float, float]:
     """Single requests per second on all connections, and their recall."""
-    requests = [query_message(query, name, ef, below).SerializeToString() for query in data.queries]
+    checked = data.checked(width)
     with grpc.insecure_channel(address) as channel:
         call = channel.unary_unary("/qdrant.Points/Query", response_deserializer=pb.QueryResponse.FromString)
-        found = [[hit.id.num for hit in call(request).result] for request in requests]
-    rate = clients.per_second(address, "/qdrant.Points/Query", requests, seconds=seconds)
-    return rate, data.recall(found, BUCKETS if below is None else below)
+        answers = [call(message.SerializeToString()) for message in messages(checked, name, ef)]
+    requests = [message.SerializeToString() for message in messages(data.drawn(width), name, ef)]
+    rate = clients.per_second(address, "/qdrant.Points/Query", requests, seconds=seconds, once=True)
+    return rate, data.recall([[hit.id.num for hit in answer.result] for answer in answers], checked)
+
+
+def batches(asked: Asked, ef: int) -> list[bytes]:
+    """Requests of many queries each."""
+    asking = messages(asked, "vectors", ef)
+    parts = [asking[at : at + BATCH] for at in range(0, len(asking), BATCH)]
+    return [pb.QueryBatchPoints(collection_name="vectors", query_points=part).SerializeToString() for part in parts]
 
 
 def batches_over_grpc(clients: Clients, address: str, data: Data, *, ef: int, seconds: float) -> tuple[float, float]:
     """Queries per second in batches, and their recall."""
-    requests = []
-    for at in range(0, len(data.queries), BATCH):
-        asked = [query_message(query, "vectors", ef) for query in data.queries[at : at + BATCH]]
-        requests.append(pb.QueryBatchPoints(collection_name="vectors", query_points=asked).SerializeToString())
+    checked = data.checked()
     with grpc.insecure_channel(address, UNLIMITED) as channel:
         call = channel.unary_unary("/qdrant.Points/QueryBatch", response_deserializer=pb.QueryBatchResponse.FromString)
-        found = [[hit.id.num for hit in each.result] for request in requests for each in call(request).result]
-    rate = clients.per_second(address, "/qdrant.Points/QueryBatch", requests, seconds=seconds)
-    return BATCH * rate, data.recall(found)
+        answers = [each for request in batches(checked, ef) for each in call(request).result]
+    rate = clients.per_second(
+        address, "/qdrant.Points/QueryBatch", batches(data.drawn(), ef), seconds=seconds, once=True
+    )
+    return BATCH * rate, data.recall([[hit.id.num for hit in answer.result] for answer in answers], checked)
 
 
 def load(address: str, data: Data, name: str, *, int8: bool) -> tuple[float, float]:
@@ -154,7 +143,7 @@ def load(address: str, data: Data, name: str, *, int8: bool) -> tuple[float, flo
                 pb.PointStruct(
                     id={"num": number},
                     vectors=pb.Vectors(vector=pb.Vector(dense=pb.DenseVector(data=data.rows[number].tolist()))),
-                    payload={"bucket": {"integer_value": int(data.buckets[number])}},
+                    payload={"bucket": {"integer_value": int(data.buckets.of[number])}},
                 )
                 for number in range(at, min(at + UPSERTED, len(data.rows)))
             ],
@@ -177,15 +166,27 @@ def load(address: str, data: Data, name: str, *, int8: bool) -> tuple[float, flo
         return len(data.rows) / upserted_s, time.perf_counter() - started
 
 
-def rate_of(title: str, ask: Callable[[Floats], list[int]], data: Data, seconds: float, below: int = BUCKETS) -> Row:
-    """A line of the table: queries per second of one thread, per second of processor, and their recall."""
-    found = [ask(query) for query in data.queries]
+def rate_of(
+    title: str,
+    make: Callable[[Floats, range | None], T],
+    ask: Callable[[T], list[int]],
+    data: Data,
+    *,
+    seconds: float,
+    width: int | None = None,
+) -> Row:
+    """A line of the table: queries per second of one thread, per second of processor, and their recall. Requests are
+    made before they are measured.
+    """
+    checked = data.checked(width)
+    found = [ask(make(*each)) for each in zip(*checked, strict=True)]
+    requests = [make(*each) for each in zip(*data.drawn(width), strict=True)]
     made, started, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - started < seconds:
-        ask(data.queries[made % len(data.queries)])
+        ask(requests[made % DRAWN])
         made += 1
     rate, used_rate = made / (time.perf_counter() - started), made / (time.process_time() - used)
-    return [title, f"{rate:,.0f}", f"{used_rate:,.0f}", f"{data.recall(found, below):.4f}"]
+    return told([title, f"{rate:,.0f}", f"{used_rate:,.0f}", f"{data.recall(found, checked):.4f}"])
 
 
 def engine_rates(storage: Path, data: Data, *, ef: int, seconds: float) -> Table:
@@ -193,33 +194,29 @@ def engine_rates(storage: Path, data: Data, *, ef: int, seconds: float) -> Table
     table = []
     with Database(storage) as database:
 
-        def line(title: str, name: str, seconds: float, below: int = BUCKETS) -> Row:
-            asked = searches(data, name, ef, None if below == BUCKETS else below)
-            turns = cycle(asked)
+        def line(title: str, name: str, seconds: float, width: int | None = None) -> Row:
+            def make(vector: Floats, window: range | None) -> Search:
+                return decode_search(query_message(vector, name, ef, window))
 
-            def ask(_: Floats) -> list[int]:
-                return [int(hit.record.id) for hit in database.search(name, next(turns))]  # type: ignore[arg-type] # ids are integers here
+            def ask(search: Search) -> list[int]:
+                return [int(hit.record.id) for hit in database.search(name, search)]
 
-            return told(rate_of(title, ask, data, seconds, below))
+            return rate_of(title, make, ask, data, seconds=seconds, width=width)
 
         table.append(line("qdrantlite engine, one thread", "vectors", seconds))
-        many = searches(data, "vectors", ef)[:BATCH]
+        asked = [decode_search(message) for message in messages(data.drawn(), "vectors", ef)]
+        parts = cycle([tuple(asked[at : at + BATCH]) for at in range(0, DRAWN, BATCH)])
         started, rounds = time.perf_counter(), 0
         while time.perf_counter() - started < seconds:
-            database.search_batch("vectors", many)
+            database.search_batch("vectors", next(parts))
             rounds += 1
         rate = rounds * BATCH / (time.perf_counter() - started)
         table.append(told([f"qdrantlite engine, batches of {BATCH}", f"{rate:,.0f}", "-", "-"]))
-        for below in FILTERS:
-            title = f"qdrantlite engine, one thread, {below / BUCKETS:.2%} pass"
-            table.append(line(title, "vectors", seconds / 2, below))
+        for width in FILTERS:
+            title = f"qdrantlite engine, one thread, {width / BUCKETS:.2%} pass"
+            table.append(line(title, "vectors", seconds / 2, width))
         table.append(line("qdrantlite engine, int8 rescored, one thread", "int8", seconds))
     return table
-
-
-def searches(data: Data, name: str, ef: int, below: int | None = None) -> tuple[Search, ...]:
-    """All queries as the server decodes them."""
-    return tuple(decode_search(query_message(query, name, ef, below)) for query in data.queries)
 
 
 def faiss_rates(data: Data, *, ef: int, seconds: float) -> tuple[faiss.Index, float, Table]:
@@ -232,12 +229,15 @@ def faiss_rates(data: Data, *, ef: int, seconds: float) -> tuple[faiss.Index, fl
     built_s = time.perf_counter() - started
     parameters = faiss.SearchParametersHNSW(efSearch=ef)
 
-    def ask(vector: Floats) -> list[int]:
-        found: list[int] = index.search(vector[np.newaxis], LIMIT, params=parameters)[1][0].tolist()
+    def make(vector: Floats, _: range | None) -> Floats:
+        return vector[np.newaxis]
+
+    def ask(vectors: Floats) -> list[int]:
+        found: list[int] = index.search(vectors, LIMIT, params=parameters)[1][0].tolist()
         return found
 
     faiss.omp_set_num_threads(1)
-    return index, built_s, [told(rate_of("FAISS HNSW bare, one thread", ask, data, seconds))]
+    return index, built_s, [rate_of("FAISS HNSW bare, one thread", make, ask, data, seconds=seconds)]
 
 
 @contextmanager
@@ -292,27 +292,30 @@ def edge_rates(data: Data, folder: Path, *, ef: int, seconds: float) -> Table:
     started = time.perf_counter()
     for at in range(0, len(data.rows), UPSERTED):
         numbers = range(at, min(at + UPSERTED, len(data.rows)))
-        points = [edge.Point(n, data.rows[n].tolist(), {"bucket": int(data.buckets[n])}) for n in numbers]
+        points = [edge.Point(n, data.rows[n].tolist(), {"bucket": int(data.buckets.of[n])}) for n in numbers]
         shard.update(edge.UpdateOperation.upsert_points(points))
     shard.update(edge.UpdateOperation.create_field_index("bucket", edge.PayloadSchemaType.Integer))
     upserted_s = time.perf_counter() - started
     shard.optimize()
     green_s = time.perf_counter() - started
 
-    def ask(vector: Floats, below: int | None = None) -> list[int]:
-        must = [] if below is None else [edge.FieldCondition(key="bucket", range=edge.RangeFloat(lt=below))]
-        request = edge.QueryRequest(
+    def make(vector: Floats, window: range | None) -> edge.QueryRequest:
+        within = [] if window is None else [edge.RangeFloat(gte=window.start, lt=window.stop)]
+        must = [edge.FieldCondition(key="bucket", range=each) for each in within]
+        return edge.QueryRequest(
             limit=LIMIT,
             query=edge.Query.Nearest(vector.tolist()),
             filter=edge.Filter(must=must) if must else None,
             params=edge.SearchParams(hnsw_ef=ef),
         )
+
+    def ask(request: edge.QueryRequest) -> list[int]:
         return [hit.id for hit in shard.query(request)]
 
-    table = [told(rate_of("qdrant-edge-py, one thread", ask, data, seconds))]
-    for below in FILTERS:
-        few = f"qdrant-edge-py, one thread, {below / BUCKETS:.2%} pass"
-        table.append(told(rate_of(few, partial(ask, below=below), data, seconds / 2, below)))
+    table = [rate_of("qdrant-edge-py, one thread", make, ask, data, seconds=seconds)]
+    for width in FILTERS:
+        few = f"qdrant-edge-py, one thread, {width / BUCKETS:.2%} pass"
+        table.append(rate_of(few, make, ask, data, seconds=seconds / 2, width=width))
     table.append(
         told(["qdrant-edge-py, upsert points/s, not durable", f"{len(data.rows) / upserted_s:,.0f}", "-", "-"])
     )
@@ -344,9 +347,9 @@ def main() -> None:
                 table.append(told([f"{title}, seconds to green", f"{green_s:.1f}", "-", "-"]))
             with spike(index, Path(folder) / "spike.faiss", ef=given.ef) as bare:
                 table += side_by_side(clients, server.address, bare, data, **asked)
-            for below in FILTERS:
-                rate, recall = over_grpc(clients, server.address, data, name="vectors", below=below, **asked)
-                table.append(told([f"qdrantlite, {below / BUCKETS:.2%} pass", f"{rate:,.0f}", "-", f"{recall:.4f}"]))
+            for width in FILTERS:
+                rate, recall = over_grpc(clients, server.address, data, name="vectors", width=width, **asked)
+                table.append(told([f"qdrantlite, {width / BUCKETS:.2%} pass", f"{rate:,.0f}", "-", f"{recall:.4f}"]))
         codes = sum(path.stat().st_size for path in storage.rglob("codes-*"))
         if codes:
             table.append(told(["rows / int8 codes, bytes", f"{data.rows.nbytes / codes:.2f}", "-", "-"]))

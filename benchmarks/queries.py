@@ -1,0 +1,53 @@
+"""Queries for rows held in memory: some whose true answers are known, and others drawn anew for each measurement."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.buckets import Buckets, windows
+
+HELD_OUT = 500
+LIMIT = 10
+DRAWN = 8_000
+"""Requests that are measured in one go; some come again when that takes less than the time given."""
+
+Floats = NDArray[np.float32]
+Asked = tuple[Floats, list[range | None]]
+"""Queries, and the window of each."""
+
+
+class Data:
+    """Unit rows, a random bucket of each, queries, and the true answers."""
+
+    def __init__(self, vectors: Floats, held_out: int = HELD_OUT) -> None:
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        self._chance = np.random.default_rng(1)
+        order = self._chance.permutation(len(vectors))
+        self.queries: Floats = vectors[order[:held_out]]
+        self.rows: Floats = np.ascontiguousarray(vectors[order[held_out:]])
+        self.buckets = Buckets(len(self.rows), self._chance)
+        self._scores = self.queries @ self.rows.T
+
+    def checked(self, width: int | None = None) -> Asked:
+        """The queries whose answers are known, each with a window."""
+        return self.queries, windows(width, len(self.queries), self._chance)
+
+    def drawn(self, width: int | None = None) -> Asked:
+        """Others, each between two of these."""
+        one, other = self._chance.integers(0, len(self.queries), (2, DRAWN))
+        share = self._chance.random((DRAWN, 1), dtype=np.float32)
+        between: Floats = share * self.queries[one] + (1 - share) * self.queries[other]
+        return between, windows(width, DRAWN, self._chance)
+
+    def recall(self, found: Sequence[Sequence[int]], asked: Asked) -> float:
+        """Share of the true best of the checked queries that were found; equally good ones count."""
+        hits = wanted = 0
+        for scores, window, ids in zip(self._scores, asked[1], found, strict=True):
+            passing = self.buckets.within(window)
+            limit = min(LIMIT, len(passing))
+            wanted += limit
+            assert np.isin(ids, passing).all()
+            if limit:
+                hits += int(np.count_nonzero(scores[list(ids)] >= np.sort(scores[passing])[-limit] - 1e-6))
+        return hits / wanted
