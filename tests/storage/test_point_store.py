@@ -157,6 +157,30 @@ def test_sparse_and_ragged_rows_come_back_and_die_with_their_point(store: PointS
     assert (left.offsets.tolist(), left.starts.tolist(), left.counts.tolist()) == ([2], [5], [2])
 
 
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
+def test_any_number_of_rows_is_written(store: PointStore, count: int) -> None:
+    writer, numbers = store.writer, list(range(count))
+    writer.begin()
+    vector, multi = writer.create_vector("s"), writer.create_vector("m")
+    offsets = insert(store, [number + 5 for number in numbers], [b"[%d]" % number for number in numbers])
+    indices, weights = offsets[:, np.newaxis], offsets[:, np.newaxis].astype(np.float32)
+    writer.put_sparse(vector, offsets, indices=list(indices), weights=list(weights), fresh=False)
+    starts = offsets.astype(np.int64) * 3
+    writer.put_ragged(multi, RaggedRows(offsets, starts, starts + 1), fresh=False)
+    writer.commit()
+    with store.open_view() as view:
+        records = view.records(offsets, with_payload=True)
+        assert records.ids == [number + 5 for number in numbers]
+        assert records.payloads == [b"[%d]" % number for number in numbers]
+        assert view.sparse(vector, offsets).indices.tolist() == numbers
+        assert view.sparse(vector, offsets).weights.tolist() == numbers
+        ragged = view.ragged(multi, offsets)
+        assert (ragged.starts.tolist(), ragged.counts.tolist()) == (starts.tolist(), (starts + 1).tolist())
+    touched = writer.touched_since(0)
+    assert touched is not None
+    assert (touched.seq, touched.changed.tolist()) == (2 * count, numbers)
+
+
 def test_vector_ids_are_never_reused_and_take_their_rows_along(store: PointStore) -> None:
     writer = store.writer
     writer.begin()
