@@ -22,14 +22,13 @@ from threading import Lock
 import faiss
 import grpc
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.bench_vectors import EF_CONSTRUCT, UPSERTED, M, query_message
 from benchmarks.buckets import BUCKETS, Buckets, windows
 from benchmarks.clustered import clustered
 from benchmarks.grpc_load import UNLIMITED, Clients
 from benchmarks.measure import disk_kib, resident_mb, show
-from benchmarks.queries import LIMIT
+from benchmarks.queries import LIMIT, Floats, share_of_best
 from qdrantlite.wire.pb import collections as pbc
 from qdrantlite.wire.pb import points as pb
 from tests.server_process import ServerProcess
@@ -67,14 +66,10 @@ class Rows:
 
     def recall(self, found: Sequence[Sequence[int]], within: Sequence[range | None]) -> float:
         """Share of the true best of the first queries that were found; equally good ones count."""
-        best = self._best(within[: len(found)])
-        hits = [
-            np.count_nonzero(self.rows[list(ids)] @ query >= scores.min(initial=np.inf) - 1e-6)
-            for ids, query, scores in zip(found, self.queries, best, strict=False)
-        ]
-        return float(np.sum(hits)) / sum(map(len, best))
+        theirs = [self.rows[list(ids)] @ query for ids, query in zip(found, self.queries, strict=False)]
+        return share_of_best(theirs, self._best(within[: len(found)]))
 
-    def _best(self, within: Sequence[range | None]) -> list[NDArray[np.float32]]:
+    def _best(self, within: Sequence[range | None]) -> list[Floats]:
         """The scores of the true best of each of the first queries."""
         queries = self.queries[: len(within)]
         if within[0] is None:

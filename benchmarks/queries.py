@@ -42,12 +42,16 @@ class Data:
 
     def recall(self, found: Sequence[Sequence[int]], asked: Asked) -> float:
         """Share of the true best of the checked queries that were found; equally good ones count."""
-        hits = wanted = 0
-        for scores, window, ids in zip(self._scores, asked[1], found, strict=True):
-            passing = self.buckets.within(window)
-            limit = min(LIMIT, len(passing))
-            wanted += limit
-            assert np.isin(ids, passing).all()
-            if limit:
-                hits += int(np.count_nonzero(scores[list(ids)] >= np.sort(scores[passing])[-limit] - 1e-6))
-        return hits / wanted
+        passing = [self.buckets.within(window) for window in asked[1]]
+        assert all(np.isin(ids, some).all() for ids, some in zip(found, passing, strict=True))
+        theirs = [scores[list(ids)] for scores, ids in zip(self._scores, found, strict=True)]
+        best = [np.sort(scores[some])[-LIMIT:] for scores, some in zip(self._scores, passing, strict=True)]
+        return share_of_best(theirs, best)
+
+
+def share_of_best(found: Sequence[Floats], best: Sequence[Floats]) -> float:
+    """Of the ``best`` of each query, the share that was ``found``, both by their scores; equally good ones count."""
+    hits = [
+        np.count_nonzero(scores >= true.min(initial=np.inf) - 1e-6) for scores, true in zip(found, best, strict=True)
+    ]
+    return float(np.sum(hits)) / sum(map(len, best))

@@ -7,10 +7,10 @@ from qdrantlite.collection.shard.slots import SparseSlot
 from qdrantlite.collection.upkeep.compaction import Compactor
 from qdrantlite.collection.upkeep.journal import segment_of
 from qdrantlite.collection.upkeep.optimizer import Optimizer
-from qdrantlite.collection.upkeep.sealing import indexed_points
+from qdrantlite.collection.upkeep.sealing import hnsw_of, indexed_points
 from qdrantlite.values.optimization import Optimizations
 from qdrantlite.values.record import CollectionInfo, CollectionStatus, FieldInfo
-from qdrantlite.values.schema import CollectionConfig, merged
+from qdrantlite.values.schema import CollectionConfig
 
 
 def optimizations(shard: Shard, optimizer: Optimizer, compactor: Compactor) -> Optimizations:
@@ -59,8 +59,7 @@ def collection_info(
 def _warnings(config: CollectionConfig) -> Iterator[str]:
     """Of vectors in the graph's own file, which Qdrant keeps where they are quantized and single."""
     for name, vector in config.vectors.items():
-        own = vector.hnsw_config
-        if not (config.hnsw_config if own is None else merged(config.hnsw_config, own)).inline_storage:
+        if not hnsw_of(config, vector).inline_storage:
             continue
         option = f"The `hnsw_config.inline_storage` option for vector '{name}'"
         if vector.multivector:

@@ -228,7 +228,7 @@ class StoreWriter(StoreReader):
         self._rows[file] = CommittedRows(rows, crc)
         if finished:
             blocks = ((file, block, block_crc) for block, block_crc in finished)
-            self._many("INSERT INTO row_checksums VALUES(?, ?, ?)", blocks)
+            self._insert("INSERT INTO row_checksums", blocks)
 
     def put_vacant(self, vacant: Vacant) -> None:
         """What is vacant from now on, all that was before included; nothing may live there."""

@@ -4,6 +4,7 @@ Qdrant looks for shards once it has found the collection, and so it does before 
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -59,10 +60,23 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(params=["REST", "gRPC"])
-def client(request: pytest.FixtureRequest, server: Server) -> Iterator[QdrantClient]:
-    connected = QdrantClient(**(server.rest_options if request.param == "REST" else server.client_options))
-    yield connected
-    connected.close()
+def transport(request: pytest.FixtureRequest) -> str:
+    """Each test runs over both."""
+    chosen: str = request.param
+    return chosen
+
+
+@contextmanager
+def connected(server: Server, transport: str) -> Iterator[QdrantClient]:
+    client = QdrantClient(**(server.rest_options if transport == "REST" else server.client_options))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def client(server: Server, transport: str) -> Iterator[QdrantClient]:
+    with connected(server, transport) as client:
+        yield client
 
 
 CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND}
@@ -118,12 +132,11 @@ def empty_server() -> Iterator[Server]:
         yield started
 
 
-@pytest.fixture(params=["REST", "gRPC"])
-def client_of_none(request: pytest.FixtureRequest, empty_server: Server) -> Iterator[QdrantClient]:
+@pytest.fixture
+def client_of_none(empty_server: Server, transport: str) -> Iterator[QdrantClient]:
     """Of a server without collections."""
-    connected = QdrantClient(**(empty_server.rest_options if request.param == "REST" else empty_server.client_options))
-    yield connected
-    connected.close()
+    with connected(empty_server, transport) as client:
+        yield client
 
 
 @pytest.mark.parametrize("use", (READS | WRITES).values(), ids=READS | WRITES)
